@@ -1,0 +1,123 @@
+"""activity: a folder of labeled videos -> a recognizer that works in a shell pipe.
+
+Every name below is loaded on first use, so ``import activity_cli`` costs nothing and predicting never
+loads TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from activity_cli._version import __version__
+
+if TYPE_CHECKING:
+    from activity_cli.config import (
+        EvaluateConfig,
+        ExportConfig,
+        NetworkConfig,
+        PredictConfig,
+        PrepareConfig,
+        SamplingConfig,
+        SplitConfig,
+        TrainConfig,
+    )
+    from activity_cli.errors import (
+        ActivityError,
+        BundleError,
+        ConfigError,
+        DatasetError,
+        MissingDependencyError,
+        OutputError,
+        TrainingError,
+        UsageError,
+        VideoError,
+    )
+    from activity_cli.evaluation import evaluate
+    from activity_cli.exporting import export
+    from activity_cli.prediction import Recognizer, predict
+    from activity_cli.preparation import prepare
+    from activity_cli.progress import Progress
+    from activity_cli.results import EvaluationResult, Prediction, PrepareResult, TrainResult
+    from activity_cli.training import train
+
+# Before TensorFlow can load: what it says at start-up is for its developers.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_HOMES = {
+    "activity_cli.config": (
+        "EvaluateConfig",
+        "ExportConfig",
+        "NetworkConfig",
+        "PredictConfig",
+        "PrepareConfig",
+        "SamplingConfig",
+        "SplitConfig",
+        "TrainConfig",
+    ),
+    "activity_cli.errors": (
+        "ActivityError",
+        "BundleError",
+        "ConfigError",
+        "DatasetError",
+        "MissingDependencyError",
+        "OutputError",
+        "TrainingError",
+        "UsageError",
+        "VideoError",
+    ),
+    "activity_cli.evaluation": ("evaluate",),
+    "activity_cli.exporting": ("export",),
+    "activity_cli.prediction": ("Recognizer", "predict"),
+    "activity_cli.preparation": ("prepare",),
+    "activity_cli.progress": ("Progress",),
+    "activity_cli.results": ("EvaluationResult", "Prediction", "PrepareResult", "TrainResult"),
+    "activity_cli.training": ("train",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ActivityError",
+    "BundleError",
+    "ConfigError",
+    "DatasetError",
+    "EvaluateConfig",
+    "EvaluationResult",
+    "ExportConfig",
+    "MissingDependencyError",
+    "NetworkConfig",
+    "OutputError",
+    "PredictConfig",
+    "Prediction",
+    "PrepareConfig",
+    "PrepareResult",
+    "Progress",
+    "Recognizer",
+    "SamplingConfig",
+    "SplitConfig",
+    "TrainConfig",
+    "TrainResult",
+    "TrainingError",
+    "UsageError",
+    "VideoError",
+    "__version__",
+    "evaluate",
+    "export",
+    "predict",
+    "prepare",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # PEP 562: resolved on first use, then kept.
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

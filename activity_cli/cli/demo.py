@@ -1,0 +1,94 @@
+"""activity demo"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from activity_cli.cli.boundary import guarded, say
+from activity_cli.cli.options import Debug, Quiet, Seed
+from activity_cli.config import (
+    EvaluateConfig,
+    PredictConfig,
+    PrepareConfig,
+    SplitConfig,
+    TrainConfig,
+)
+from activity_cli.errors import UsageError
+
+__all__ = ["demo_command"]
+
+_GROUP_BY = r"person\d+"
+
+
+@guarded
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = Path("demo"),
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> int:
+    """Run prepare, train, evaluate and predict on the sample videos that come with the project.
+
+        activity demo
+
+    Shows the commands it stands for. Takes a few minutes without a GPU; the prediction at the end, of a
+    video whose person the model has never seen, is JSON on stdout.
+    """
+    from rich.console import Console
+
+    from activity_cli.cli.bars import TerminalProgress
+    from activity_cli.evaluation import evaluate
+    from activity_cli.prediction import predict
+    from activity_cli.preparation import prepare
+    from activity_cli.quiet import native_output_silenced
+    from activity_cli.reports.console import print_evaluation, print_preparation, print_training
+    from activity_cli.reports.json_lines import prediction_line
+
+    videos = _sample_videos()
+    prepared, model = out / "prepared", out / "model"
+    progress = TerminalProgress(quiet)
+    console = Console(stderr=True, quiet=quiet)
+
+    def show(*words: object) -> None:
+        if not quiet:
+            console.print(f"\n$ activity {shlex.join(str(word) for word in words)}", markup=False, style="bold")
+
+    show("prepare", videos, "--group-by", _GROUP_BY, "--out", prepared)
+    split = SplitConfig(group_by=_GROUP_BY, seed=seed)
+    preparation = prepare(PrepareConfig(videos, prepared, split=split, overwrite=True), progress)
+    print_preparation(console, preparation)
+
+    show("train", prepared, "--out", model)
+    with native_output_silenced():
+        from activity_cli.training import train
+    training = train(TrainConfig(prepared, model, seed=seed, overwrite=True), progress)
+    print_training(console, training)
+    if training.interrupted:
+        raise KeyboardInterrupt
+
+    show("evaluate", model)
+    print_evaluation(console, evaluate(EvaluateConfig(model), progress))
+
+    clip = next(record for record in preparation.records if record.split == "test")
+    show("predict", videos / clip.path, "--model", model)
+    for answer in predict(PredictConfig((videos / clip.path,), model), progress):
+        print(prediction_line(answer))
+    if not quiet:
+        say(f"Pictures to look at: {preparation.contact_sheet} and {training.history_picture}")
+    return 0
+
+
+def _sample_videos() -> Path:
+    package = Path(__file__).resolve().parent.parent
+    # In an installed package they lie inside it, in a clone beside it.
+    for place in (package / "sample_videos", package.parent / "sample_videos"):
+        if place.is_dir():
+            try:
+                return place.relative_to(Path.cwd())
+            except ValueError:
+                return place
+    raise UsageError("The sample videos are not in this installation.", "Run the demo in a clone of the project.")

@@ -1,0 +1,101 @@
+"""activity prepare"""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from activity_cli.cli.boundary import SOME_FAILED, guarded
+from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
+from activity_cli.config import DEFAULT_PREPARED, FITS, PrepareConfig, SamplingConfig, SplitConfig
+
+__all__ = ["prepare_command"]
+
+_SAMPLING, _SPLIT = SamplingConfig(), SplitConfig()
+
+Fit = Enum("Fit", {name: name for name in FITS}, type=str)  # type: ignore[misc]
+
+
+@guarded
+def prepare_command(
+    videos: Annotated[Path, typer.Argument(help="Folder of videos: VIDEOS/<activity>/clip.mp4", metavar="VIDEOS")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV with the columns path,label[,group][,split], instead of folders.", metavar="CSV"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = DEFAULT_PREPARED,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help=r"Pattern that finds the person or source in a path, such as 'person\d+': "
+            "clips of one are never in training and test both.",
+            metavar="REGEX",
+        ),
+    ] = None,
+    num_frames: Annotated[
+        int, typer.Option(help="Frames in a clip at most.", metavar="N")
+    ] = _SAMPLING.num_frames,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="Take this many frames of each second, from the middle of the video, instead of spacing "
+            "them evenly over all of it.",
+            metavar="RATE",
+        ),
+    ] = _SAMPLING.frames_per_second,
+    frame_size: Annotated[
+        int, typer.Option(help="Height and width of a frame.", metavar="PIXELS")
+    ] = _SAMPLING.frame_size,
+    fit: Annotated[Fit, typer.Option(help="How a frame becomes square.")] = Fit(_SAMPLING.fit),
+    val: Annotated[
+        float, typer.Option(help="Share of the clips for validation.", metavar="SHARE")
+    ] = _SPLIT.val_fraction,
+    test: Annotated[
+        float, typer.Option(help="Share of the clips for the test.", metavar="SHARE")
+    ] = _SPLIT.test_fraction,
+    seed: Seed = _SPLIT.seed,
+    workers: Annotated[int, typer.Option(help="Decoding processes; 0: one for each core.", metavar="N")] = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> int:
+    r"""Read a folder of labeled videos into clips that a network can learn from.
+
+    Put each video into a folder named after its activity, then:
+
+        activity prepare videos/
+
+    If several clips show the same person (or come from the same recording), say so, or the test score
+    will be too good. For videos/wave/person07_a.mp4:
+
+        activity prepare videos/ --group-by 'person\d+'
+
+    Files that cannot be used are listed with the reason (and in manifest.csv); the others go on. Run it
+    again after adding videos: only the new ones are read.
+
+    Exit codes: 0 all videos used, 1 some could not be, 2 the call is wrong, 130 interrupted.
+    """
+    config = PrepareConfig(
+        videos=videos,
+        out=out,
+        labels=labels,
+        sampling=SamplingConfig(num_frames, fps, frame_size, fit.value),
+        split=SplitConfig(val, test, group_by, seed),
+        workers=workers,
+        overwrite=overwrite,
+    )
+    from rich.console import Console
+
+    from activity_cli.cli.bars import TerminalProgress
+    from activity_cli.preparation import prepare
+    from activity_cli.reports.console import print_preparation
+
+    result = prepare(config, TerminalProgress(quiet))
+    if not quiet:
+        print_preparation(Console(stderr=True), result)
+    typer.echo(os.fspath(result.folder))
+    return SOME_FAILED if result.num_failed else 0

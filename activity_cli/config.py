@@ -1,0 +1,238 @@
+"""The settings of every verb, and the only home of their defaults.
+
+Frozen dataclasses that check themselves. Paths are ``pathlib.Path``; numbers carry their unit in the
+name. A config is what a prepared folder or a model bundle remembers of how it was made.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from activity_cli.errors import ConfigError
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_PREPARED",
+    "ENCODERS",
+    "EXPORT_FORMATS",
+    "FITS",
+    "SPLITS",
+    "EvaluateConfig",
+    "ExportConfig",
+    "NetworkConfig",
+    "PredictConfig",
+    "PrepareConfig",
+    "SamplingConfig",
+    "SplitConfig",
+    "TrainConfig",
+]
+
+DEFAULT_PREPARED = Path("prepared")
+DEFAULT_MODEL = Path("models/activity")
+SPLITS = ("train", "val", "test")
+FITS = ("squash", "pad", "crop")
+EXPORT_FORMATS = ("litert", "saved_model", "onnx")
+ENCODERS = ("efficientnet_lite0", "small")
+
+
+def _require(condition: bool, name: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise ConfigError(f"{name} is {value!r}, which is not possible.", f"Allowed: {allowed}.")
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingConfig:
+    """Which frames of a video make a clip, and how a frame is fitted to the network's size.
+
+    Training writes these settings into the model bundle and predicting reads them from there, so
+    that the two can never disagree.
+
+    Attributes:
+        num_frames: Frames in a clip at most; a shorter video gives a shorter clip.
+        frames_per_second: None: spread evenly over the whole video. A number: that many frames of
+            each second, ``num_frames`` of them from the middle of the video.
+        frame_size: Height and width of a frame in pixels.
+        fit: How a frame that is not square becomes square: ``squash`` (stretch), ``pad`` (black
+            bars), ``crop`` (the middle).
+    """
+
+    num_frames: int = 16
+    frames_per_second: float | None = None
+    frame_size: int = 224
+    fit: str = "squash"
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.num_frames <= 512, "num_frames", self.num_frames, "1 to 512")
+        fps = self.frames_per_second
+        _require(fps is None or 0 < fps <= 1000, "frames_per_second", fps, "more than 0, up to 1000")
+        _require(32 <= self.frame_size <= 1024, "frame_size", self.frame_size, "32 to 1024 pixels")
+        _require(self.fit in FITS, "fit", self.fit, ", ".join(FITS))
+
+
+@dataclass(frozen=True, slots=True)
+class SplitConfig:
+    """Who is learned from, who is watched while learning, and who is kept for the test.
+
+    Attributes:
+        val_fraction: Share of the clips for validation (early stopping).
+        test_fraction: Share of the clips for the test.
+        group_by: A regular expression searched in each path (relative, with ``/``); what its first
+            group matches (or all of it) names the person or source. Clips of one group are never
+            on two sides of a split. None: every distinct video is its own group.
+        seed: Draws the split.
+    """
+
+    val_fraction: float = 0.2
+    test_fraction: float = 0.2
+    group_by: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in (("val_fraction", self.val_fraction), ("test_fraction", self.test_fraction)):
+            _require(0 <= value < 1, name, value, "0 up to, but not, 1")
+        total = self.val_fraction + self.test_fraction
+        _require(total < 1, "val_fraction + test_fraction", total, "less than 1 together")
+        if self.group_by is not None:
+            try:
+                re.compile(self.group_by)
+            except re.error as error:
+                raise ConfigError(
+                    f"group_by is not a regular expression: {self.group_by!r} ({error}).",
+                    r"An example that finds person07 in wave/person07_a.mp4: --group-by 'person\d+'.",
+                ) from None
+        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareConfig:
+    """Settings of :func:`activity_cli.prepare`.
+
+    Attributes:
+        videos: Folder of the videos: ``<label>/*.mp4``, or any folder with ``labels``.
+        out: Folder to write.
+        labels: CSV with the columns path (relative to ``videos``) and label, and optionally group
+            and split. None: the names of the sub-folders are the labels.
+        sampling: Which frames of a video make its clip.
+        split: How the clips are divided.
+        workers: Decoding processes; 0: one for each core.
+        overwrite: Replace a prepared folder that was made with other settings.
+    """
+
+    videos: Path
+    out: Path = DEFAULT_PREPARED
+    labels: Path | None = None
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    workers: int = 0
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.workers >= 0, "workers", self.workers, "0 (one for each core) or more")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """The shape of the CNN LSTM.
+
+    Attributes:
+        encoder: The CNN that looks at every frame; one of ``ENCODERS``.
+        units: Width of the LSTM.
+        dropout: Share of the features that is dropped while training, 0 up to 1.
+    """
+
+    encoder: str = "efficientnet_lite0"
+    units: int = 128
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require(self.encoder in ENCODERS, "encoder", self.encoder, ", ".join(ENCODERS))
+        _require(1 <= self.units <= 4096, "units", self.units, "1 to 4096")
+        _require(0 <= self.dropout < 1, "dropout", self.dropout, "0 up to, but not, 1")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Settings of :func:`activity_cli.train`.
+
+    Attributes:
+        prepared: Folder that ``prepare`` wrote.
+        out: Bundle to write.
+        network: The shape of the network.
+        epochs: Passes over the training clips at most; None: the encoder's own default.
+        patience: Epochs without a better validation loss after which training stops.
+        batch_size: Clips in a step.
+        learning_rate: Step size of the optimizer; None: the encoder's own default.
+        seed: Draws the weights, the order of the clips and the dropout.
+        overwrite: Replace a bundle that stands at ``out``.
+    """
+
+    prepared: Path = DEFAULT_PREPARED
+    out: Path = DEFAULT_MODEL
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    epochs: int | None = None
+    patience: int = 20
+    batch_size: int = 16
+    learning_rate: float | None = None
+    seed: int = 0
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.epochs is None or self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        _require(self.patience >= 1, "patience", self.patience, "1 or more")
+        _require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
+        rate = self.learning_rate
+        _require(rate is None or 0 < rate <= 1, "learning_rate", rate, "more than 0, up to 1")
+        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateConfig:
+    """Settings of :func:`activity_cli.evaluate`.
+
+    Attributes:
+        model: Bundle to judge.
+        prepared: Folder of the clips; None: the one the bundle was trained from.
+        split: Which clips: train, val, test, or all of them.
+    """
+
+    model: Path = DEFAULT_MODEL
+    prepared: Path | None = None
+    split: str = "test"
+
+    def __post_init__(self) -> None:
+        _require(self.split in (*SPLITS, "all"), "split", self.split, ", ".join((*SPLITS, "all")))
+
+
+@dataclass(frozen=True, slots=True)
+class PredictConfig:
+    """Settings of :func:`activity_cli.predict`.
+
+    Attributes:
+        inputs: Video files and folders of them.
+        model: Bundle to use; None: ``models/activity``, or else the sample model.
+    """
+
+    inputs: tuple[Path, ...]
+    model: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportConfig:
+    """Settings of :func:`activity_cli.export`.
+
+    Attributes:
+        model: Bundle to export.
+        out: Folder to write.
+        format: ``litert`` or ``saved_model`` or ``onnx``.
+        overwrite: Replace what stands at ``out``.
+    """
+
+    model: Path = DEFAULT_MODEL
+    out: Path = Path("exported")
+    format: str = "litert"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.format in EXPORT_FORMATS, "format", self.format, ", ".join(EXPORT_FORMATS))

@@ -1,0 +1,77 @@
+"""The cache of decoded clips: one ``.npy`` file each, named by content and sampling.
+
+The same video is never decoded twice, a killed run goes on where it stopped, and training reads the
+files without any decoding. NumPy's own format, without pickles: loading runs no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from activity_cli.config import SamplingConfig
+from activity_cli.errors import DatasetError
+from activity_cli.files import ASIDE_MARK, explained, written_aside
+
+__all__ = ["ClipStore", "clip_name"]
+
+
+def clip_name(content_hash: str, sampling: SamplingConfig) -> str:
+    """File name of the clip that ``sampling`` makes of a video with this content."""
+    settings = hashlib.sha256(json.dumps(asdict(sampling), sort_keys=True).encode()).hexdigest()
+    return f"{content_hash[:20]}-{settings[:8]}.npy"
+
+
+class ClipStore:
+    """Clips ``uint8 [T, H, W, 3]`` in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __contains__(self, name: str) -> bool:
+        return (self.folder / name).is_file()
+
+    def write(self, name: str, frames: npt.NDArray[np.uint8]) -> None:
+        """Writes one clip, whole or not at all.
+
+        Raises:
+            OutputError: The disk is full, or the folder cannot be written.
+        """
+        with explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with written_aside(self.folder / name) as aside, aside.open("wb") as file:
+            np.save(file, np.ascontiguousarray(frames), allow_pickle=False)
+
+    def read(self, name: str) -> npt.NDArray[np.uint8]:
+        """Maps one clip into memory; pages are read when they are touched.
+
+        Returns:
+            ``uint8 [T, H, W, 3]``, RGB.
+
+        Raises:
+            DatasetError: The file is missing, cut, or not a clip.
+        """
+        path = self.folder / name
+        try:
+            frames = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DatasetError(f"The clip {path} is missing or damaged: {error}.", _AGAIN) from None
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.shape[0]:
+            raise DatasetError(f"{path} is not a clip: {frames.dtype}{list(frames.shape)}.", _AGAIN)
+        return frames
+
+    def sweep(self, keep: Collection[str]) -> None:
+        """Removes clips that nothing refers to any more, and what a killed run left unfinished."""
+        kept = frozenset(keep)
+        for path in self.folder.glob("*"):
+            if path.name.startswith(ASIDE_MARK) or (path.suffix == ".npy" and path.name not in kept):
+                path.unlink(missing_ok=True)
+
+
+_AGAIN = "Run 'activity prepare' again: it redoes only what is missing."

@@ -1,0 +1,178 @@
+"""The prepared folder: who is in it, how it was made, and how it is read back.
+
+``manifest.csv`` has a row for every file that was found; ``config.json`` is written last, so a folder
+without it is unfinished.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from activity_cli.config import SamplingConfig, SplitConfig
+from activity_cli.dataset.clips import ClipStore
+from activity_cli.errors import ActivityError, DatasetError
+from activity_cli.files import write_text
+from activity_cli.results import ClipRecord
+
+__all__ = [
+    "PREPARED_SCHEMA",
+    "PreparedFolder",
+    "is_prepared_folder",
+    "read_config",
+    "read_prepared",
+    "write_prepared",
+]
+
+PREPARED_SCHEMA = "activity.prepared/1"
+
+_KINDS = {"int": int, "float": float, "str": str}
+_READERS = {field.name: _KINDS[str(field.type)] for field in fields(ClipRecord)}
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFolder:
+    """A finished prepared folder.
+
+    Attributes:
+        folder: Where it is.
+        labels: The activities, sorted; a label's place is its number for the network.
+        records: Every file that was found.
+        sampling: How clips were made.
+        split: How they were divided.
+        fingerprint: Hash of all clips, labels and splits: two folders with the same one teach the same.
+    """
+
+    folder: Path
+    labels: tuple[str, ...]
+    records: tuple[ClipRecord, ...]
+    sampling: SamplingConfig
+    split: SplitConfig
+    fingerprint: str
+
+    @property
+    def clips(self) -> ClipStore:
+        return ClipStore(self.folder / "clips")
+
+    def in_split(self, split: str) -> tuple[ClipRecord, ...]:
+        """The clips of train, val or test, or (``all``) every clip."""
+        kept = (record for record in self.records if record.status == "ok")
+        return tuple(record for record in kept if split in ("all", record.split))
+
+
+def is_prepared_folder(folder: Path) -> bool:
+    """Whether a folder was made by ``prepare``, finished or not (and so may be written over)."""
+    return (folder / "config.json").is_file() or (folder / "decoded.jsonl").is_file()
+
+
+def write_prepared(
+    folder: Path,
+    records: Sequence[ClipRecord],
+    sampling: SamplingConfig,
+    split: SplitConfig,
+    origin: Mapping[str, Any],
+) -> PreparedFolder:
+    """Writes the manifest, and last the config that makes the folder whole.
+
+    Args:
+        folder: The prepared folder.
+        records: A row for every file found.
+        sampling, split: How the clips were made and divided.
+        origin: What else is worth remembering: where the videos came from, versions.
+
+    Raises:
+        OutputError: The disk is full, or the folder cannot be written.
+    """
+    labels = tuple(sorted({record.label for record in records if record.status == "ok"}))
+    fingerprint = _fingerprint(records)
+    write_text(folder / "manifest.csv", _csv_of(records))
+    config = {
+        "schema": PREPARED_SCHEMA,
+        "labels": labels,
+        "sampling": asdict(sampling),
+        "split": asdict(split),
+        "fingerprint": fingerprint,
+        **origin,
+    }
+    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    return PreparedFolder(folder, labels, tuple(records), sampling, split, fingerprint)
+
+
+def read_config(folder: Path) -> dict[str, Any] | None:
+    """``config.json`` of a prepared folder; None where the folder is not finished.
+
+    Raises:
+        DatasetError: It is damaged, or was written by a newer version.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        schema = str(config["schema"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{path} is damaged: {error!r}.", _AGAIN) from None
+    if schema != PREPARED_SCHEMA:
+        raise DatasetError(
+            f"{folder} has the schema {schema!r}, this version of activity reads {PREPARED_SCHEMA!r}.",
+            "Update activity, or run 'activity prepare --overwrite'.",
+            code="dataset.schema",
+        )
+    return dict(config)
+
+
+def read_prepared(folder: Path) -> PreparedFolder:
+    """Reads a prepared folder back.
+
+    Raises:
+        DatasetError: It does not exist, is unfinished, damaged, or from a newer version.
+    """
+    config = read_config(folder)
+    if config is None:
+        if is_prepared_folder(folder):
+            raise DatasetError(f"{folder} is not finished.", _AGAIN, code="dataset.unfinished")
+        raise DatasetError(f"No prepared folder at {str(folder)!r}.", "Run 'activity prepare VIDEOS' first.")
+    try:
+        with (folder / "manifest.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            records = tuple(_record_of(row) for row in csv.DictReader(file))
+        prepared = PreparedFolder(
+            folder,
+            tuple(config["labels"]),
+            records,
+            SamplingConfig(**config["sampling"]),
+            SplitConfig(**config["split"]),
+            config["fingerprint"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, ActivityError) as error:
+        raise DatasetError(f"{folder} is damaged: {error!r}.", _AGAIN) from None
+    if _fingerprint(records) != prepared.fingerprint:
+        raise DatasetError(
+            f"{folder / 'manifest.csv'} and config.json do not belong together.", _AGAIN, code="dataset.edited"
+        )
+    return prepared
+
+
+def _record_of(row: Mapping[str, str]) -> ClipRecord:
+    return ClipRecord(**{name: reader(row[name]) for name, reader in _READERS.items()})
+
+
+def _csv_of(records: Iterable[ClipRecord]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(_READERS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(record) for record in records)
+    return text.getvalue()
+
+
+def _fingerprint(records: Iterable[ClipRecord]) -> str:
+    rows = sorted([r.path, r.label, r.group, r.split, r.clip] for r in records if r.status == "ok")
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+_AGAIN = "Run 'activity prepare' again: it redoes only what is missing."

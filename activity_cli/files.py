@@ -1,0 +1,119 @@
+"""Files that are whole or not there: written aside, then renamed into place.
+
+A run may be killed, and a disk may fill, at any moment; what stands under its final name has always
+been written to its end.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from activity_cli.errors import OutputError
+
+__all__ = ["ASIDE_MARK", "explained", "folder_aside", "sha256_of", "write_bytes", "write_text", "written_aside"]
+
+# Part of every unfinished file's or folder's name, so that a later run can sweep up after a killed one.
+ASIDE_MARK = ".unfinished-"
+
+_HASH_BLOCK_BYTES = 1 << 20
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns an operating system's refusal to write ``path`` into one line with a hint.
+
+    Raises:
+        OutputError: The disk is full (``output.full``) or the place cannot be written
+            (``output.unwritable``).
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OutputError(
+                f"The disk is full: {path} could not be written.",
+                "Free some space and run the same command again; finished work is kept.",
+                code="output.full",
+            ) from error
+        raise OutputError(
+            f"{path} cannot be written: {(error.strerror or str(error)).lower()}.",
+            "Choose another place with --out.",
+            code="output.unwritable",
+        ) from error
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside ``path`` that becomes ``path`` when the block ends well.
+
+    Raises:
+        OutputError: The place cannot be written, or the disk is full.
+    """
+    aside = path.with_name(f"{ASIDE_MARK}{os.getpid()}-{path.name}")
+    try:
+        with explained(path):
+            yield aside
+            os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file, or leaves what was there."""
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes UTF-8; file names that are not valid UTF-8 survive (``surrogateescape``)."""
+    write_bytes(path, content.encode("utf-8", errors="surrogateescape"))
+
+
+@contextmanager
+def folder_aside(path: Path) -> Iterator[Path]:
+    """Yields an empty folder beside ``path`` that takes the place of ``path`` when the block ends well.
+
+    What stood at ``path`` is removed only after the new folder has its name.
+
+    Raises:
+        OutputError: The place cannot be written, or the disk is full.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{path.name}-", dir=path.parent))
+    try:
+        with explained(path):
+            aside.chmod(0o777 & ~_umask())
+            yield aside
+            if path.exists():
+                old = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{path.name}-old-", dir=path.parent))
+                os.replace(path, old)
+                os.replace(aside, path)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(aside, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal; reads in blocks, so memory stays flat."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _umask() -> int:
+    # The only way to read it is to set it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

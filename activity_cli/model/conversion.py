@@ -1,0 +1,71 @@
+"""The network -> files that run without Keras."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from activity_cli.config import NetworkConfig
+from activity_cli.files import write_bytes
+from activity_cli.model.network import Network, build_sequence
+from activity_cli.quiet import native_output_silenced
+
+__all__ = ["encoder_fingerprint", "encoder_to_litert", "sequence_to_litert"]
+
+
+def encoder_fingerprint(encoder: keras.Model) -> str:
+    """Name and hash of everything that an encoder's features depend on: shape, input size, weights."""
+    digest = hashlib.sha256(f"{encoder.name} {encoder.input_shape} {keras.__version__}".encode())
+    for weights in encoder.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return f"{encoder.name}-{digest.hexdigest()[:12]}"
+
+
+def encoder_to_litert(encoder: keras.Model, path: Path) -> None:
+    """Writes the encoder as a LiteRT file of built-in operations: ``uint8 [N, H, W, 3]`` to ``[N, D]``.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    frames = tf.TensorSpec(encoder.input_shape, tf.uint8, name="frames")
+
+    @tf.function(input_signature=[frames])
+    def encode(frames: tf.Tensor) -> tf.Tensor:
+        return encoder(frames, training=False)
+
+    _convert(encode, path)
+
+
+def sequence_to_litert(network: Network, config: NetworkConfig, path: Path) -> None:
+    """Writes the sequence part as a LiteRT file of built-in operations, for one clip at a time.
+
+    A plain LSTM would need TensorFlow's own operations; its unrolled form does not.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    steps, num_features = network.sequence.input_shape[0][1:]
+    num_classes = network.sequence.output_shape[-1]
+    unrolled = build_sequence(config, steps, num_features, num_classes, unroll=True)
+    unrolled.set_weights(network.sequence.get_weights())
+    features = tf.TensorSpec((1, steps, num_features), tf.float32, name="features")
+    mask = tf.TensorSpec((1, steps), tf.bool, name="mask")
+
+    @tf.function(input_signature=[features, mask])
+    def read(features: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        return unrolled([features, mask], training=False)
+
+    _convert(read, path)
+
+
+def _convert(function: Any, path: Path) -> None:
+    # From the function itself: Keras' own export goes through a SavedModel, three times slower.
+    with native_output_silenced():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
+        content = converter.convert()
+    write_bytes(path, content)

@@ -1,0 +1,139 @@
+"""The CNN LSTM: encoder -> LSTM -> activities (Donahue et al. 2015, LRCN).
+
+Two parts that are trained together or one after the other, and that predicting runs one after the
+other: the encoder (frames to features) and the sequence part (features over time to probabilities).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from activity_cli.config import NetworkConfig, SamplingConfig
+from activity_cli.errors import BundleError
+from activity_cli.model.encoders import build_encoder
+from activity_cli.model.layers import CenterOverTime, FrameEncoder, MaskedMean
+from activity_cli.results import LayerRow
+
+__all__ = ["Network", "build_network", "build_sequence", "layer_rows", "load_network"]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The network as a whole and its two parts, which share their weights.
+
+    Attributes:
+        whole: From clips ``[B, T, H, W, 3]`` and mask ``bool [B, T]`` to probabilities ``[B, classes]``.
+        encoder: From frames ``[N, H, W, 3]`` to features ``[N, D]``.
+        sequence: From features ``[B, T, D]`` and mask to probabilities.
+    """
+
+    whole: keras.Model
+    encoder: keras.Model
+    sequence: keras.Model
+
+
+def build_network(
+    config: NetworkConfig, sampling: SamplingConfig, num_classes: int, *, load_weights: bool = True
+) -> Network:
+    """Builds the network for clips of a certain sampling.
+
+    Args:
+        config: Its shape.
+        sampling: Number and size of the frames.
+        num_classes: Activities to tell apart.
+        load_weights: Whether a pre-trained encoder gets its weights.
+    """
+    size, steps = sampling.frame_size, sampling.num_frames
+    # Layers
+    encoder = build_encoder(config.encoder, size, load_weights=load_weights)
+    sequence = build_sequence(config, steps, encoder.output_shape[-1], num_classes)
+    clips = keras.Input((steps, size, size, 3), dtype="uint8", name="clips")
+    mask = keras.Input((steps,), dtype="bool", name="mask")
+    # Functional model
+    features = FrameEncoder(encoder, name="frame_encoder")(clips, mask=mask)
+    probabilities = sequence([features, mask])
+    whole = keras.Model([clips, mask], probabilities, name="activity")
+    return Network(whole, encoder, sequence)
+
+
+def build_sequence(
+    config: NetworkConfig, num_frames: int, num_features: int, num_classes: int, *, unroll: bool = False
+) -> keras.Model:
+    """Builds the part that reads the features in their order.
+
+    Args:
+        config: Its shape.
+        num_frames: ``T``.
+        num_features: ``D``.
+        num_classes: Activities to tell apart.
+        unroll: One copy of the LSTM's step for each frame, which converts to built-in LiteRT
+            operations; the weights are the same.
+
+    Returns:
+        A model from ``[features float32 [B, T, D], mask bool [B, T]]`` to probabilities.
+    """
+    # Layers
+    features = keras.Input((num_frames, num_features), name="features")
+    mask = keras.Input((num_frames,), dtype="bool", name="mask")
+    lstm = keras.layers.LSTM(
+        config.units, return_sequences=True, unroll=unroll, use_cudnn=False if unroll else "auto", name="lstm"
+    )
+    # Functional model
+    x = keras.layers.Dropout(config.dropout, name="feature_dropout")(features)
+    x = lstm(x, mask=mask)
+    x = MaskedMean(name="pool")(x, mask=mask)
+    x = keras.layers.Dropout(config.dropout, name="dropout")(x)
+    probabilities = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="classes")(x)
+    return keras.Model([features, mask], probabilities, name="sequence")
+
+
+def load_network(
+    path: Path, config: NetworkConfig, sampling: SamplingConfig, num_classes: int
+) -> Network:
+    """Builds the network from its settings and takes only the weights from ``model.keras``.
+
+    The file's own description of layers is never followed, so loading runs no code from it.
+
+    Raises:
+        BundleError: The weights do not fit the settings, or cannot be read.
+    """
+    network = build_network(config, sampling, num_classes, load_weights=False)
+    try:
+        network.whole.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(
+            f"The weights in {path} cannot be read: {str(error).splitlines()[0]}", "Train the model again."
+        ) from None
+    return network
+
+
+def layer_rows(network: Network) -> list[LayerRow]:
+    """Every layer of the network, those of the CNN included, in the order of the data."""
+    return list(_rows(network.whole, depth=0))
+
+
+def _rows(model: keras.Model, depth: int) -> Iterator[LayerRow]:
+    for layer in model.layers:
+        yield LayerRow(
+            name=layer.name,
+            kind=type(layer).__name__,
+            depth=depth,
+            output_shape=_shape_of(layer),
+            parameters=int(layer.count_params()),
+            trainable=bool(layer.trainable_weights),
+        )
+        inner = layer.cnn if isinstance(layer, FrameEncoder) else layer
+        if isinstance(inner, keras.Model):
+            yield from _rows(inner, depth + 1)
+
+
+def _shape_of(layer: keras.Layer) -> str:
+    output = layer.output
+    return " x ".join(str(size) for size in output.shape[1:]) or "1"
+
+
+_ = CenterOverTime

@@ -1,0 +1,1 @@
+"""One video file on disk, read as frames."""

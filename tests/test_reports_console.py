@@ -1,0 +1,306 @@
+"""Results as tables: what stands in them, for every width, color and name."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from activity_cli.reports.console import (
+    print_evaluation,
+    print_layers,
+    print_predictions,
+    print_preparation,
+    print_training,
+)
+from activity_cli.reports.summaries import mistakes, parameter_totals, summarize_labels
+from activity_cli.reports.text import duration, percent, points
+from activity_cli.results import (
+    Baseline,
+    ClassScore,
+    ClipRecord,
+    EpochRecord,
+    EvaluationResult,
+    LayerRow,
+    Prediction,
+    PrepareResult,
+    TrainResult,
+)
+
+HOSTILE = "[red]evil[/red]:smile:\n\x1b[2J\udcff"
+SHOWN = r"[red]evil[/red]:smile:\n\x1b[2J\udcff"
+ESCAPE = "\x1b"
+
+
+def console(width: int = 120, *, color: bool = False, encoding: str = "utf-8") -> Console:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    return Console(file=file, width=width, force_terminal=color, no_color=not color, legacy_windows=False)
+
+
+def printed(to: Console) -> str:
+    file = to.file
+    assert isinstance(file, io.TextIOWrapper)
+    file.flush()
+    assert isinstance(file.buffer, io.BytesIO)
+    return file.buffer.getvalue().decode(file.encoding)
+
+
+def row_with(text: str, first: str) -> list[str]:
+    """The cells of the one line that begins with a name."""
+    (line,) = [line for line in text.splitlines() if re.match(rf"\s*{re.escape(first)}(\s|$)", line)]
+    return line.split()
+
+
+def kept(label: str, index: int, split: str, frames: int, seconds: float = 2.0) -> ClipRecord:
+    return ClipRecord(
+        f"{label}/{index}.mp4",
+        label,
+        f"person{index % 2}",
+        split,
+        "ok",
+        "",
+        num_frames=frames,
+        duration_seconds=seconds,
+    )
+
+
+def preparation(num_rejected: int = 1) -> PrepareResult:
+    records = [
+        kept("wave", 0, "train", 40),
+        kept("wave", 1, "train", 60, 4.5),
+        kept("wave", 2, "test", 50),
+        kept(HOSTILE, 3, "val", 9, 0.0),
+        ClipRecord("notes.txt", "", "", "", "ignored", "not a video"),
+        ClipRecord("wave/copy.mp4", "wave", "", "", "duplicate", "same as wave/0.mp4"),
+    ]
+    records += [
+        ClipRecord(f"wave/bad{index:02d}.mp4", "wave", "", "", "rejected", f"[video.empty] {HOSTILE}")
+        for index in range(num_rejected)
+    ]
+    return PrepareResult(
+        Path("prepared"), ("wave", HOSTILE), tuple(records), (f"few {HOSTILE}",), Path("sheet.png"), 3, 1
+    )
+
+
+LAYERS = (
+    LayerRow("frames", "FrameEncoder", 0, "(16, 1280)", 1_000_100, False),
+    LayerRow("mobile", "Functional", 1, "(1280,)", 1_000_100, False),
+    LayerRow("conv", "Conv2D", 2, "(48, 48, 32)", 1_000_000, False),
+    LayerRow("norm", "BatchNormalization", 2, "(48, 48, 32)", 100, False),
+    LayerRow("lstm", "LSTM", 0, "(128,)", 721_408, True),
+    LayerRow("classes", "Dense", 0, "(2,)", 258, True),
+)
+
+
+def training(*, interrupted: bool = False) -> TrainResult:
+    history = tuple(EpochRecord(n, 1 / n, 0.5 + n / 10, 2 / n, 0.4 + n / 10, 31.0) for n in (1, 2, 3))
+    return TrainResult(
+        Path("models/activity"), "activity@3fa9", ("a", "b"), history, 2, interrupted, 3.2e-7, Path("h.png")
+    )
+
+
+def evaluation(labels: tuple[str, ...], confusion: tuple[tuple[int, ...], ...]) -> EvaluationResult:
+    clips = sum(map(sum, confusion))
+    accuracy = sum(row[index] for index, row in enumerate(confusion)) / clips
+    return EvaluationResult(
+        "activity@3fa9",
+        Path("prepared"),
+        "test",
+        clips,
+        labels,
+        accuracy,
+        0.7,
+        tuple(ClassScore(label, 0.25, 0.5, 0.333, 7) for label in labels),
+        confusion,
+        (
+            Baseline("frame_average", "single frames, averaged", 0.5, 0.4),
+            Baseline("middle_frame", "one frame", None, None, "no frame classifier"),
+        ),
+        ("Only few clips.",),
+    )
+
+
+SMALL = evaluation(("wave", HOSTILE), ((6, 2), (0, 8)))
+WIDE = evaluation(
+    tuple(f"activity_{index:02d}" for index in range(30)),
+    tuple(tuple(9 if i == j else 4 if (i, j) == (3, 7) else 0 for j in range(30)) for i in range(30)),
+)
+PREDICTIONS = (
+    Prediction("wave.mp4", "ok", "wave", 0.934, {"wave": 0.934, HOSTILE: 0.04}, 2.44, 16, "m"),
+    Prediction(HOSTILE, "ok", "bend", 0.5, {"bend": 0.5}, 1.0, 16, "m"),
+    Prediction("bad.mp4", "error", error_code="video.empty", error_message=HOSTILE, error_hint="Convert it."),
+)
+
+
+def print_everything(to: Console) -> None:
+    print_preparation(to, preparation(14))
+    print_layers(to, LAYERS)
+    print_training(to, training())
+    print_evaluation(to, SMALL)
+    print_evaluation(to, WIDE)
+    print_predictions(to, PREDICTIONS)
+
+
+def test_preparation_counts_by_label() -> None:
+    to = console()
+    print_preparation(to, preparation())
+    text = printed(to)
+    assert row_with(text, "wave") == ["wave", "2", "0", "1", "2", "40/50/60", "2.0/2.0/4.5"]
+    assert row_with(text, SHOWN) == [SHOWN, "0", "1", "0", "1", "9/9/9", "-"]
+    assert row_with(text, "all") == ["all", "2", "1", "1"]
+    assert "1 rejected, 1 duplicate, 1 ignored" in text
+    assert "notes.txt: not a video" in text
+    assert f"Warning: few {SHOWN}" in text
+    assert "more in manifest.csv" not in text
+
+
+def test_preparation_lists_ten_files_and_counts_the_others() -> None:
+    to = console()
+    print_preparation(to, preparation(14))
+    text = printed(to)
+    assert len(re.findall(r"^  rejected ", text, re.MULTILINE)) == 10
+    assert "and 6 more in manifest.csv" in text
+
+
+def test_layers_count_a_container_once() -> None:
+    to = console()
+    print_layers(to, LAYERS)
+    text = printed(to)
+    assert "1,721,766 parameters: 721,666 trainable, 1,000,100 frozen." in text
+    assert "    conv" in text, "two levels deep"
+    assert row_with(text, "conv")[-2:] == ["1,000,000", "frozen"]
+
+
+def test_a_container_without_its_layers_counts_itself() -> None:
+    assert parameter_totals(LAYERS[:1]) == (0, 1_000_100)
+
+
+def test_training_tells_the_best_epoch_and_the_interruption() -> None:
+    to = console()
+    print_training(to, training(interrupted=True))
+    text = printed(to)
+    assert "3 epochs in 1 min 33 s, then stopped by hand." in text
+    assert "best epoch: 2" in text
+    assert row_with(text, "validation") == ["validation", "1.0000", "60.0%"]
+    assert "3.2e-07" in text
+
+
+def test_evaluation_says_what_the_model_adds() -> None:
+    to = console()
+    print_evaluation(to, SMALL)
+    text = printed(to)
+    assert "Accuracy 87.5%, macro F1 70.0% (14 of 16 clips right)" in text
+    assert row_with(text, "frame average") == ["frame", "average", "50.0%", "40.0%", "+37.5", "points"]
+    assert row_with(text, "middle frame") == ["middle", "frame", "-", "-", "-"]
+    assert "no frame classifier" in text
+    assert "Warning: Only few clips." in text
+
+
+def test_confusion_marks_the_diagonal_and_dots_the_zeros() -> None:
+    to = console(color=True)
+    print_evaluation(to, SMALL)
+    matrix = printed(to).split("Confusion", 1)[1]
+    assert re.findall(r"\x1b\[1;32m *(\d+)\x1b\[0m", matrix) == ["6", "8"]
+    assert re.findall(r"\x1b\[2m *(\S)\x1b\[0m", matrix) == ["·"]
+
+
+def test_a_wide_matrix_gets_numbers_and_then_becomes_a_list() -> None:
+    wide, narrow = console(140), console(80)
+    print_evaluation(wide, WIDE)
+    print_evaluation(narrow, WIDE)
+    assert row_with(printed(wide), "4 activity_03").count("·") == 28
+    assert "Most frequent mistakes" not in printed(wide)
+    assert "Most frequent mistakes" in printed(narrow)
+    mistaken = printed(narrow).split("Most frequent mistakes")[1]
+    assert row_with(mistaken, "activity_03") == ["activity_03", "activity_07", "4", "30.8%"]
+
+
+def test_predictions_show_second_best_and_failures() -> None:
+    to = console()
+    print_predictions(to, PREDICTIONS)
+    text = printed(to)
+    assert "█████████░  93.4%" in text
+    assert f"{SHOWN} 4.0%" in text
+    assert f"bad.mp4: {SHOWN} (video.empty)" in text
+    assert "Convert it." in text
+
+
+def test_no_predictions_print_nothing() -> None:
+    to = console()
+    print_predictions(to, ())
+    assert printed(to) == ""
+
+
+def test_no_color_means_no_escape_codes_even_from_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    to = Console(file=io.StringIO(), width=100)
+    print_everything(to)
+    assert isinstance(to.file, io.StringIO)
+    assert "Accuracy" in to.file.getvalue()
+    assert ESCAPE not in to.file.getvalue()
+
+
+def test_names_cannot_add_control_codes_to_a_colored_terminal() -> None:
+    to = console(200, color=True)
+    print_everything(to)
+    without_colors = re.sub(r"\x1b\[[0-9;]*m", "", printed(to))
+    assert ESCAPE not in without_colors
+    assert SHOWN in without_colors
+
+
+@pytest.mark.parametrize("width", [20, 60, 80])
+def test_tables_fit_narrow_consoles(width: int) -> None:
+    to = console(width)
+    print_evaluation(to, SMALL)
+    print_layers(to, LAYERS)
+    assert max(map(len, printed(to).splitlines())) <= width
+    print_everything(to)
+
+
+def test_numbers_are_whole_at_60_columns() -> None:
+    to = console(60)
+    print_preparation(to, preparation())
+    assert "40/50/60  2.0/2.0/4.5" in printed(to)
+
+
+@pytest.mark.parametrize("width", [30, 100])
+def test_an_ascii_console_gets_ascii(width: int) -> None:
+    to = console(width, encoding="ascii")
+    print_everything(to)
+    print_predictions(to, [Prediction("Prüfung.mp4", "ok", "手", 0.5, {"手": 0.5}, 1.0, 2, "m")])
+    assert printed(to).isascii()
+
+
+def test_summaries_keep_labels_without_clips() -> None:
+    (summary,) = summarize_labels(["idle"], [])
+    assert (summary.splits, summary.frames, summary.seconds) == ((0, 0, 0), None, None)
+
+
+def test_mistakes_come_with_the_most_clips_first() -> None:
+    found = mistakes(["a", "b", "c"], [[5, 1, 0], [3, 1, 0], [0, 1, 0]])
+    assert [(m.truth, m.answer, m.count, m.share) for m in found] == [
+        ("b", "a", 3, 0.75),
+        ("c", "b", 1, 1.0),
+        ("a", "b", 1, 1 / 6),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 00 s"), (125, "2 min 05 s"), (3725, "1 h 02 min")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_percent_and_points() -> None:
+    assert (percent(0.8333), points(0.125), points(-0.031), points(-0.0001)) == (
+        "83.3%",
+        "+12.5",
+        "-3.1",
+        "0.0",
+    )

@@ -1,0 +1,138 @@
+"""The HTML report: well formed, self-contained, and safe with any name."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from activity_cli.reports.html import evaluation_html
+from activity_cli.results import Baseline, ClassScore, EvaluationResult
+
+HOSTILE = "<script>alert(1)</script>\"'&\n\x00\udcff"
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Collects the elements of a page and fails on tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def cells(self, kind: str) -> list[dict[str, str | None]]:
+        return [attrs for tag, attrs in self.elements if tag == "td" and kind in (attrs.get("class") or "")]
+
+
+def evaluation(label: str = "wave", warnings: tuple[str, ...] = ()) -> EvaluationResult:
+    return EvaluationResult(
+        model=f"activity@{label}",
+        prepared=Path("prepared"),
+        split="test",
+        num_clips=20,
+        labels=(label, "bend"),
+        accuracy=0.7,
+        macro_f1=0.65,
+        classes=(ClassScore(label, 0.875, 0.75, 0.8, 12), ClassScore("bend", 0.5, 0.625, 0.55, 8)),
+        confusion=((9, 3), (3, 5)),
+        baselines=(
+            Baseline("frame_average", f"averaged {label}", 0.8, 0.75),
+            Baseline("middle_frame", "one frame", None, None, f"none {label}"),
+        ),
+        warnings=warnings,
+    )
+
+
+def test_page_is_well_formed_and_has_the_figures() -> None:
+    page = Page(evaluation_html(evaluation(warnings=("Only 20 clips.",))))
+    text = " ".join(page.text)
+    assert "70.0%" in text
+    assert "accuracy: 14 of 20 clips right" in text
+    assert "Only 20 clips." in text
+    assert "−10.0 points" in text, "the model is worse than this baseline"
+    assert "87.5%" in text
+    assert "none wave" in text
+
+
+def test_bars_are_as_long_as_the_accuracies() -> None:
+    html = evaluation_html(evaluation())
+    assert re.findall(r'class="bar">(?:<span style="width: ([\d.]+)%">)?', html) == ["70.0", "80.0", ""]
+
+
+def test_heat_map_is_shaded_by_the_share_of_a_row() -> None:
+    page = Page(evaluation_html(evaluation()))
+    shades = [
+        float((cell["style"] or "").removeprefix("--share: "))
+        for cell in page.cells("right") + page.cells("wrong")
+    ]
+    assert shades == pytest.approx(
+        [0.12 + 0.88 * share for share in (9 / 12, 5 / 8, 3 / 12, 3 / 8)], abs=1e-3
+    )
+
+
+def test_no_name_becomes_markup() -> None:
+    html = evaluation_html(evaluation(HOSTILE, (HOSTILE,)))
+    page = Page(html)
+    assert "script" not in {tag for tag, _ in page.elements}
+    assert "\x00" not in html
+    html.encode("utf-8")
+    shown = "<script>alert(1)</script>\"'&\\n\\x00\\udcff"
+    # Model, title, warning, two baselines, class, two sides of the matrix, two mistakes.
+    assert "".join(page.text).count(shown) == 10
+
+
+def test_page_needs_nothing_from_outside() -> None:
+    picture = b"\x89PNG not really"
+    html = evaluation_html(evaluation(), picture)
+    page = Page(html)
+    assert not {tag for tag, _ in page.elements} & {"script", "link", "iframe", "object"}
+    assert not re.search(r"https?:|url\(|@import", html)
+    (image,) = [attrs for tag, attrs in page.elements if tag == "img"]
+    assert image["src"] == "data:image/png;base64," + base64.b64encode(picture).decode()
+    assert image["alt"]
+
+
+def test_page_without_picture_and_baselines_leaves_them_out() -> None:
+    result = evaluation()
+    bare = EvaluationResult(
+        result.model,
+        result.prepared,
+        "test",
+        0,
+        ("wave",),
+        0.0,
+        0.0,
+        (ClassScore("wave", 0.0, 0.0, 0.0, 0),),
+        ((0,),),
+        (),
+    )
+    text = " ".join(Page(evaluation_html(bare)).text)
+    assert "simpler judges" not in text
+    assert "mistakes" not in text
+    assert "<img" not in text
+
+
+def test_page_is_made_for_dark_screens_and_for_paper() -> None:
+    html = evaluation_html(evaluation())
+    assert "@media screen and (prefers-color-scheme: dark)" in html
+    assert "@media print" in html
+    assert "print-color-adjust: exact" in html
