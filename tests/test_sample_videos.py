@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-SAMPLES = Path(__file__).resolve().parent.parent / "sample_videos"
-sys.path.insert(0, str(SAMPLES))
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "sample_videos"
+sys.path.insert(0, str(ROOT / "tools" / "sample_videos"))
 
 import generate  # noqa: E402  (silences FFmpeg before OpenCV is loaded)
 from clips import FORMATS, Clip, plan  # noqa: E402

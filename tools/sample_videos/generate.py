@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw the sample videos: `python sample_videos/generate.py [--out DIR] [--only PATTERN] [--overview]`."""
+"""Draw the sample videos: `python tools/sample_videos/generate.py [--out DIR] [--only PATTERN] [--overview]`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from motions import LABELS
 from persons import PERSONS
 from scene import Scene
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[2] / "sample_videos"
 OVERVIEW = "overview.jpg"
 
 

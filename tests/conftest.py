@@ -1,0 +1,110 @@
+"""Real videos, a real prepared folder and a real trained model, made once for all tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from activity_cli import NetworkConfig, PrepareConfig, SamplingConfig, SplitConfig, TrainConfig
+
+# Small enough to train in seconds, large enough for every layer to have something to do.
+TINY_SAMPLING = SamplingConfig(num_frames=6, frame_size=32)
+TINY_NETWORK = NetworkConfig(encoder="small", units=8, dropout=0.0)
+
+
+def draw_video(
+    path: Path, motion: str = "right", *, num_frames: int = 12, person: int = 0, take: int = 0, fps: float = 12.0, codec: str = "MJPG"
+) -> Path:
+    """Writes a video of a ball that moves ``left``, ``right`` or ``up``; each person has own colors."""
+    rng = np.random.default_rng(person)
+    background = rng.integers(30, 120, 3)
+    ball = tuple(int(value) for value in rng.integers(160, 255, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (64, 48))
+    assert writer.isOpened(), codec
+    for index in range(num_frames):
+        share = index / max(1, num_frames - 1)
+        place = {
+            "right": (8 + 48 * share, 24 + 6 * take),
+            "left": (56 - 48 * share, 24 + 6 * take),
+            "up": (32 + 6 * take, 40 - 32 * share),
+        }[motion]
+        frame = np.empty((48, 64, 3), np.uint8)
+        frame[:] = background
+        cv2.circle(frame, (round(place[0]), round(place[1])), 6, ball, -1)
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """videos/<left|right|up>/person<0-5>_<take>.avi, 36 clips, some shorter than a clip."""
+    root = tmp_path_factory.mktemp("data") / "videos"
+    for motion in ("left", "right", "up"):
+        for person in range(6):
+            for take in range(2):
+                number = 4 if (person, take) == (0, 1) else 12 + person
+                draw_video(root / motion / f"person{person}_{take}.avi", motion, num_frames=number, person=person, take=take)
+    return root
+
+
+@pytest.fixture(scope="session")
+def prepared(videos: Path) -> Path:
+    """The videos, prepared by person."""
+    from activity_cli import prepare
+
+    out = videos.parent / "prepared"
+    split = SplitConfig(group_by=r"person\d+")
+    prepare(PrepareConfig(videos, out, sampling=TINY_SAMPLING, split=split, workers=1))
+    return out
+
+
+@pytest.fixture(scope="session")
+def model(prepared: Path) -> Path:
+    """A tiny trained bundle. Do not change it: take ``model_copy``."""
+    from activity_cli import train
+
+    out = prepared.parent / "model"
+    train(TrainConfig(prepared, out, network=TINY_NETWORK, epochs=3, batch_size=8))
+    return out
+
+
+@pytest.fixture
+def model_copy(model: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle that a test may damage."""
+    return Path(shutil.copytree(model, tmp_path / "model"))
+
+
+@pytest.fixture
+def prepared_copy(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of the prepared folder that a test may damage."""
+    return Path(shutil.copytree(prepared, tmp_path / "prepared"))
+
+
+@pytest.fixture
+def activity() -> Callable[..., Result]:
+    """The command line, in this process: ``activity("predict", path)``."""
+    from activity_cli.cli.app import app
+
+    def run(*words: object, **options: object) -> Result:
+        return CliRunner().invoke(app, [str(word) for word in words], **options)  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """The command line as a process of its own."""
+    return [sys.executable, "-m", "activity_cli"]
