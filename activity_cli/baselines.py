@@ -70,9 +70,7 @@ def _average(features: Features) -> npt.NDArray[np.float32]:
     return np.stack([frames.mean(axis=0) for frames in features])
 
 
-def _regression(
-    train: npt.NDArray[np.float32], train_numbers: Numbers, judged: npt.NDArray[np.float32]
-) -> Numbers:
+def _regression(train: npt.NDArray[np.float32], train_numbers: Numbers, judged: npt.NDArray[np.float32]) -> Numbers:
     if len(np.unique(train_numbers)) == 1:
         return np.full(len(judged), train_numbers[0])
     # Here, because it takes a second to load.

@@ -140,11 +140,14 @@ class NetworkConfig:
         encoder: The CNN that looks at every frame; one of ``ENCODERS``.
         units: Width of the LSTM.
         dropout: Share of the features that is dropped while training, 0 up to 1.
+        center: Take each clip's own mean off its features: what stands still (the place, the
+            clothes) goes, what moves stays. False where a still picture tells the activity.
     """
 
     encoder: str = "efficientnet_lite0"
     units: int = 128
     dropout: float = 0.5
+    center: bool = True
 
     def __post_init__(self) -> None:
         _require(self.encoder in ENCODERS, "encoder", self.encoder, ", ".join(ENCODERS))
@@ -164,6 +167,8 @@ class TrainConfig:
         patience: Epochs without a better validation loss after which training stops.
         batch_size: Clips in a step.
         learning_rate: Step size of the optimizer; None: the encoder's own default.
+        label_smoothing: Share of each target that is spread over all activities, so that the network
+            is not driven to be certain (Szegedy et al. 2016).
         seed: Draws the weights, the order of the clips and the dropout.
         overwrite: Replace a bundle that stands at ``out``.
     """
@@ -172,9 +177,10 @@ class TrainConfig:
     out: Path = DEFAULT_MODEL
     network: NetworkConfig = field(default_factory=NetworkConfig)
     epochs: int | None = None
-    patience: int = 20
+    patience: int = 15
     batch_size: int = 16
     learning_rate: float | None = None
+    label_smoothing: float = 0.1
     seed: int = 0
     overwrite: bool = False
 
@@ -184,6 +190,8 @@ class TrainConfig:
         _require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
         rate = self.learning_rate
         _require(rate is None or 0 < rate <= 1, "learning_rate", rate, "more than 0, up to 1")
+        smoothing = self.label_smoothing
+        _require(0 <= smoothing < 1, "label_smoothing", smoothing, "0 up to, but not, 1")
         _require(self.seed >= 0, "seed", self.seed, "0 or more")
 
 

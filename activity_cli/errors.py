@@ -61,33 +61,49 @@ def _rebuild(cls: type[ActivityError], message: str, hint: str, code: str) -> Ac
 
 
 class UsageError(ActivityError):
+    """The call itself is wrong."""
+
     code = "usage"
     exit_code = 2
 
 
 class ConfigError(UsageError):
+    """A setting has an impossible value."""
+
     code = "config.invalid"
 
 
 class OutputError(UsageError):
+    """The output exists, is not ours, or cannot be written."""
+
     code = "output.unusable"
 
 
 class MissingDependencyError(UsageError):
+    """A package or a system library is not installed."""
+
     code = "dependency.missing"
 
 
 class DatasetError(UsageError):
+    """The videos or the prepared folder cannot be learned from."""
+
     code = "dataset.unusable"
 
 
 class BundleError(UsageError):
+    """No such model, or one that is cut, edited or too new."""
+
     code = "model.unusable"
 
 
 class VideoError(ActivityError):
+    """One file cannot be used; the others go on."""
+
     code = "video.undecodable"
 
 
 class TrainingError(ActivityError):
+    """Training cannot go on."""
+
     code = "training.failed"

@@ -6,21 +6,21 @@ Runs the very files that predict runs, so the score is that of what is shipped.
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from activity_cli.baselines import score_baselines
 from activity_cli.config import EvaluateConfig
-from activity_cli.dataset.decoding import default_workers
 from activity_cli.dataset.features import FeatureStore, clip_features
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import BundleError, DatasetError
 from activity_cli.metrics import class_scores, confusion_matrix, macro_f1
-from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, Bundle, read_bundle
+from activity_cli.model.bundle import Bundle, read_bundle
+from activity_cli.prediction import open_runtimes
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import ClipRecord, EvaluationResult
-from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
 
 __all__ = ["evaluate"]
 
@@ -44,12 +44,11 @@ def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> Evalua
     prepared = read_prepared(folder)
     records = prepared.in_split(config.split)
     _check(bundle, prepared, records, config.split)
+    encoder, sequence = open_runtimes(bundle)
     warnings = _warnings(bundle, prepared, records, config.split)
     for warning in warnings:
         progress.warn(warning)
 
-    encoder = EncoderRuntime(bundle.file(ENCODER_FILE), default_workers())
-    sequence = SequenceRuntime(bundle.file(SEQUENCE_FILE))
     known = [record for record in prepared.in_split("train") if record.label in bundle.labels]
     store = FeatureStore(folder, bundle.document["encoder_fingerprint"])
     names = [record.clip for record in (*records, *known)]
@@ -88,10 +87,11 @@ def _remembered(bundle: Bundle) -> Path:
 
 
 def _check(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str) -> None:
-    if prepared.sampling != bundle.sampling:
+    theirs, ours = asdict(prepared.sampling), asdict(bundle.sampling)
+    if differing := [name for name in ours if ours[name] != theirs[name]]:
         raise BundleError(
-            f"{prepared.folder} was prepared with {prepared.sampling}, {bundle.name} was trained with "
-            f"{bundle.sampling}.",
+            f"{prepared.folder} was prepared with {', '.join(f'{name} {theirs[name]}' for name in differing)}, "
+            f"{bundle.name} was trained with {', '.join(f'{name} {ours[name]}' for name in differing)}.",
             "Prepare the videos with the model's settings.",
             code="model.other_settings",
         )
@@ -103,14 +103,10 @@ def _check(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, 
             code="model.other_labels",
         )
     if not records:
-        raise DatasetError(
-            f"{prepared.folder} has no clips in the split {split!r}.", "Choose another with --split."
-        )
+        raise DatasetError(f"{prepared.folder} has no clips in the split {split!r}.", "Choose another with --split.")
 
 
-def _warnings(
-    bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str
-) -> tuple[str, ...]:
+def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str) -> tuple[str, ...]:
     warnings = []
     trained_here = bundle.document["data"]["fingerprint"] == prepared.fingerprint
     if split in ("train", "all") and trained_here:

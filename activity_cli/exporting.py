@@ -40,19 +40,26 @@ def export(config: ExportConfig, progress: Progress | None = None) -> Path:
     """
     progress = progress or SilentProgress()
     bundle = read_bundle(config.model)
-    if config.out.exists() and not config.overwrite:
-        raise OutputError(
-            f"{str(config.out)!r} exists already.",
-            "Use --overwrite to replace it, or another place with --out.",
-            code="output.exists",
-        )
-    if config.out.exists() and not (config.out / "description.json").is_file():
-        raise OutputError(f"{str(config.out)!r} was not made by 'activity export'.", "Choose another --out.")
+    _check_place(config)
     with folder_aside(config.out) as folder, progress.stage(f"Exporting {config.format}", 1, "model") as stage:
         _WRITERS[config.format](bundle, folder)
         write_text(folder / "description.json", _description(bundle, config.format))
         stage.advance()
     return config.out
+
+
+def _check_place(config: ExportConfig) -> None:
+    out = config.out
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "description.json").is_file():
+        raise OutputError(f"{str(out)!r} was not made by 'activity export'.", "Choose another --out.")
+    if not config.overwrite:
+        raise OutputError(
+            f"{str(out)!r} exists already.",
+            "Use --overwrite to replace it, or another place with --out.",
+            code="output.exists",
+        )
 
 
 def _litert(bundle: Bundle, folder: Path) -> None:

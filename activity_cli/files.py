@@ -12,12 +12,21 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from activity_cli.errors import OutputError
 
-__all__ = ["ASIDE_MARK", "explained", "folder_aside", "sha256_of", "write_bytes", "write_text", "written_aside"]
+__all__ = [
+    "ASIDE_MARK",
+    "explained",
+    "folder_aside",
+    "sha256_of",
+    "sweep_unfinished",
+    "write_bytes",
+    "write_text",
+    "written_aside",
+]
 
 # Part of every unfinished file's or folder's name, so that a later run can sweep up after a killed one.
 ASIDE_MARK = ".unfinished-"
@@ -62,7 +71,9 @@ def written_aside(path: Path) -> Iterator[Path]:
             yield aside
             os.replace(aside, path)
     finally:
-        aside.unlink(missing_ok=True)
+        # Where the place itself is not usable there is nothing to remove, and the reason is told already.
+        with suppress(OSError):
+            aside.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -74,6 +85,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Writes UTF-8; file names that are not valid UTF-8 survive (``surrogateescape``)."""
     write_bytes(path, content.encode("utf-8", errors="surrogateescape"))
+
+
+def sweep_unfinished(folder: Path) -> None:
+    """Removes the files that a killed run left unfinished in ``folder``."""
+    for path in folder.glob(f"{ASIDE_MARK}*"):
+        with suppress(OSError):
+            path.unlink()
 
 
 @contextmanager

@@ -16,13 +16,13 @@ from activity_cli.config import DEFAULT_MODEL, PredictConfig, SamplingConfig
 from activity_cli.dataset.decoding import default_workers
 from activity_cli.dataset.discovery import find_videos
 from activity_cli.errors import ActivityError, BundleError, VideoError
-from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, read_bundle
+from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import Prediction
 from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
 from activity_cli.video.reader import Clip, read_clip
 
-__all__ = ["Recognizer", "find_model", "predict"]
+__all__ = ["Recognizer", "find_model", "open_runtimes", "predict"]
 
 # Videos that are decoded while the network is busy with an earlier one.
 _AHEAD = 2
@@ -49,8 +49,7 @@ class Recognizer:
         self.labels = bundle.labels
         self.sampling: SamplingConfig = bundle.sampling
         self.folder = bundle.folder
-        self._encoder = EncoderRuntime(bundle.file(ENCODER_FILE), default_workers())
-        self._sequence = SequenceRuntime(bundle.file(SEQUENCE_FILE))
+        self._encoder, self._sequence = open_runtimes(bundle)
 
     def predict(self, video: str | os.PathLike[str]) -> Prediction:
         """Recognizes the activity in one video file.
@@ -96,19 +95,20 @@ class Recognizer:
         """Answers in the order of the sources; decodes ahead while the network works."""
         waiting = deque(sources)
         running: deque[tuple[_Source, Future[Clip]]] = deque()
-        with ThreadPoolExecutor(_AHEAD) as decoder:
-            try:
-                while waiting or running:
-                    while waiting and len(running) <= _AHEAD:
-                        source = waiting.popleft()
-                        running.append((source, decoder.submit(self._read, source)))
-                    source, future = running.popleft()
-                    try:
-                        yield self._answer(source.name, future.result())
-                    except VideoError as error:
-                        yield _failed(source.name, error)
-            finally:
-                decoder.shutdown(wait=False, cancel_futures=True)
+        decoder = ThreadPoolExecutor(_AHEAD)
+        try:
+            while waiting or running:
+                while waiting and len(running) <= _AHEAD:
+                    source = waiting.popleft()
+                    running.append((source, decoder.submit(self._read, source)))
+                source, future = running.popleft()
+                try:
+                    yield self._answer(source.name, future.result())
+                except VideoError as error:
+                    yield _failed(source.name, error)
+        finally:
+            # Whoever leaves early does not wait for a long video to be decoded to its end.
+            decoder.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, source: _Source) -> Clip:
         if source.error is not None:
@@ -155,6 +155,24 @@ def _predict_all(recognizer: Recognizer, sources: Sequence[_Source], progress: P
             stage.advance()
 
 
+def open_runtimes(bundle: Bundle) -> tuple[EncoderRuntime, SequenceRuntime]:
+    """The two files of a bundle that predicting uses, ready to run.
+
+    Raises:
+        BundleError: One is missing, damaged, or does not fit the bundle's description.
+    """
+    encoder = EncoderRuntime(bundle.file(ENCODER_FILE), default_workers())
+    sequence = SequenceRuntime(bundle.file(SEQUENCE_FILE))
+    made_for = (encoder.frame_size, sequence.num_frames, sequence.num_classes)
+    if made_for != (bundle.sampling.frame_size, bundle.sampling.num_frames, len(bundle.labels)):
+        raise BundleError(
+            f"{bundle.folder / 'bundle.json'} is damaged: its sampling and labels do not fit its LiteRT files.",
+            "Train the model again.",
+            code="model.damaged",
+        )
+    return encoder, sequence
+
+
 def find_model(model: Path | None) -> Path:
     """The bundle to use: the one that is named, or the trained one, or the sample model.
 
@@ -180,7 +198,8 @@ def find_model(model: Path | None) -> Path:
 def _expand(inputs: Sequence[Path]) -> list[_Source]:
     sources = []
     for path in inputs:
-        if not path.is_dir():
+        # Unlike Path.is_dir, this has no exceptions: a name may be too long or its folder locked.
+        if not os.path.isdir(path):  # noqa: PTH112
             sources.append(_Source(str(path), path))
             continue
         try:
@@ -203,5 +222,3 @@ def _failed(source: str, error: VideoError) -> Prediction:
         error_message=error.message,
         error_hint=error.hint,
     )
-
-

@@ -16,7 +16,7 @@ from activity_cli.dataset.discovery import FoundFile, find_labeled
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, write_prepared
 from activity_cli.dataset.splits import Member, assign_splits, split_warnings
 from activity_cli.errors import DatasetError, OutputError
-from activity_cli.files import explained
+from activity_cli.files import explained, sweep_unfinished
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import ClipRecord, PrepareResult
 
@@ -61,7 +61,9 @@ def prepare(config: PrepareConfig, progress: Progress | None = None) -> PrepareR
 
     prepared = write_prepared(config.out, records, config.sampling, config.split, _origin(config))
     journal.compact([file.name for file in videos])
-    store.sweep({record.clip for record in records if record.clip})
+    # Also the clips of rejected and double files: without them a repeated run would decode those again.
+    store.sweep({decoded.clip for decoded in results.values() if decoded.clip})
+    sweep_unfinished(config.out)
     sheet = _draw_contact_sheet(prepared.in_split("all"), store, config.out, config.sampling.num_frames)
     return PrepareResult(
         folder=config.out,
@@ -70,7 +72,7 @@ def prepare(config: PrepareConfig, progress: Progress | None = None) -> PrepareR
         warnings=tuple(warnings),
         contact_sheet=sheet,
         decoded=len(new),
-        reused=len(known),
+        reused=sum(bool(decoded.clip) for decoded in known.values()),
     )
 
 
@@ -87,18 +89,18 @@ def _check_labels(found: Sequence[FoundFile]) -> None:
 def _claim(config: PrepareConfig) -> None:
     """Makes sure that writing to the output folder destroys nothing that somebody may want."""
     out = config.out
-    if out.is_dir() and any(out.iterdir()) and not is_prepared_folder(out):
+    with explained(out):
+        is_foreign = out.is_dir() and any(out.iterdir()) and not is_prepared_folder(out)
+    if is_foreign:
         raise OutputError(
             f"{str(out)!r} exists and was not made by 'activity prepare'.", "Choose another folder with --out."
         )
-    if not config.overwrite and (old := read_config(out)) is not None:
-        changed = _changed_settings(old, _origin(config) | _settings(config))
-        if changed:
-            raise OutputError(
-                f"{str(out)!r} was prepared with other settings: {'; '.join(changed)}.",
-                "Use --overwrite to make it anew, or another folder with --out.",
-                code="output.exists",
-            )
+    if not config.overwrite and (changed := _changed_settings(_old_settings(out), config)):
+        raise OutputError(
+            f"{str(out)!r} was prepared with other settings: {'; '.join(changed)}.",
+            "Use --overwrite to make it anew, or another folder with --out.",
+            code="output.exists",
+        )
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
         # From here on the folder is unfinished until its config is written again.
@@ -106,8 +108,13 @@ def _claim(config: PrepareConfig) -> None:
         (out / "config.json").unlink(missing_ok=True)
 
 
-def _settings(config: PrepareConfig) -> dict[str, object]:
-    return {"sampling": asdict(config.sampling), "split": asdict(config.split)}
+def _old_settings(out: Path) -> Mapping[str, object] | None:
+    try:
+        return read_config(out)
+    except DatasetError as error:
+        if error.code == "dataset.schema":
+            raise
+        return None  # damaged, as by a crash: it is made again from the clips that are there
 
 
 def _origin(config: PrepareConfig) -> dict[str, object]:
@@ -118,7 +125,10 @@ def _origin(config: PrepareConfig) -> dict[str, object]:
     }
 
 
-def _changed_settings(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+def _changed_settings(old: Mapping[str, object] | None, config: PrepareConfig) -> list[str]:
+    if old is None:
+        return []
+    new = _origin(config) | {"sampling": asdict(config.sampling), "split": asdict(config.split)}
     changed = []
     for key in ("videos", "labels_file"):
         if old.get(key) != new[key]:
@@ -230,9 +240,7 @@ def _split(
     return [placed.get(record.path, record) for record in records], warnings
 
 
-def _draw_contact_sheet(
-    records: Sequence[ClipRecord], store: ClipStore, folder: Path, num_frames: int
-) -> Path:
+def _draw_contact_sheet(records: Sequence[ClipRecord], store: ClipStore, folder: Path, num_frames: int) -> Path:
     from activity_cli.reports.sheet import contact_sheet  # here: it loads OpenCV
 
     by_label: dict[str, list[ClipRecord]] = defaultdict(list)

@@ -40,8 +40,14 @@ def stdout_for_data_only() -> None:
 
     A pipe's reader then sees our lines and nothing else, whatever a library prints.
     """
-    if not (_is_open(1) and _is_open(2)):
-        return
+    # A stream that was closed at the start (>&-) leaves its number to the next file that is opened, and
+    # what is printed would go into that file.
+    for number in (0, 1, 2):
+        if not _is_open(number):
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.set_inheritable(number, True)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     _flush()
     data = os.dup(1)
     os.dup2(2, 1)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -22,20 +21,21 @@ import tensorflow as tf
 from activity_cli._version import __version__
 from activity_cli.bundling import pack
 from activity_cli.config import TrainConfig
-from activity_cli.dataset.batches import clip_batches, feature_batches, label_numbers
+from activity_cli.dataset.batches import clip_batches, feature_batches, one_hot_labels
 from activity_cli.dataset.decoding import default_workers
 from activity_cli.dataset.features import FeatureStore, clip_features
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
-from activity_cli.errors import DatasetError, OutputError, TrainingError
+from activity_cli.errors import DatasetError, OutputError
 from activity_cli.files import explained, folder_aside
+from activity_cli.fitting import Feed, History, fit
 from activity_cli.model.bundle import ENCODER_FILE
 from activity_cli.model.conversion import encoder_fingerprint, encoder_to_litert
 from activity_cli.model.encoders import ENCODER_SPECS
 from activity_cli.model.network import Network, build_network, layer_rows
-from activity_cli.progress import Progress, SilentProgress, Stage
+from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.csv_rows import write_history_csv
 from activity_cli.reports.curves import history_picture
-from activity_cli.results import ClipRecord, EpochRecord, LayerRow, TrainResult
+from activity_cli.results import ClipRecord, LayerRow, TrainResult
 from activity_cli.runtime.litert import EncoderRuntime
 
 __all__ = ["network_layers", "train"]
@@ -67,7 +67,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     spec = ENCODER_SPECS[config.network.encoder]
     feed = _feature_feed if spec.pretrained else _clip_feed
     fed = feed(config, prepared, network, progress)
-    history = _fit(fed, config, progress)
+    history = fit(fed, config, progress)
 
     with folder_aside(config.out) as folder:
         rest = _facts(config, prepared, history)
@@ -127,17 +127,7 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
         progress.warn("No validation clips: the best epoch is chosen by the training loss, which overfits.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Feed:
-    """The part of the network that learns, and the batches it learns from."""
-
-    model: keras.Model
-    train: tf.data.Dataset
-    val: tf.data.Dataset | None
-    litert_encoder: Path | None = None
-
-
-def _feature_feed(config: TrainConfig, prepared: PreparedFolder, network: Network, progress: Progress) -> _Feed:
+def _feature_feed(config: TrainConfig, prepared: PreparedFolder, network: Network, progress: Progress) -> Feed:
     """Frozen encoder: every frame goes through it once, then only the sequence part learns."""
     network.encoder.trainable = False
     store = FeatureStore(prepared.folder, encoder_fingerprint(network.encoder))
@@ -153,12 +143,10 @@ def _feature_feed(config: TrainConfig, prepared: PreparedFolder, network: Networ
     features = clip_features(names, prepared.clips, store, runtime.features, progress)
 
     def batches(records: Sequence[ClipRecord], some: Sequence[Any], seed: int | None) -> tf.data.Dataset:
-        numbers = label_numbers(records, prepared.labels)
-        return feature_batches(
-            some, numbers, prepared.sampling.num_frames, config.batch_size, shuffle_seed=seed
-        )
+        targets = one_hot_labels(records, prepared.labels)
+        return feature_batches(some, targets, prepared.sampling.num_frames, config.batch_size, shuffle_seed=seed)
 
-    return _Feed(
+    return Feed(
         network.sequence,
         batches(train, features[: len(train)], config.seed),
         batches(val, features[len(train) :], None) if val else None,
@@ -166,103 +154,15 @@ def _feature_feed(config: TrainConfig, prepared: PreparedFolder, network: Networ
     )
 
 
-def _clip_feed(config: TrainConfig, prepared: PreparedFolder, network: Network, progress: Progress) -> _Feed:
+def _clip_feed(config: TrainConfig, prepared: PreparedFolder, network: Network, progress: Progress) -> Feed:
     """Joint training: clips from the cache through the whole network."""
 
     def batches(records: Sequence[ClipRecord], seed: int | None) -> tf.data.Dataset:
-        numbers = label_numbers(records, prepared.labels)
-        return clip_batches(
-            records, numbers, prepared.clips, prepared.sampling, config.batch_size, shuffle_seed=seed
-        )
+        targets = one_hot_labels(records, prepared.labels)
+        return clip_batches(records, targets, prepared.clips, prepared.sampling, config.batch_size, shuffle_seed=seed)
 
     val = prepared.in_split("val")
-    return _Feed(
-        network.whole, batches(prepared.in_split("train"), config.seed), batches(val, None) if val else None
-    )
-
-
-@dataclass(slots=True)
-class _History:
-    """What happened so far; ``best_epoch`` counts from 1, 0 is none yet."""
-
-    epochs: list[EpochRecord]
-    best_epoch: int = 0
-    interrupted: bool = False
-
-
-def _fit(feed: _Feed, config: TrainConfig, progress: Progress) -> _History:
-    # A model around the same layers: the optimizer's memory stays out of what is saved.
-    model = keras.Model(feed.model.inputs, feed.model.outputs)
-    spec = ENCODER_SPECS[config.network.encoder]
-    model.compile(
-        optimizer=keras.optimizers.AdamW(config.learning_rate or spec.learning_rate, weight_decay=1e-4),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,  # the number of real frames differs from batch to batch
-    )
-    history = _History([])
-    epochs = config.epochs or spec.epochs
-    with progress.stage("Training", epochs * len(feed.train), "step") as stage:
-        watcher = _Watcher(history, config.patience, stage)
-        try:
-            model.fit(feed.train, validation_data=feed.val, epochs=epochs, verbose=0, shuffle=False, callbacks=[watcher])
-        except KeyboardInterrupt:
-            history.interrupted = True
-    if watcher.best_weights is None:
-        if history.interrupted:
-            raise KeyboardInterrupt
-        raise TrainingError(
-            "The loss is not a finite number from the first epoch on.", "Lower --learning-rate."
-        )
-    model.set_weights(watcher.best_weights)
-    return history
-
-
-class _Watcher(keras.callbacks.Callback):
-    """Keeps the best weights, writes the history, stops in time, and says where training stands."""
-
-    def __init__(self, history: _History, patience: int, stage: Stage) -> None:
-        super().__init__()
-        self.best_weights: list[npt.NDArray[Any]] | None = None
-        self._best_loss = np.inf
-        self._history = history
-        self._patience = patience
-        self._stage = stage
-        self._started = 0.0
-        self._note = ""
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._started = float(tf.timestamp())
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        logs = logs or {}
-        live = f"loss {logs.get('loss', 0):.3f}, accuracy {logs.get('accuracy', 0):.0%}"
-        self._stage.advance(1, f"{live}{self._note}")
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = logs or {}
-        nan = float("nan")
-        record = EpochRecord(
-            epoch=epoch + 1,
-            loss=float(logs["loss"]),
-            accuracy=float(logs["accuracy"]),
-            val_loss=float(logs.get("val_loss", nan)),
-            val_accuracy=float(logs.get("val_accuracy", nan)),
-            seconds=float(tf.timestamp()) - self._started,
-        )
-        self._history.epochs.append(record)
-        watched = record.loss if np.isnan(record.val_loss) and "val_loss" not in logs else record.val_loss
-        if not np.isfinite(record.loss):
-            self.model.stop_training = True
-            return
-        if watched < self._best_loss:
-            self._best_loss = watched
-            self._history.best_epoch = epoch + 1
-            self.best_weights = self.model.get_weights()
-        elif epoch + 1 - self._history.best_epoch >= self._patience:
-            self.model.stop_training = True
-        if "val_accuracy" in logs:
-            self._note = f", held-out {record.val_accuracy:.0%} (loss {record.val_loss:.3f})"
+    return Feed(network.whole, batches(prepared.in_split("train"), config.seed), batches(val, None) if val else None)
 
 
 def _compared(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:
@@ -273,7 +173,7 @@ def _compared(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:
     return [*clips, clips[-1][:1]]
 
 
-def _facts(config: TrainConfig, prepared: PreparedFolder, history: _History) -> dict[str, Any]:
+def _facts(config: TrainConfig, prepared: PreparedFolder, history: History) -> dict[str, Any]:
     best = history.epochs[history.best_epoch - 1]
     settings = asdict(config)
     for name in ("prepared", "out", "network", "overwrite"):

@@ -24,7 +24,14 @@ TINY_NETWORK = NetworkConfig(encoder="small", units=8, dropout=0.0)
 
 
 def draw_video(
-    path: Path, motion: str = "right", *, num_frames: int = 12, person: int = 0, take: int = 0, fps: float = 12.0, codec: str = "MJPG"
+    path: Path,
+    motion: str = "right",
+    *,
+    num_frames: int = 12,
+    person: int = 0,
+    take: int = 0,
+    fps: float = 12.0,
+    codec: str = "MJPG",
 ) -> Path:
     """Writes a video of a ball that moves ``left``, ``right`` or ``up``; each person has own colors."""
     rng = np.random.default_rng(person)
@@ -56,7 +63,9 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for person in range(6):
             for take in range(2):
                 number = 4 if (person, take) == (0, 1) else 12 + person
-                draw_video(root / motion / f"person{person}_{take}.avi", motion, num_frames=number, person=person, take=take)
+                draw_video(
+                    root / motion / f"person{person}_{take}.avi", motion, num_frames=number, person=person, take=take
+                )
     return root
 
 

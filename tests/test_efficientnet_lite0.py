@@ -46,9 +46,7 @@ def features(model: keras.Model, frames: np.ndarray, **arguments: bool) -> np.nd
     return np.asarray(model(frames, **arguments))
 
 
-def test_every_tensor_of_the_checkpoint_has_one_place(
-    model: keras.Model, imagenet: dict[str, np.ndarray]
-) -> None:
+def test_every_tensor_of_the_checkpoint_has_one_place(model: keras.Model, imagenet: dict[str, np.ndarray]) -> None:
     names_of_layers = efficientnet_lite0.checkpoint_names(model)
     used = [name for names in names_of_layers.values() for name in names]
 
@@ -64,9 +62,7 @@ def test_every_tensor_of_the_checkpoint_has_one_place(
     stem = model.get_layer("stem_conv").kernel
     np.testing.assert_array_equal(stem[2, 0, 1, 7], imagenet["_conv_stem.weight"][7, 1, 2, 0])
     depthwise = model.get_layer("block03_depthwise_conv").kernel
-    np.testing.assert_array_equal(
-        depthwise[4, 1, 9, 0], imagenet["_blocks.3._depthwise_conv.weight"][9, 0, 4, 1]
-    )
+    np.testing.assert_array_equal(depthwise[4, 1, 9, 0], imagenet["_blocks.3._depthwise_conv.weight"][9, 0, 4, 1])
 
 
 def test_features_are_those_of_an_independent_implementation(model: keras.Model) -> None:
@@ -79,17 +75,13 @@ def test_features_are_those_of_an_independent_implementation(model: keras.Model)
     assert found.mean() == pytest.approx(0.857448, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("picture", "label", "index"), [("china.jpg", "palace", 698), ("flower.jpg", "daisy", 985)]
-)
+@pytest.mark.parametrize(("picture", "label", "index"), [("china.jpg", "palace", 698), ("flower.jpg", "daisy", 985)])
 def test_photos_are_recognized_with_the_classifier_of_the_checkpoint(
     imagenet: dict[str, np.ndarray], picture: str, label: str, index: int
 ) -> None:
     photo = load_sample_image(picture)
     middle = (photo.shape[1] - photo.shape[0]) // 2
-    square = cv2.resize(
-        photo[:, middle:-middle][:, : photo.shape[0]], (224, 224), interpolation=cv2.INTER_AREA
-    )
+    square = cv2.resize(photo[:, middle:-middle][:, : photo.shape[0]], (224, 224), interpolation=cv2.INTER_AREA)
     scores = features(efficientnet_lite0.build(224, 224), square[np.newaxis]) @ imagenet["_fc.weight"].T
     assert int(np.argmax(scores + imagenet["_fc.bias"])) == index, label
 
@@ -97,9 +89,7 @@ def test_photos_are_recognized_with_the_classifier_of_the_checkpoint(
 def test_uint8_and_float_frames_are_the_same_picture(model: keras.Model) -> None:
     as_float = pattern().astype(np.float32)
     np.testing.assert_array_equal(features(model, pattern()), features(model, as_float))
-    assert np.abs(features(model, as_float + 0.5) - features(model, as_float)).max() > 0, (
-        "fractions are cut off"
-    )
+    assert np.abs(features(model, as_float + 0.5) - features(model, as_float)).max() > 0, "fractions are cut off"
 
 
 def test_training_does_not_move_the_statistics(model: keras.Model) -> None:
@@ -109,9 +99,7 @@ def test_training_does_not_move_the_statistics(model: keras.Model) -> None:
     assert len(model.trainable_weights) == 245 - 2 * 49
 
 
-def test_bfloat16_changes_the_features_a_little_and_not_their_type(
-    model: keras.Model, bfloat16: None
-) -> None:
+def test_bfloat16_changes_the_features_a_little_and_not_their_type(model: keras.Model, bfloat16: None) -> None:
     exact = features(model, pattern())
     rounded = features(efficientnet_lite0.build(HEIGHT, WIDTH), pattern())
     assert rounded.dtype == np.float32
@@ -125,9 +113,7 @@ def test_a_saved_model_computes_the_same(model: keras.Model, tmp_path: Path) -> 
     assert not [layer.name for layer in loaded.layers if layer.name.startswith("_")], "LiteRT refuses these"
 
 
-def test_a_checkpoint_that_does_not_fit_changes_nothing(
-    model: keras.Model, imagenet: dict[str, np.ndarray]
-) -> None:
+def test_a_checkpoint_that_does_not_fit_changes_nothing(model: keras.Model, imagenet: dict[str, np.ndarray]) -> None:
     before = features(model, pattern())
     changed = {name: values + 1 for name, values in imagenet.items()}
     misfits = {

@@ -81,12 +81,9 @@ def test_bars_are_as_long_as_the_accuracies() -> None:
 def test_heat_map_is_shaded_by_the_share_of_a_row() -> None:
     page = Page(evaluation_html(evaluation()))
     shades = [
-        float((cell["style"] or "").removeprefix("--share: "))
-        for cell in page.cells("right") + page.cells("wrong")
+        float((cell["style"] or "").removeprefix("--share: ")) for cell in page.cells("right") + page.cells("wrong")
     ]
-    assert shades == pytest.approx(
-        [0.12 + 0.88 * share for share in (9 / 12, 5 / 8, 3 / 12, 3 / 8)], abs=1e-3
-    )
+    assert shades == pytest.approx([0.12 + 0.88 * share for share in (9 / 12, 5 / 8, 3 / 12, 3 / 8)], abs=1e-3)
 
 
 def test_no_name_becomes_markup() -> None:

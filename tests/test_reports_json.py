@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from activity_cli.errors import OutputError
 from activity_cli.reports.csv_rows import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,

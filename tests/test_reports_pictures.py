@@ -58,9 +58,7 @@ def test_contact_sheet_spreads_over_long_clips(tmp_path: Path) -> None:
     frames[0], frames[29] = RED, ORANGE
     contact_sheet([("wave", "long", frames)], path)
     picture = read(path)
-    columns = [
-        np.flatnonzero((picture == np.array(color)).all(axis=2).any(axis=0)) for color in (RED, ORANGE)
-    ]
+    columns = [np.flatnonzero((picture == np.array(color)).all(axis=2).any(axis=0)) for color in (RED, ORANGE)]
     assert columns[0].min() == 270
     assert 1340 <= columns[1].max() < 1360
 

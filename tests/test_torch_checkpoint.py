@@ -38,9 +38,7 @@ def tensor(
         b"(" + opcodes("storage") + f"ctorch\n{storage}\n".encode() + opcodes(key) + opcodes("cpu")
         + opcodes(num_elements) + b"NtQ"
     )  # fmt: skip
-    arguments = (
-        opcodes(offset) + opcodes(shape) + opcodes(strides) + b"\x89" + b"ccollections\nOrderedDict\n)R"
-    )
+    arguments = opcodes(offset) + opcodes(shape) + opcodes(strides) + b"\x89" + b"ccollections\nOrderedDict\n)R"
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + persistent_id + arguments + b"tR"
 
 
@@ -172,9 +170,7 @@ def test_a_pickle_cannot_change_what_it_was_given(tmp_path: Path, small_checkpoi
         (0, "abc", "abc"),
     ],
 )
-def test_a_tensor_cannot_reach_beyond_its_storage(
-    tmp_path: Path, offset: int, shape: object, strides: object
-) -> None:
+def test_a_tensor_cannot_reach_beyond_its_storage(tmp_path: Path, offset: int, shape: object, strides: object) -> None:
     parts = checkpoint(state_dict(weight=tensor("a", offset, shape, strides)), a=FLOATS)
     error = refusal(written(tmp_path, parts))
     assert error.code == "weights.unreadable"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from activity_cli._version import __version__
+from activity_cli.cli.boundary import INTERRUPTED, PIPE_CLOSED
 from activity_cli.cli.demo import demo_command
 from activity_cli.cli.evaluate import evaluate_command
 from activity_cli.cli.export import export_command
@@ -63,4 +67,24 @@ def main() -> None:
     from activity_cli.quiet import stdout_for_data_only
 
     stdout_for_data_only()
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code in (INTERRUPTED, PIPE_CLOSED):
+            _leave_at_once(int(end.code))
+        raise
+
+
+def _leave_at_once(code: int) -> None:
+    """Ends the process without waiting for a thread that decodes a video of an hour.
+
+    Unless there are worker processes, which Python has to see off.
+    """
+    import multiprocessing
+
+    if multiprocessing.active_children():
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

@@ -18,11 +18,11 @@ import typer
 
 from activity_cli.errors import ActivityError
 
-__all__ = ["INTERRUPTED", "SOME_FAILED", "guarded", "say"]
+__all__ = ["INTERRUPTED", "PIPE_CLOSED", "SOME_FAILED", "guarded", "say"]
 
 SOME_FAILED = 1
 INTERRUPTED = 130
-_PIPE_CLOSED = 141
+PIPE_CLOSED = 141
 
 
 def guarded(command: Callable[..., int]) -> Callable[..., None]:
@@ -56,14 +56,17 @@ def _exit_code(call: Callable[[], int], debug: bool) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         _forget_stdout()
-        return _PIPE_CLOSED
+        return PIPE_CLOSED
     except OSError as error:
         if error.errno == errno.EPIPE:
             _forget_stdout()
-            return _PIPE_CLOSED
+            return PIPE_CLOSED
         if debug:
             traceback.print_exc()
-        say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
+        # Only writing to a stream has no file name.
+        place = error.filename or "the output"
+        say(f"{place}: {error.strerror or error}.")
+        _forget_stdout()
         return SOME_FAILED
     except MemoryError:
         say("Not enough memory. Use fewer or smaller frames (--num-frames, --frame-size) or --batch-size.")

@@ -37,6 +37,8 @@ def demo_command(
 
     Shows the commands it stands for. Takes a few minutes without a GPU; the prediction at the end, of a
     video whose person the model has never seen, is JSON on stdout.
+
+    Exit codes: 0 done, 1 training failed, 2 the call is wrong, 130 interrupted.
     """
     from rich.console import Console
 

@@ -22,17 +22,13 @@ def evaluate_command(
     model: Annotated[Path, typer.Argument(help="Model to judge.", metavar="[MODEL]")] = DEFAULT_MODEL,
     data: Annotated[
         Path | None,
-        typer.Option(
-            help="Prepared folder.", metavar="PREPARED", show_default="the one the model was trained from"
-        ),
+        typer.Option(help="Prepared folder.", metavar="PREPARED", show_default="the one the model was trained from"),
     ] = None,
     split: Annotated[Split, typer.Option(help="Which clips.")] = Split("test"),
     format: Annotated[Format, typer.Option(help="auto: a table on a terminal, JSON in a pipe.")] = Format.auto,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON to a file.", metavar="FILE")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a report page.", metavar="FILE")] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="Also draw the confusion matrix as PNG.", metavar="FILE")
-    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Also draw the confusion matrix as PNG.", metavar="FILE")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:

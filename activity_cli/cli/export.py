@@ -25,9 +25,7 @@ def export_command(
     model: Annotated[Path, typer.Argument(help="Model to export.", metavar="[MODEL]")] = DEFAULT_MODEL,
     format: Annotated[
         ExportFormat,
-        typer.Option(
-            help="litert: phones and small boards. saved_model: TensorFlow Serving. onnx: ONNX Runtime."
-        ),
+        typer.Option(help="litert: phones and small boards. saved_model: TensorFlow Serving. onnx: ONNX Runtime."),
     ] = ExportFormat(_EXPORT.format),
     out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = _EXPORT.out,
     overwrite: Overwrite = False,

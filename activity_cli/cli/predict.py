@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +18,7 @@ import typer
 from activity_cli.cli.boundary import SOME_FAILED, guarded, say
 from activity_cli.cli.options import Debug, PredictionFormat, Quiet, choose_format
 from activity_cli.config import PredictConfig
+from activity_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from activity_cli.results import Prediction
@@ -26,7 +29,7 @@ __all__ = ["predict_command"]
 @guarded
 def predict_command(
     inputs: Annotated[
-        list[Path], typer.Argument(help="Videos, folders of videos, or - for a video on stdin.", metavar="INPUT...")
+        list[str], typer.Argument(help="Videos, folders of videos, or - for a video on stdin.", metavar="INPUT...")
     ],
     model: Annotated[
         Path | None,
@@ -53,25 +56,62 @@ def predict_command(
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.prediction import predict
 
+    if "" in inputs:
+        raise UsageError("An input is empty.", "Is a variable in the command line not set?", code="usage.input")
     wanted = choose_format(format.value)
     with ExitStack() as stack:
-        paths = [stack.enter_context(_spooled_stdin()) if str(path) == "-" else path for path in inputs]
-        name_of = {str(path): str(given) for path, given in zip(paths, inputs, strict=True)}
+        paths = [stack.enter_context(_on_disk(text)) for text in inputs]
+        sources = _Sources(paths, inputs)
         # Bars over lines of data on one terminal would be a mess; only a table waits for its end.
         shows_bar = wanted == "table" or not sys.stdout.isatty()
         answers = predict(PredictConfig(tuple(paths), model), TerminalProgress(quiet or not shows_bar))
-        named = (replace(answer, source=name_of.get(answer.source, answer.source)) for answer in answers)
+        named = (replace(answer, source=sources.as_given(answer.source)) for answer in answers)
         failed = _WRITERS[wanted](named, quiet)
     return SOME_FAILED if failed else 0
 
 
+class _Sources:
+    """Inputs as they were typed: a path that is read loses its ``./`` and its double slashes."""
+
+    def __init__(self, paths: Sequence[Path], inputs: Sequence[str]) -> None:
+        self._spellings: dict[str, deque[str]] = defaultdict(deque)
+        for path, text in zip(paths, inputs, strict=True):
+            self._spellings[str(path)].append(text)
+
+    def as_given(self, source: str) -> str:
+        """The next spelling of an input; what was found in a folder stays as it is."""
+        spellings = self._spellings.get(source)
+        if not spellings:
+            return source
+        return spellings.popleft() if len(spellings) > 1 else spellings[0]
+
+
 @contextmanager
-def _spooled_stdin() -> Iterator[Path]:
-    """A video from stdin in a temporary file: decoding needs to go back and forth in it."""
-    with NamedTemporaryFile(prefix="activity-stdin-") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-        file.flush()
-        yield Path(file.name)
+def _on_disk(text: str) -> Iterator[Path]:
+    """The path of an input; what comes through a pipe is in a file meanwhile.
+
+    Decoding needs to go back and forth in it.
+    """
+    path = Path(text)
+    if text != "-" and not _is_pipe(path):
+        yield path
+        return
+    with TemporaryDirectory(prefix="activity-") as folder:
+        spooled = Path(folder, "stdin" if text == "-" else path.name)
+        with spooled.open("wb") as file:
+            if text == "-":
+                shutil.copyfileobj(sys.stdin.buffer, file)
+            else:
+                with path.open("rb") as pipe:
+                    shutil.copyfileobj(pipe, file)
+        yield spooled
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return path.is_fifo() and os.access(path, os.R_OK)
+    except OSError:
+        return False  # whoever reads it will say why
 
 
 def _write_json(answers: Iterator[Prediction], quiet: bool) -> int:

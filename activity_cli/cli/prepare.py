@@ -22,12 +22,20 @@ Fit = Enum("Fit", {name: name for name in FITS}, type=str)  # type: ignore[misc]
 
 @guarded
 def prepare_command(
-    videos: Annotated[Path, typer.Argument(help="Folder of videos: VIDEOS/<activity>/clip.mp4", metavar="VIDEOS")],
+    # readable=False: whether a place can be read is said by us, in one line like everything else.
+    videos: Annotated[
+        Path,
+        typer.Argument(help="Folder of videos: VIDEOS/<activity>/clip.mp4", metavar="VIDEOS", readable=False),
+    ],
     labels: Annotated[
         Path | None,
-        typer.Option(help="CSV with the columns path,label[,group][,split], instead of folders.", metavar="CSV"),
+        typer.Option(
+            help="CSV with the columns path,label[,group][,split], instead of folders.",
+            metavar="CSV",
+            readable=False,
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = DEFAULT_PREPARED,
+    out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR", readable=False)] = DEFAULT_PREPARED,
     group_by: Annotated[
         str | None,
         typer.Option(
@@ -36,9 +44,7 @@ def prepare_command(
             metavar="REGEX",
         ),
     ] = None,
-    num_frames: Annotated[
-        int, typer.Option(help="Frames in a clip at most.", metavar="N")
-    ] = _SAMPLING.num_frames,
+    num_frames: Annotated[int, typer.Option(help="Frames in a clip at most.", metavar="N")] = _SAMPLING.num_frames,
     fps: Annotated[
         float | None,
         typer.Option(

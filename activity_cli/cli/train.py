@@ -37,6 +37,14 @@ def train_command(
     dropout: Annotated[
         float, typer.Option(help="Share of the features dropped while training.", metavar="SHARE")
     ] = _NETWORK.dropout,
+    center: Annotated[
+        bool,
+        typer.Option(
+            "--center/--no-center",
+            help="Take each clip's own mean off its features, so that the place and the clothes count less "
+            "and the motion more.",
+        ),
+    ] = _NETWORK.center,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the clips at most.", metavar="N", show_default="by encoder")
     ] = None,
@@ -68,7 +76,7 @@ def train_command(
     config = TrainConfig(
         prepared=prepared,
         out=out,
-        network=NetworkConfig(encoder.value, units, dropout),
+        network=NetworkConfig(encoder.value, units, dropout, center),
         epochs=epochs,
         patience=patience,
         batch_size=batch_size,

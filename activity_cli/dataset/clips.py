@@ -11,21 +11,37 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from activity_cli.config import SamplingConfig
 from activity_cli.errors import DatasetError
-from activity_cli.files import ASIDE_MARK, explained, written_aside
+from activity_cli.files import explained, sweep_unfinished, written_aside
 
-__all__ = ["ClipStore", "clip_name"]
+__all__ = ["ClipStore", "clip_name", "write_array"]
 
 
 def clip_name(content_hash: str, sampling: SamplingConfig) -> str:
     """File name of the clip that ``sampling`` makes of a video with this content."""
     settings = hashlib.sha256(json.dumps(asdict(sampling), sort_keys=True).encode()).hexdigest()
     return f"{content_hash[:20]}-{settings[:8]}.npy"
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Writes an array as ``.npy``, whole or not at all, with the folders above it.
+
+    Raises:
+        OutputError: The disk is full, or the folder cannot be written.
+    """
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside, aside.open("wb") as file:
+        # Into a real file NumPy writes past Python, and then a full disk has no error number.
+        plain = SimpleNamespace(write=file.write)
+        np.lib.format.write_array(plain, np.ascontiguousarray(array), allow_pickle=False)  # type: ignore[arg-type]
 
 
 class ClipStore:
@@ -35,7 +51,12 @@ class ClipStore:
         self.folder = folder
 
     def __contains__(self, name: str) -> bool:
-        return (self.folder / name).is_file()
+        """Whether a whole clip of this name is there."""
+        try:
+            self.read(name)
+        except DatasetError:
+            return False
+        return True
 
     def write(self, name: str, frames: npt.NDArray[np.uint8]) -> None:
         """Writes one clip, whole or not at all.
@@ -43,10 +64,7 @@ class ClipStore:
         Raises:
             OutputError: The disk is full, or the folder cannot be written.
         """
-        with explained(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        with written_aside(self.folder / name) as aside, aside.open("wb") as file:
-            np.save(file, np.ascontiguousarray(frames), allow_pickle=False)
+        write_array(self.folder / name, frames)
 
     def read(self, name: str) -> npt.NDArray[np.uint8]:
         """Maps one clip into memory; pages are read when they are touched.
@@ -59,7 +77,7 @@ class ClipStore:
         """
         path = self.folder / name
         try:
-            frames = np.load(path, mmap_mode="r", allow_pickle=False)
+            frames: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise DatasetError(f"The clip {path} is missing or damaged: {error}.", _AGAIN) from None
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.shape[0]:
@@ -69,9 +87,10 @@ class ClipStore:
     def sweep(self, keep: Collection[str]) -> None:
         """Removes clips that nothing refers to any more, and what a killed run left unfinished."""
         kept = frozenset(keep)
-        for path in self.folder.glob("*"):
-            if path.name.startswith(ASIDE_MARK) or (path.suffix == ".npy" and path.name not in kept):
+        for path in self.folder.glob("*.npy"):
+            if path.name not in kept:
                 path.unlink(missing_ok=True)
+        sweep_unfinished(self.folder)
 
 
 _AGAIN = "Run 'activity prepare' again: it redoes only what is missing."

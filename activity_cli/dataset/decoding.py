@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +28,7 @@ from activity_cli.files import explained, sha256_of, write_text
 
 __all__ = ["Decoded", "Journal", "decode_all", "default_workers"]
 
-# Files handed to the workers ahead of time: enough to keep them busy, few enough to stop at once.
+# Files handed to each worker ahead of time: enough to keep them busy, few enough to stop at once.
 _AHEAD = 4
 
 
@@ -78,29 +82,65 @@ def decode_all(
         for file in files:
             yield file, decode_one(file.path, sampling, store, 0)
         return
+    waiting = deque(files)
+    while waiting:
+        suspects = yield from _in_workers(waiting, sampling, store, min(workers, len(waiting)), _AHEAD)
+        while suspects:
+            # A worker died, and any of these may be why: one after the other, it shows which.
+            for file in (yield from _in_workers(suspects, sampling, store, 1, 1)):
+                reason = f"{file.path.name}: the process that decoded it died. Is there enough memory?"
+                yield file, Decoded(error_code="video.crashed", error_message=reason)
+
+
+def _in_workers(
+    waiting: deque[FoundFile], sampling: SamplingConfig, store: ClipStore, workers: int, ahead: int
+) -> Generator[tuple[FoundFile, Decoded], None, deque[FoundFile]]:
+    """Takes files from ``waiting`` and decodes them; returns those under way when a worker died."""
     # A fresh interpreter for each worker: forking a process that has threads can hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(files)), mp_context=context) as executor:
+    running: dict[Future[Decoded], FoundFile] = {}
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as executor:
         try:
-            yield from _submit_all(executor, files, sampling, store, _AHEAD * workers)
+            while waiting or running:
+                while waiting and len(running) < ahead * workers:
+                    with _interrupts_held_back():
+                        future = executor.submit(decode_one, waiting[0].path, sampling, store, 1)
+                    running[future] = waiting.popleft()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    decoded = future.result()
+                    yield running.pop(future), decoded
+        except BrokenProcessPool:
+            return deque(running.values())
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             raise
+    return deque()
 
 
-def _submit_all(
-    executor: Executor, files: Sequence[FoundFile], sampling: SamplingConfig, store: ClipStore, ahead: int
-) -> Iterator[tuple[FoundFile, Decoded]]:
-    waiting = iter(files)
-    running: dict[Future[Decoded], FoundFile] = {}
-    while True:
-        for file in islice(waiting, ahead - len(running)):
-            running[executor.submit(decode_one, file.path, sampling, store, 1)] = file
-        if not running:
-            return
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield running.pop(future), future.result()
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """A process that starts meanwhile never sees Ctrl-C, which is for its parent to handle."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    # Each worker holds both ends of the queue it waits at, so it would not notice a killed parent.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def decode_one(path: Path, sampling: SamplingConfig, store: ClipStore, threads: int) -> Decoded:
@@ -113,10 +153,9 @@ def decode_one(path: Path, sampling: SamplingConfig, store: ClipStore, threads: 
 
     content_hash = ""
     try:
-        try:
-            content_hash = sha256_of(path)
-        except OSError:
-            pass  # read_clip says the reason in plain words
+        with suppress(OSError):  # read_clip says the reason in plain words
+            # Opening a pipe would wait for a writer that may never come.
+            content_hash = sha256_of(path) if path.is_file() else ""
         clip = read_clip(path, sampling, threads=threads)
     except VideoError as error:
         return Decoded(content_hash, error_code=error.code, error_message=str(error))
@@ -137,12 +176,15 @@ class Journal:
         self._path = path
         self._settings = asdict(sampling)
         self._known: dict[str, tuple[list[int], Decoded]] = {}
+        self._stamps: dict[str, list[int]] = {}
         self._read()
 
     def lookup(self, file: FoundFile, store: ClipStore) -> Decoded | None:
         """The earlier result for this file, where it still holds."""
         stamp, decoded = self._known.get(file.name, ([], None))
-        if decoded is None or stamp != _stamp(file.path):
+        # Kept for ``add``: a file that changes while it is decoded must count as changed afterwards.
+        self._stamps[file.name] = _stamp(file.path)
+        if decoded is None or stamp != self._stamps[file.name]:
             return None
         return decoded if decoded.error_code or decoded.clip in store else None
 
@@ -152,9 +194,9 @@ class Journal:
         Raises:
             OutputError: The disk is full, or the folder cannot be written.
         """
-        stamp = _stamp(file.path)
-        # A file without permission may be given it, which changes neither its size nor its time.
-        if not stamp or decoded.error_code == "video.unreadable":
+        stamp = self._stamps.get(file.name) or _stamp(file.path)
+        # The next run may find permission or more memory, which changes neither size nor time of a file.
+        if not stamp or decoded.error_code in ("video.unreadable", "video.crashed"):
             return
         self._known[file.name] = (stamp, decoded)
         with explained(self._path), self._path.open("a", encoding="ascii") as journal:

@@ -19,7 +19,28 @@ from activity_cli.errors import DatasetError
 __all__ = ["VIDEO_SUFFIXES", "FoundFile", "find_labeled", "find_videos", "group_of"]
 
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .flv .gif .m2ts .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
+    [
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mjpeg",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    ]
 )
 
 
@@ -84,27 +105,28 @@ def group_of(name: str, group_by: str | None) -> str:
 
 def _walk(folder: Path) -> Iterator[Path]:
     """All files below a folder except hidden ones; links are followed, but never round in a circle."""
-    seen: set[str] = set()
+    # The real paths of the folders around each place that is still to be visited.
+    around: dict[str, frozenset[str]] = {}
 
     def refuse(error: OSError) -> None:
         reason = (error.strerror or str(error)).lower()
         raise DatasetError(f"The folder {error.filename!r} cannot be read: {reason}.", "Check its permissions.")
 
     for place, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
-        real = os.path.realpath(place)
-        if real in seen or _is_prepared(Path(place)):
+        real, above = os.path.realpath(place), around.pop(place, frozenset())
+        if real in above or _is_prepared(Path(place)):
             folders.clear()
             continue
-        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        around.update((os.path.join(place, name), above | {real}) for name in folders)  # noqa: PTH118
         for name in names:
             if not name.startswith("."):
                 yield Path(place, name)
 
 
 def _is_prepared(folder: Path) -> bool:
-    # A prepared folder may stand inside the folder of the videos; its files are not videos.
-    return (folder / "manifest.csv").is_file() and (folder / "clips").is_dir()
+    # A prepared folder, finished or not, may stand inside the folder of the videos; its files are not videos.
+    return (folder / "decoded.jsonl").is_file()
 
 
 def _from_folders(videos: Path) -> list[FoundFile]:
@@ -142,6 +164,8 @@ def _from_csv(videos: Path, labels: Path) -> list[FoundFile]:
         where = f"{labels}, line {line}"
         if not name or not label:
             raise DatasetError(f"{where}: path or label is empty.", "Every row needs both.")
+        if "\0" in name:
+            raise DatasetError(f"{where}: {name!r} cannot be the name of a file.", "Save the CSV as plain UTF-8.")
         if split and split not in SPLITS:
             raise DatasetError(f"{where}: split is {split!r}.", f"Allowed: {', '.join(SPLITS)}, or empty.")
         name = Path(name).as_posix()
@@ -157,7 +181,8 @@ def _read_rows(labels: Path) -> Sequence[tuple[int, dict[str, str]]]:
     try:
         with labels.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             reader = csv.DictReader(file)
-            missing = {"path", "label"} - set(reader.fieldnames or ())
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            missing = {"path", "label"} - set(reader.fieldnames)
             if missing:
                 raise DatasetError(
                     f"{labels} has no column {' and '.join(sorted(missing))}.",

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.dataset.clips import ClipStore
-from activity_cli.files import ASIDE_MARK, explained, written_aside
+from activity_cli.dataset.clips import ClipStore, write_array
+from activity_cli.files import sweep_unfinished
 from activity_cli.progress import Progress
 
 __all__ = ["FeatureStore", "clip_features"]
@@ -39,15 +39,11 @@ class FeatureStore:
         Raises:
             OutputError: The disk is full, or the folder cannot be written.
         """
-        with explained(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        with written_aside(self.folder / name) as aside, aside.open("wb") as file:
-            np.save(file, features, allow_pickle=False)
+        write_array(self.folder / name, features)
 
     def sweep(self) -> None:
         """Removes what a killed run left unfinished."""
-        for path in self.folder.glob(f"{ASIDE_MARK}*"):
-            path.unlink(missing_ok=True)
+        sweep_unfinished(self.folder)
 
 
 def clip_features(

@@ -58,6 +58,7 @@ class PreparedFolder:
 
     @property
     def clips(self) -> ClipStore:
+        """The frames of the clips."""
         return ClipStore(self.folder / "clips")
 
     def in_split(self, split: str) -> tuple[ClipRecord, ...]:
@@ -68,7 +69,13 @@ class PreparedFolder:
 
 def is_prepared_folder(folder: Path) -> bool:
     """Whether a folder was made by ``prepare``, finished or not (and so may be written over)."""
-    return (folder / "config.json").is_file() or (folder / "decoded.jsonl").is_file()
+    # The journal is the first file that prepare writes, and stays. A config.json alone may be anybody's.
+    if (folder / "decoded.jsonl").is_file():
+        return True
+    try:
+        return read_config(folder) is not None
+    except DatasetError as error:
+        return error.code == "dataset.schema"
 
 
 def write_prepared(
@@ -113,11 +120,13 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        schema = str(config["schema"])
+        schema = str(config["schema"]) if "schema" in config else ""
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{path} is damaged: {error!r}.", _AGAIN) from None
+    if not schema.startswith(PREPARED_SCHEMA.partition("/")[0]):
+        raise DatasetError(f"{folder} was not made by 'activity prepare'.", "Run 'activity prepare VIDEOS' first.")
     if schema != PREPARED_SCHEMA:
         raise DatasetError(
             f"{folder} has the schema {schema!r}, this version of activity reads {PREPARED_SCHEMA!r}.",
@@ -149,7 +158,7 @@ def read_prepared(folder: Path) -> PreparedFolder:
             SplitConfig(**config["split"]),
             config["fingerprint"],
         )
-    except (OSError, ValueError, KeyError, TypeError, ActivityError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error, ActivityError) as error:
         raise DatasetError(f"{folder} is damaged: {error!r}.", _AGAIN) from None
     if _fingerprint(records) != prepared.fingerprint:
         raise DatasetError(
@@ -165,8 +174,12 @@ def _record_of(row: Mapping[str, str]) -> ClipRecord:
 def _csv_of(records: Iterable[ClipRecord]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(_READERS), lineterminator="\n")
+    # Python below 3.13 leaves a carriage return unquoted where it does not end lines itself.
+    quoting = csv.DictWriter(text, fieldnames=list(_READERS), lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
-    writer.writerows(asdict(record) for record in records)
+    for record in records:
+        row = asdict(record)
+        (quoting if any("\r" in str(value) for value in row.values()) else writer).writerow(row)
     return text.getvalue()
 
 

@@ -64,9 +64,7 @@ class _Plan:
         fractions = {"val": config.val_fraction, "test": config.test_fraction}
         fractions["train"] = 1 - sum(fractions.values())
         self._splits = [split for split in SPLITS if fractions[split] > 0]
-        self._targets = {
-            (label, split): fractions[split] * totals[label] for label in totals for split in self._splits
-        }
+        self._targets = {(label, split): fractions[split] * totals[label] for label in totals for split in self._splits}
 
     def place(self, free: Sequence[str], fixed: Mapping[str, str], rng: random.Random) -> dict[str, str]:
         counts: Counter[tuple[str, str]] = Counter()
@@ -124,8 +122,7 @@ def split_warnings(members: Sequence[Member], splits: Sequence[str], config: Spl
     torn = sorted(group for group, found in sides.items() if len(found) > 1)
     if torn:
         warnings.append(
-            f"The given splits divide {_counted(len(torn), 'group')} (such as {torn[0]!r}): "
-            "the score will be too good."
+            f"The given splits divide {_counted(len(torn), 'group')} (such as {torn[0]!r}): the score will be too good."
         )
     return warnings
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ def read_bundle(folder: Path) -> Bundle:
         ) from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BundleError(f"{path} is damaged.", _TRAIN_AGAIN, code="model.damaged") from None
     if schema != BUNDLE_SCHEMA:
         raise BundleError(
@@ -132,6 +133,7 @@ def read_bundle(folder: Path) -> Bundle:
     if _hash_of(document) != written_hash:
         raise BundleError(f"{path} was changed after it was written.", _TRAIN_AGAIN, code="model.damaged")
     try:
+        _check(document)
         return Bundle(
             folder=folder,
             name=f"{document['name']}@{written_hash[:8]}",
@@ -140,8 +142,53 @@ def read_bundle(folder: Path) -> Bundle:
             network=NetworkConfig(**document["network"]),
             document=document,
         )
-    except (KeyError, TypeError, ConfigError) as error:
-        raise BundleError(f"{path} is damaged: {error}", _TRAIN_AGAIN, code="model.damaged") from None
+    except KeyError as error:
+        raise BundleError(f"{path} is damaged: it has no {error}.", _TRAIN_AGAIN, code="model.damaged") from None
+    except (TypeError, ConfigError) as error:
+        reason = str(error).rstrip(".")
+        raise BundleError(f"{path} is damaged: {reason}.", _TRAIN_AGAIN, code="model.damaged") from None
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    """The hash proves that nothing was lost, not that a person meant well: values may be of any kind.
+
+    Raises:
+        KeyError: Something is missing.
+        TypeError: Something is of another kind than what was written.
+    """
+    labels = document["labels"]
+    if type(labels) is not list or not labels or not all(type(label) is str and label for label in labels):
+        raise TypeError("labels are not a list of names")
+    if len(set(labels)) < len(labels):
+        raise TypeError("a label is there twice")
+    strings = {
+        "name": document["name"],
+        "encoder_fingerprint": document["encoder_fingerprint"],
+        "data.prepared": document["data"]["prepared"],
+        "data.fingerprint": document["data"]["fingerprint"],
+        **{f"files.{name}.sha256": document["files"][name]["sha256"] for name in _LISTED_FILES},
+    }
+    for name, value in strings.items():
+        if type(value) is not str:
+            raise TypeError(f"{name} is not a text")
+    # It names a folder of features: never one elsewhere.
+    if not re.fullmatch(r"\w[\w-]*", document["encoder_fingerprint"], re.ASCII):
+        raise TypeError("encoder_fingerprint is not a name")
+    for section, defaults in (("sampling", asdict(SamplingConfig())), ("network", asdict(NetworkConfig()))):
+        for name, value in dict(document[section]).items():
+            kinds = _KINDS.get(type(defaults.get(name)), (type(value),))
+            if type(value) not in kinds:
+                raise TypeError(f"{section}.{name} is {value!r}")
+
+
+# What JSON may give for a setting, by the kind of its default; None is a number that is not set.
+_KINDS: dict[type, tuple[type, ...]] = {
+    bool: (bool,),
+    int: (int,),
+    float: (int, float),
+    str: (str,),
+    type(None): (int, float, type(None)),
+}
 
 
 def _hash_of(document: Mapping[str, Any]) -> str:

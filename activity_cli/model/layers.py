@@ -62,7 +62,7 @@ class FrameEncoder(keras.layers.Layer):
         return (clips_shape[0], clips_shape[1], self.cnn.output_shape[-1])
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"cnn": keras.saving.serialize_keras_object(self.cnn)}
+        return dict(super().get_config(), cnn=keras.saving.serialize_keras_object(self.cnn))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FrameEncoder:

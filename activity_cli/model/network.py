@@ -14,7 +14,7 @@ import keras
 
 from activity_cli.config import NetworkConfig, SamplingConfig
 from activity_cli.errors import BundleError
-from activity_cli.model.encoders import build_encoder
+from activity_cli.model.encoders import ENCODER_SPECS, build_encoder
 from activity_cli.model.layers import CenterOverTime, FrameEncoder, MaskedMean
 from activity_cli.results import LayerRow
 
@@ -82,8 +82,12 @@ def build_sequence(
     lstm = keras.layers.LSTM(
         config.units, return_sequences=True, unroll=unroll, use_cudnn=False if unroll else "auto", name="lstm"
     )
+    scale = 1 / ENCODER_SPECS[config.encoder].feature_std
     # Functional model
-    x = keras.layers.Dropout(config.dropout, name="feature_dropout")(features)
+    x = keras.layers.Rescaling(scale, name="scale")(features)
+    if config.center:
+        x = CenterOverTime(name="center")(x, mask=mask)
+    x = keras.layers.Dropout(config.dropout, name="feature_dropout")(x)
     x = lstm(x, mask=mask)
     x = MaskedMean(name="pool")(x, mask=mask)
     x = keras.layers.Dropout(config.dropout, name="dropout")(x)
@@ -91,9 +95,7 @@ def build_sequence(
     return keras.Model([features, mask], probabilities, name="sequence")
 
 
-def load_network(
-    path: Path, config: NetworkConfig, sampling: SamplingConfig, num_classes: int
-) -> Network:
+def load_network(path: Path, config: NetworkConfig, sampling: SamplingConfig, num_classes: int) -> Network:
     """Builds the network from its settings and takes only the weights from ``model.keras``.
 
     The file's own description of layers is never followed, so loading runs no code from it.
@@ -134,6 +136,3 @@ def _rows(model: keras.Model, depth: int) -> Iterator[LayerRow]:
 def _shape_of(layer: keras.Layer) -> str:
     output = layer.output
     return " x ".join(str(size) for size in output.shape[1:]) or "1"
-
-
-_ = CenterOverTime

@@ -71,9 +71,7 @@ class _RebuildTensor:
 
     __slots__ = ()
 
-    def __call__(
-        self, storage: object, offset: object, shape: object, strides: object, *_: object
-    ) -> _Tensor:
+    def __call__(self, storage: object, offset: object, shape: object, strides: object, *_: object) -> _Tensor:
         return _Tensor(storage, offset, shape, strides)
 
 

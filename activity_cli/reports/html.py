@@ -115,9 +115,7 @@ def _comparison(result: EvaluationResult) -> str:
     return f"<h2>Beside simpler judges of the same clips</h2>\n{_table('wide', head, rows)}"
 
 
-def _comparison_row(
-    name: str, note: str, accuracy: float | None, macro_f1: float | None, ahead: str, kind: str
-) -> str:
+def _comparison_row(name: str, note: str, accuracy: float | None, macro_f1: float | None, ahead: str, kind: str) -> str:
     width = 100 * min(max(accuracy or 0.0, 0.0), 1.0)
     bar = "" if accuracy is None else f'<span style="width: {width:.1f}%"></span>'
     described = f'<br><span class="muted">{_text(note)}</span>' if note else ""
@@ -184,8 +182,7 @@ def _picture(png: bytes | None) -> str:
 
 def _head(*names: str, text_columns: int = 1) -> str:
     cells = (
-        f'<th scope="col"{_TEXT_COLUMN if index < text_columns else ""}>{name}</th>'
-        for index, name in enumerate(names)
+        f'<th scope="col"{_TEXT_COLUMN if index < text_columns else ""}>{name}</th>' for index, name in enumerate(names)
     )
     return f"<tr>{''.join(cells)}</tr>"
 

@@ -100,9 +100,7 @@ def _draw_names(canvas: Canvas, y: int, label: str, caption: str) -> None:
         y += 18
 
 
-def _draw_strip(
-    canvas: Canvas, y: int, height: int, slot: int, places: Sequence[int], frames: Pixels
-) -> None:
+def _draw_strip(canvas: Canvas, y: int, height: int, slot: int, places: Sequence[int], frames: Pixels) -> None:
     for column, place in enumerate(places):
         x = _slot_x(column, slot)
         if place >= len(frames):

@@ -6,6 +6,7 @@ probabilities). Padding never reaches the encoder; the sequence part gets it as 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = ["EncoderRuntime", "SequenceRuntime"]
 
 # More frames at once are not faster, and each costs megabytes of activations.
 _FRAMES_AT_ONCE = 4
+_TRAIN_AGAIN = "Train the model again."
 
 
 class EncoderRuntime:
@@ -28,13 +30,20 @@ class EncoderRuntime:
         path: A LiteRT file.
         threads: Cores to use.
 
+    Attributes:
+        frame_size: Height and width of a frame in pixels.
+
     Raises:
         BundleError: The file is not one that LiteRT can run.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
         self._interpreter = _interpreter(path, threads)
-        self._input = self._interpreter.get_input_details()[0]
+        inputs = self._interpreter.get_input_details()
+        if [len(details["shape"]) for details in inputs] != [4]:
+            raise _wrong_kind(path, "frames")
+        self._input = inputs[0]
+        self.frame_size = int(self._input["shape"][1])
         self._output = self._interpreter.get_output_details()[0]
         self._batch = 0
 
@@ -46,7 +55,8 @@ class EncoderRuntime:
     def _run(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         if len(frames) != self._batch:
             self._interpreter.resize_tensor_input(self._input["index"], frames.shape, strict=True)
-            with native_output_silenced():
+            # LiteRT greets once; later on another thread's output must not be lost.
+            with nullcontext() if self._batch else native_output_silenced():
                 self._interpreter.allocate_tensors()
             self._batch = len(frames)
         self._interpreter.set_tensor(self._input["index"], frames.astype(self._input["dtype"]))
@@ -60,25 +70,32 @@ class SequenceRuntime:
     Args:
         path: A LiteRT file.
 
+    Attributes:
+        num_frames: Frames of a clip at most.
+        num_classes: Activities that it tells apart.
+
     Raises:
         BundleError: The file is not one that LiteRT can run.
     """
 
     def __init__(self, path: Path) -> None:
         self._interpreter = _interpreter(path, threads=1)
+        inputs = {len(details["shape"]): details for details in self._interpreter.get_input_details()}
+        if set(inputs) != {2, 3}:
+            raise _wrong_kind(path, "features and a mask")
         with native_output_silenced():
             self._interpreter.allocate_tensors()
-        inputs = {len(details["shape"]): details for details in self._interpreter.get_input_details()}
         self._features, self._mask = inputs[3], inputs[2]
         self._output = self._interpreter.get_output_details()[0]
+        self.num_frames = int(self._features["shape"][1])
+        self.num_classes = int(self._output["shape"][-1])
 
     def probabilities(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probabilities ``float32 [classes]`` of one clip's features ``float32 [T, D]``."""
-        num_frames = int(self._features["shape"][1])
         padded = np.zeros(self._features["shape"], np.float32)
         padded[0, : len(features)] = features
         self._interpreter.set_tensor(self._features["index"], padded)
-        self._interpreter.set_tensor(self._mask["index"], np.arange(num_frames)[np.newaxis] < len(features))
+        self._interpreter.set_tensor(self._mask["index"], np.arange(self.num_frames)[np.newaxis] < len(features))
         self._interpreter.invoke()
         return np.asarray(self._interpreter.get_tensor(self._output["index"])[0], np.float32)
 
@@ -94,4 +111,9 @@ def _interpreter(path: Path, threads: int) -> Any:
         with native_output_silenced():
             return Interpreter(model_path=str(path), num_threads=threads)
     except (ValueError, RuntimeError) as error:
-        raise BundleError(f"{path} is not a LiteRT model: {error}", "Train the model again.") from None
+        reason = str(error).splitlines()[0] if str(error) else "it cannot be read"
+        raise BundleError(f"{path} is not a LiteRT model: {reason}.", _TRAIN_AGAIN) from None
+
+
+def _wrong_kind(path: Path, wanted: str) -> BundleError:
+    return BundleError(f"{path} is a LiteRT model, but not one that takes {wanted}.", _TRAIN_AGAIN)

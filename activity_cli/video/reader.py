@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +24,16 @@ from activity_cli.errors import MissingDependencyError, VideoError
 from activity_cli.video.sampling import choose_frames
 
 # Set before OpenCV loads. Decoders complain on stderr about every damaged packet, which a person
-# cannot act on; and a "video" must never make the decoder open an address or another protocol.
+# cannot act on.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
+# A "video" must never make the decoder open an address or another file: local files only, and only
+# containers that hold the pictures themselves, so no playlists (m3u8, ffconcat, MPD). These come last
+# and so win over whatever was set before.
+_CONTAINERS = "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm,webm"
+_SAFE_OPTIONS = f"protocol_whitelist;file|format_whitelist;{_CONTAINERS}"
+_given = os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")
+os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"{_given}|{_SAFE_OPTIONS}" if _given else _SAFE_OPTIONS
 
 try:
     import cv2
@@ -109,9 +117,7 @@ def read_clip(path: Path, sampling: SamplingConfig, *, threads: int = 0) -> Clip
         decoded = _decode(capture, choose_frames(guess, sampling), sampling)
     wanted = choose_frames(decoded.times_seconds, sampling)
     if not wanted:
-        raise VideoError(
-            f"{path.name}: no frame can be decoded.", "The file is damaged or its codec is not supported."
-        )
+        raise VideoError(f"{path.name}: no frame can be decoded.", "The file is damaged or its codec is not supported.")
     if any(index not in decoded.frames for index in wanted):
         # The header was wrong about the number or the times of the frames; now they are known.
         with _opened(path, threads) as capture:
@@ -166,13 +172,23 @@ class _Decoded:
 def _check_file(path: Path) -> None:
     """Says the plain reasons plainly; the decoder has one message for all of them."""
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            # Opening a pipe would wait for a writer that may never come.
+            raise VideoError(
+                f"{path.name}: a pipe or a device, not a video file.",
+                "Save the video to a file first.",
+                code="video.unreadable",
+            )
         with path.open("rb") as file:
             if not file.read(1):
                 raise VideoError(f"{path.name}: the file is empty.", "Copy it again.", code="video.empty")
     except FileNotFoundError:
         raise VideoError(f"{path.name}: no such file.", "Check the path.", code="video.missing") from None
     except IsADirectoryError:
-        raise VideoError(f"{path.name}: a folder, not a video.", code="video.unreadable") from None
+        raise VideoError(
+            f"{path.name}: a folder, not a video.", "Name the videos in it.", code="video.unreadable"
+        ) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise VideoError(
@@ -255,7 +271,7 @@ def _decode(capture: cv2.VideoCapture, wanted: tuple[int, ...], sampling: Sampli
 
 def _plausible_times(times: list[float], rate: float) -> list[float]:
     """The container's time stamps, or the frame rate's where they do not rise."""
-    if all(earlier < later for earlier, later in zip(times, times[1:], strict=False)):
+    if all(earlier < later for earlier, later in pairwise(times)):
         return times
     return [index / (rate or 25.0) for index in range(len(times))]
 

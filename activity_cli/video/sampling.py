@@ -46,8 +46,8 @@ def evenly_spaced(num_available: int, num_frames: int) -> tuple[int, ...]:
 def at_rate(times_seconds: Sequence[float], num_frames: int, frames_per_second: float) -> tuple[int, ...]:
     """Frames nearest to the ticks of a clock, taken from the middle of the video.
 
-    A video that is slower than the clock gives each of its frames once; a shorter one gives fewer
-    than ``num_frames``.
+    No frame is taken twice: a clock that is faster than the video, or a video that is shorter than the
+    clip, gives fewer than ``num_frames``, and the frames still span the same time.
     """
     if not times_seconds:
         return ()

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+
 from motions import LABELS
 from persons import PERSONS, Person
 

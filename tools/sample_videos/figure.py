@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from drawing import Canvas, Disc, Floats, Point, color, mix, shade
 from motions import CHANNELS
 from persons import Person

@@ -17,6 +17,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 import numpy as np
+
 from clips import Clip, Format, plan
 from drawing import Image
 from motions import LABELS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+
 from drawing import Canvas, Color, Floats, color, shade
 from figure import ANKLE, Joints, View
 from motions import CHANNELS, SEATED

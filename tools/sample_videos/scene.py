@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+
 from clips import Clip, seeded
 from drawing import SUPERSAMPLE, Canvas, Floats, Image
 from figure import Figure, Joints, View, skeleton

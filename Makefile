@@ -1,0 +1,54 @@
+# Everything goes through here. Each target sets up what it needs: a virtual environment in .venv,
+# made with plain Python and pip.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format models samples reference bench clean
+
+help:  ## Show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: $(INSTALLED)  ## Make .venv and install activity with its development tools
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("activity needs Python 3.11 or newer; this is %d.%d. Name another: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "Setting up $(VENV) (once; about 700 MB are downloaded)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(INSTALLED)
+
+demo: $(INSTALLED)  ## Prepare, train, evaluate and predict on sample_videos/
+	$(BIN)/activity demo
+
+test: lint  ## Lint, check types, and run all tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)  ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+models: $(INSTALLED)  ## Train the sample model in models/ anew
+	$(BIN)/python tools/train_sample_model.py
+
+samples: $(INSTALLED)  ## Draw sample_videos/ anew
+	$(BIN)/python tools/sample_videos/generate.py
+	$(BIN)/python tools/sample_videos/generate.py --overview
+
+reference: $(INSTALLED)  ## Write docs/commands.md from the --help texts
+	$(BIN)/python tools/write_reference.py
+
+bench: $(INSTALLED)  ## Measure speed and accuracy (minutes)
+	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/accuracy.py
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

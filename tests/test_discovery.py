@@ -1,0 +1,174 @@
+"""Which files are found, and what they are labeled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from activity_cli.dataset.discovery import VIDEO_SUFFIXES, FoundFile, find_labeled, find_videos, group_of
+from activity_cli.errors import DatasetError
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def labels_of(found: list[FoundFile]) -> dict[str, str]:
+    return {file.name: file.label for file in found if not file.ignored}
+
+
+def test_the_first_folder_is_the_label_at_any_depth_below(tmp_path: Path) -> None:
+    touch(tmp_path, "wave/a.mp4", "wave/person1/day 2/b.AVI", "bend/c.webm")
+    found = find_labeled(tmp_path, None, None)
+    assert labels_of(found) == {"bend/c.webm": "bend", "wave/a.mp4": "wave", "wave/person1/day 2/b.AVI": "wave"}
+    assert [file.name for file in found] == sorted(file.name for file in found)
+    assert all(file.path == tmp_path / file.name and file.path.is_file() for file in found)
+
+
+def test_every_other_file_is_accounted_for_with_a_reason_but_hidden_ones_are_not_seen(tmp_path: Path) -> None:
+    touch(tmp_path, "wave/a.mp4", "wave/notes.txt", "loose.mp4", "README", "wave/.b.mp4", ".git/c.mp4", ".d.mp4")
+    found = {file.name: (file.label, file.ignored) for file in find_labeled(tmp_path, None, None)}
+    assert found == {
+        "README": ("", "not a video by its name"),
+        "loose.mp4": ("", "lies in no folder named after an activity"),
+        "wave/a.mp4": ("wave", ""),
+        "wave/notes.txt": ("wave", "not a video by its name"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "message", "hint"),
+    [
+        ((), "No videos in", "<activity>/clip.mp4"),
+        (("wave/notes.txt",), "No videos in", ".mp4"),
+        (("a.mp4", "b.mp4"), "2 videos lie directly in", "--labels"),
+    ],
+)
+def test_a_folder_without_labeled_videos_is_refused_with_what_to_do(
+    names: tuple[str, ...], message: str, hint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DatasetError, match=message) as caught:
+        find_labeled(touch(tmp_path, *names), None, None)
+    assert hint in caught.value.hint
+
+
+def test_a_missing_folder_and_a_file_in_its_place_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="does not exist"):
+        find_labeled(tmp_path / "nowhere", None, None)
+    with pytest.raises(DatasetError, match="is a file, not a folder"):
+        find_labeled(touch(tmp_path, "clip.mp4") / "clip.mp4", None, None)
+
+
+def test_links_are_followed_but_never_round_in_a_circle(tmp_path: Path) -> None:
+    videos = touch(tmp_path / "videos", "wave/a.mp4", "bend/b.mp4")
+    touch(tmp_path / "elsewhere", "c.mp4", "deep/d.mp4")
+    (videos / "jump").symlink_to(tmp_path / "elsewhere")
+    (videos / "wave" / "up").symlink_to(videos)
+    (videos / "bend" / "self").symlink_to(videos / "bend")
+    names = set(labels_of(find_labeled(videos, None, None)))
+    assert names == {"wave/a.mp4", "bend/b.mp4", "jump/c.mp4", "jump/deep/d.mp4"}
+
+
+def test_a_link_does_not_hide_the_folder_it_points_to(tmp_path: Path) -> None:
+    touch(tmp_path, "wave/a.mp4")
+    (tmp_path / "alias").symlink_to(tmp_path / "wave")  # comes first in the alphabet
+    assert labels_of(find_labeled(tmp_path, None, None)) == {"alias/a.mp4": "alias", "wave/a.mp4": "wave"}
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_prepared_folder_inside_the_videos_is_passed_over(finished: bool, tmp_path: Path) -> None:
+    touch(tmp_path, "wave/a.mp4", "prepared/decoded.jsonl", "prepared/clips/x.npy", "prepared/clips/y.mp4")
+    if finished:
+        touch(tmp_path, "prepared/manifest.csv", "prepared/config.json")
+    assert [file.name for file in find_labeled(tmp_path, None, None)] == ["wave/a.mp4"]
+
+
+def test_find_videos_gives_only_videos_sorted(tmp_path: Path) -> None:
+    touch(tmp_path, "b.mp4", "a/c.MOV", "a/notes.txt", ".hidden.mp4", "é.mkv")
+    assert find_videos(tmp_path) == [tmp_path / "a/c.MOV", tmp_path / "b.mp4", tmp_path / "é.mkv"]
+    assert {".mp4", ".avi", ".webm", ".mov", ".mkv"} <= VIDEO_SUFFIXES
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "group"),
+    [
+        ("wave/person07_a.mp4", r"person\d+", "person07"),
+        ("wave/person07_a.mp4", r"person(\d+)", "07"),
+        ("wave/person07_a.mp4", r"subject\d+", ""),
+        ("wave/person07_a.mp4", r"(x)?person", ""),
+        ("wave/person07_a.mp4", None, ""),
+        ("wave/p1/a.mp4", r"^[^/]+/([^/]+)/", "p1"),
+    ],
+)
+def test_the_pattern_finds_the_group(name: str, pattern: str | None, group: str) -> None:
+    assert group_of(name, pattern) == group
+
+
+def from_csv(tmp_path: Path, text: str | bytes, group_by: str | None = None) -> list[FoundFile]:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    videos = tmp_path / "videos"
+    videos.mkdir(exist_ok=True)
+    return find_labeled(videos, path, group_by)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\na.mp4,wave\nsub/b.mp4,bend\n",
+        "\ufeffpath,label\r\na.mp4,wave\r\nsub/b.mp4,bend\r\n",
+        "path, label \n./a.mp4, wave \nsub//b.mp4,bend\n\n",
+        'label,note,path\nwave,"x, y",a.mp4\nbend,,sub/b.mp4\n',
+        "path,label,group,split\na.mp4,wave,,\nsub/b.mp4,bend\n",
+        "path,label\na.mp4,wave\na.mp4,wave\nsub/b.mp4,bend\n",
+    ],
+)
+def test_a_csv_labels_files_in_any_of_its_usual_forms(text: str, tmp_path: Path) -> None:
+    found = from_csv(tmp_path, text)
+    assert labels_of(found) == {"a.mp4": "wave", "sub/b.mp4": "bend"}
+    assert [file.path for file in found] == [tmp_path / "videos/a.mp4", tmp_path / "videos/sub/b.mp4"]
+
+
+def test_a_csv_gives_groups_and_splits_and_its_group_wins_over_the_pattern(tmp_path: Path) -> None:
+    found = from_csv(tmp_path, "path,label,group,split\np1.mp4,wave,anna,Train\np2.mp4,wave,, test\n", r"p\d")
+    assert [(file.group, file.split) for file in found] == [("anna", "train"), ("p2", "test")]
+
+
+def test_a_csv_may_hold_names_that_are_not_text(tmp_path: Path) -> None:
+    found = from_csv(tmp_path, b'path,label\n"new\nline.mp4",wave\nodd\xff.mp4,bend\n')
+    assert {os.fsencode(file.name) for file in found} == {b"new\nline.mp4", b"odd\xff.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no column label and path"),
+        ("path;label\na.mp4;wave\n", "has no column label and path"),
+        ("file,label\na.mp4,wave\n", "has no column path"),
+        ("path,label\n", "lists no videos"),
+        ("path,label\na.mp4,\n", "line 2: path or label is empty"),
+        ("path,label\na.mp4,wave\n,bend\n", "line 3: path or label is empty"),
+        ("path,label,split\na.mp4,wave,dev\n", "line 2: split is 'dev'"),
+        ("path,label\na.mp4,wave\na.mp4,bend\n", "line 3: 'a.mp4' is listed twice with different values"),
+        ("path,label\na\0.mp4,wave\n", "line 2: 'a\\\\x00.mp4' cannot be the name of a file"),
+        ("path,label\n" + "x" * 200_000 + ",wave\n", "is not a CSV file"),
+    ],
+)
+def test_a_wrong_csv_is_refused_with_the_line_and_what_to_do(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=message) as caught:
+        from_csv(tmp_path, text)
+    assert "labels.csv" in caught.value.message
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+def test_a_csv_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere.csv", tmp_path):
+        with pytest.raises(DatasetError, match="cannot be read") as caught:
+            find_labeled(tmp_path, path, None)
+        assert "--labels" in caught.value.hint

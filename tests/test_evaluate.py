@@ -1,0 +1,176 @@
+"""evaluate: the score, the files beside it, and what it refuses to judge."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import Result
+
+from activity_cli import EvaluateConfig, PrepareConfig, Recognizer, evaluate, prepare
+from activity_cli.dataset.manifest import read_prepared
+from conftest import TINY_SAMPLING
+
+Activity = Callable[..., Result]
+KEYS = [
+    "schema", "model", "prepared", "split", "num_clips", "labels", "accuracy", "macro_f1", "classes", "confusion",
+    "baselines", "warnings",
+]  # fmt: skip
+
+
+@pytest.fixture
+def evaluated(activity: Activity, model: Path) -> dict[str, Any]:
+    result = activity("evaluate", model)
+    assert result.exit_code == 0, result.stderr
+    return dict(json.loads(result.stdout))
+
+
+def test_the_document_has_exactly_these_keys(evaluated: dict[str, Any], model: Path, prepared: Path) -> None:
+    assert list(evaluated) == KEYS
+    assert evaluated["schema"] == "activity.evaluation/1"
+    assert evaluated["model"] == Recognizer(model).name
+    assert evaluated["prepared"] == str(prepared)
+    assert evaluated["split"] == "test"
+    for score in evaluated["classes"]:
+        assert list(score) == ["label", "precision", "recall", "f1", "support"]
+    for baseline in evaluated["baselines"]:
+        assert list(baseline) == ["name", "description", "accuracy", "macro_f1", "reason"]
+    assert [baseline["name"] for baseline in evaluated["baselines"]] == [
+        "majority_class", "middle_frame", "frame_average",
+    ]  # fmt: skip
+    assert list(evaluated["confusion"]) == ["labels", "rows"]
+
+
+def test_the_figures_belong_together(evaluated: dict[str, Any], prepared: Path) -> None:
+    rows = np.array(evaluated["confusion"]["rows"])
+    clips = read_prepared(prepared).in_split("test")
+    assert rows.sum() == evaluated["num_clips"] == len(clips)
+    assert rows.sum(axis=1).tolist() == [score["support"] for score in evaluated["classes"]]
+    assert rows.sum(axis=1).tolist() == [sum(c.label == label for c in clips) for label in evaluated["labels"]]
+    assert evaluated["accuracy"] == pytest.approx(np.trace(rows) / rows.sum(), abs=1e-6)
+
+
+def test_the_score_is_that_of_what_predict_says(model: Path, videos: Path, prepared: Path) -> None:
+    recognizer = Recognizer(model)
+    clips = read_prepared(prepared).in_split("all")
+    right = [recognizer.predict(videos / clip.path).label == clip.label for clip in clips]
+    assert evaluate(EvaluateConfig(model, split="all")).accuracy == pytest.approx(np.mean(right))
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test", "all"])
+def test_every_split_can_be_judged(activity: Activity, model: Path, prepared: Path, split: str) -> None:
+    result = activity("evaluate", model, "--split", split)
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert document["num_clips"] == len(read_prepared(prepared).in_split(split))
+    warned = any("trained on" in warning for warning in document["warnings"])
+    assert warned == (split in ("train", "all"))
+    assert ("trained on" in result.stderr) == warned
+    assert [f"warning: {warning}" for warning in document["warnings"]] == result.stderr.splitlines()
+    assert activity("evaluate", model, "--split", split, "--quiet").stderr == ""
+
+
+def test_the_json_in_a_pipe_equals_the_file(activity: Activity, model: Path, tmp_path: Path) -> None:
+    result = activity("evaluate", model, "--out", tmp_path / "scores.json")
+    assert (tmp_path / "scores.json").read_text() == result.stdout
+    table = activity("evaluate", model, "--out", tmp_path / "again.json", "--format", "table")
+    assert (tmp_path / "again.json").read_text() == result.stdout
+    assert table.stdout != result.stdout
+
+
+def test_a_table_shows_the_model_beside_the_simpler_judges(
+    activity: Activity, model: Path, evaluated: dict[str, Any]
+) -> None:
+    result = activity("evaluate", model, "--format", "table", env={"COLUMNS": "120"})
+    assert result.exit_code == 0
+    for text in ("majority_class", "frame_average", "this model", f"Accuracy {evaluated['accuracy']:.1%}"):
+        assert text.replace("_", " ") in result.stdout.replace("_", " ")
+    assert "\x1b" not in result.stdout
+
+
+def test_a_page_and_a_picture_are_written(activity: Activity, model: Path, tmp_path: Path) -> None:
+    page, picture = tmp_path / "report.html", tmp_path / "confusion.png"
+    result = activity("evaluate", model, "--html", page, "--picture", picture)
+    assert result.exit_code == 0
+    json.loads(result.stdout)
+    assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    image = cv2.imread(str(picture))
+    assert image is not None
+    assert min(image.shape[:2]) > 50
+
+
+def test_a_place_that_cannot_be_written_is_one_line(activity: Activity, model: Path, tmp_path: Path) -> None:
+    for option in ("--out", "--html", "--picture"):
+        result = activity("evaluate", model, option, tmp_path / "no" / "folder", "--quiet")
+        assert result.exit_code == 2
+        (line,) = result.stderr.splitlines()
+        assert "folder" in line
+
+
+def test_clips_of_other_settings_are_refused(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
+    other = replace(TINY_SAMPLING, num_frames=5, fit="crop")
+    prepare(PrepareConfig(videos, tmp_path / "other", sampling=other, workers=1))
+    result = activity("evaluate", model, "--data", tmp_path / "other")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    for text in ("num_frames 5", "num_frames 6", "fit crop", "fit squash", "model@"):
+        assert text in line
+    assert "frame_size" not in line
+
+
+def test_clips_of_other_labels_are_refused(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
+    for label, source in (("dance", "left"), ("right", "right"), ("up", "up")):
+        shutil.copytree(videos / source, tmp_path / "videos" / label)
+    prepare(PrepareConfig(tmp_path / "videos", tmp_path / "other", sampling=TINY_SAMPLING, workers=1))
+    result = activity("evaluate", model, "--data", tmp_path / "other", "--split", "all")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "dance" in line
+    assert "It knows: left, right, up." in line
+
+
+def test_clips_of_fewer_labels_are_judged_without_training_clips(
+    activity: Activity, model: Path, videos: Path, tmp_path: Path
+) -> None:
+    for label in ("left", "up"):
+        shutil.copytree(videos / label, tmp_path / "videos" / label)
+    rows = "".join(f"{path.relative_to(tmp_path / 'videos')},{path.parent.name},test\n"
+                   for path in sorted((tmp_path / "videos").rglob("*.avi")))  # fmt: skip
+    (tmp_path / "labels.csv").write_text(f"path,label,split\n{rows}")
+    prepare(PrepareConfig(
+        tmp_path / "videos", tmp_path / "other", tmp_path / "labels.csv", sampling=TINY_SAMPLING, workers=1
+    ))  # fmt: skip
+    result = activity("evaluate", model, "--data", tmp_path / "other")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["labels"] == ["left", "right", "up"]
+    assert [score["support"] for score in document["classes"]] == [12, 0, 12]
+    assert {baseline["accuracy"] for baseline in document["baselines"]} == {None}
+    assert all(baseline["reason"] for baseline in document["baselines"])
+    nothing = activity("evaluate", model, "--data", tmp_path / "other", "--split", "val")
+    assert nothing.exit_code == 2
+    assert "no clips" in nothing.stderr
+
+
+def test_a_prepared_folder_that_is_gone_is_named(activity: Activity, model: Path, tmp_path: Path) -> None:
+    result = activity("evaluate", model, "--data", tmp_path / "nothing")
+    assert result.exit_code == 2
+    assert "nothing" in result.stderr
+
+
+def test_a_missing_clip_is_one_line(activity: Activity, model: Path, prepared_copy: Path) -> None:
+    shutil.rmtree(prepared_copy / "features", ignore_errors=True)
+    clip = read_prepared(prepared_copy).in_split("test")[0].clip
+    (prepared_copy / "clips" / clip).unlink()
+    result = activity("evaluate", model, "--data", prepared_copy, "--quiet")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert clip in line
+    assert "activity prepare" in line

@@ -1,0 +1,155 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from activity_cli.errors import OutputError
+from activity_cli.files import (
+    ASIDE_MARK,
+    explained,
+    folder_aside,
+    sha256_of,
+    sweep_unfinished,
+    write_bytes,
+    write_text,
+    written_aside,
+)
+from data_support import no_privileges
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_written_file_holds_what_was_written_and_nothing_stays_beside_it(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a.bin", b"\0one")
+    write_text(tmp_path / "b.txt", "zwei ü \udcff\n")
+    assert (tmp_path / "a.bin").read_bytes() == b"\0one"
+    assert (tmp_path / "b.txt").read_bytes() == b"zwei \xc3\xbc \xff\n"
+    assert names_in(tmp_path) == ["a.bin", "b.txt"]
+
+
+def test_a_failure_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), written_aside(path) as aside:
+        aside.write_text("half of the n")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["kept.txt"]
+
+
+def test_the_final_name_is_not_there_before_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "late.txt"
+    with written_aside(path) as aside:
+        aside.write_text("all of it")
+        assert not path.exists()
+        assert aside.name.startswith(ASIDE_MARK)
+        assert aside.parent == path.parent
+    assert path.read_text() == "all of it"
+
+
+def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:
+    place = tmp_path / "models" / "new"
+    for content in ("first", "second"):
+        with folder_aside(place) as folder:
+            (folder / content).write_text(content)
+        assert names_in(place) == [content]
+        assert names_in(place.parent) == ["new"]
+
+
+def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    with folder_aside(place) as folder:
+        (folder / "weights").write_text("old")
+    with pytest.raises(RuntimeError), folder_aside(place) as folder:
+        (folder / "weights").write_text("new")
+        raise RuntimeError
+    assert (place / "weights").read_text() == "old"
+    assert names_in(tmp_path) == ["model"]
+
+
+def test_a_new_folder_has_the_permissions_of_any_other(tmp_path: Path) -> None:
+    (tmp_path / "usual").mkdir()
+    with folder_aside(tmp_path / "ours"):
+        pass
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "output.full"),
+        (errno.EDQUOT, "output.full"),
+        (errno.EACCES, "output.unwritable"),
+        (errno.EROFS, "output.unwritable"),
+    ],
+)
+def test_a_refusal_is_explained_with_the_place_and_what_to_do(number: int, code: str) -> None:
+    with pytest.raises(OutputError) as caught, explained(Path("here/it.txt")):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.code == code
+    assert "here/it.txt" in caught.value.message
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
+
+
+def test_a_file_where_a_folder_is_needed_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_text(tmp_path / "file" / "inner.txt", "x")
+    with pytest.raises(OutputError, match="cannot be written"), folder_aside(tmp_path / "file" / "inner"):
+        pass
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_a_folder_without_permission_is_explained(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    code = (
+        "import sys; from pathlib import Path; from activity_cli.files import write_text;"
+        "from activity_cli import OutputError\n"
+        "try: write_text(Path(sys.argv[1]), 'x')\n"
+        "except OutputError as error: print(error.code)"
+    )
+    command = [sys.executable, "-c", code, str(closed / "a.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, preexec_fn=no_privileges)
+    assert (done.stdout, done.stderr) == ("output.unwritable\n", "")
+
+
+def test_a_file_that_grows_beyond_the_limit_is_explained_and_removed(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; from activity_cli.files import write_bytes\n"
+        "from activity_cli import OutputError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
+        "try: write_bytes(Path(sys.argv[1]), b'x' * 9000)\n"
+        "except OutputError as error: print(error.code)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "big.bin")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr) == ("output.full\n", "")
+    assert names_in(tmp_path) == []
+
+
+def test_the_hash_is_sha256_of_all_bytes_also_of_a_file_of_several_blocks(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "big").write_bytes(content)
+    (tmp_path / "empty").touch()
+    assert sha256_of(tmp_path / "big") == hashlib.sha256(content).hexdigest()
+    assert sha256_of(tmp_path / "empty") == hashlib.sha256().hexdigest()
+
+
+def test_sweeping_removes_what_is_unfinished_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / f"{ASIDE_MARK}123-manifest.csv").touch()
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "manifest.csv").touch()
+    sweep_unfinished(tmp_path)
+    assert names_in(tmp_path) == [".hidden", "manifest.csv"]

@@ -1,0 +1,270 @@
+"""predict: what is answered, in which form, for inputs of every kind; and the Python API."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import Result
+
+from activity_cli import BundleError, PredictConfig, Recognizer, VideoError, predict
+from activity_cli.model.bundle import WEIGHTS_FILE
+from activity_cli.video.reader import read_clip
+from conftest import draw_video
+
+Activity = Callable[..., Result]
+OK_KEYS = [
+    "schema", "source", "status", "label", "confidence", "scores", "duration_seconds", "frames_used", "model",
+]  # fmt: skip
+ERROR_KEYS = ["schema", "source", "status", "error"]
+SAMPLE = Path(__file__).parents[1] / "models" / "sample"
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    assert result.stdout.endswith("\n")
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def video(videos: Path) -> Path:
+    return videos / "left" / "person1_0.avi"
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(b"not a video at all" * 100)
+    return path
+
+
+def test_an_answer_has_exactly_these_keys(activity: Activity, model: Path, video: Path) -> None:
+    result = activity("predict", video, "--model", model)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    (answer,) = lines(result)
+    assert list(answer) == OK_KEYS
+    assert answer["schema"] == "activity.prediction/1"
+    assert answer["source"] == str(video)
+    assert answer["status"] == "ok"
+    assert answer["model"] == Recognizer(model).name
+    assert answer["frames_used"] == 6
+    assert answer["duration_seconds"] == pytest.approx(13 / 12, abs=0.01)
+
+
+def test_scores_are_ordered_and_sum_to_one(activity: Activity, model: Path, video: Path) -> None:
+    (answer,) = lines(activity("predict", video, "--model", model))
+    scores = list(answer["scores"].values())
+    assert sum(scores) == pytest.approx(1, abs=2e-4)
+    assert scores == sorted(scores, reverse=True)
+    assert set(answer["scores"]) == {"left", "right", "up"}
+    assert next(iter(answer["scores"].items())) == (answer["label"], answer["confidence"])
+
+
+def test_a_broken_file_has_a_line_of_its_own_and_the_others_are_answered(
+    activity: Activity, model: Path, video: Path, broken: Path, tmp_path: Path
+) -> None:
+    inputs = [video, broken, tmp_path / "missing.mp4", video]
+    result = activity("predict", *inputs, "--model", model)
+    assert result.exit_code == 1
+    answers = lines(result)
+    assert [answer["source"] for answer in answers] == [str(path) for path in inputs]
+    assert [answer["status"] for answer in answers] == ["ok", "error", "error", "ok"]
+    for answer in answers[1:3]:
+        assert list(answer) == ERROR_KEYS
+        assert list(answer["error"]) == ["code", "message", "hint"]
+        assert all(answer["error"].values())
+    assert [answer["error"]["code"] for answer in answers[1:3]] == ["video.undecodable", "video.missing"]
+    told = result.stderr.splitlines()
+    assert len(told) == 2
+    assert "broken.mp4" in told[0]
+    assert "missing.mp4" in told[1]
+    assert activity("predict", *inputs, "--model", model, "--quiet").stderr == ""
+
+
+def test_answers_come_in_the_order_of_the_inputs(activity: Activity, model: Path, videos: Path) -> None:
+    inputs = sorted(videos.rglob("*.avi"), key=lambda path: path.name[::-1])[:12]
+    result = activity("predict", *inputs, "--model", model)
+    assert [answer["source"] for answer in lines(result)] == [str(path) for path in inputs]
+
+
+def test_a_folder_stands_for_the_videos_in_it(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "more" / "deep").mkdir(parents=True)
+    for name in ("b.avi", "a.AVI", "deep/c.avi"):
+        shutil.copy(videos / "up" / "person2_0.avi", tmp_path / "more" / name)
+    (tmp_path / "more" / "notes.txt").write_text("not a video")
+    result = activity("predict", tmp_path / "more", "--model", model)
+    assert result.exit_code == 0
+    found = [Path(answer["source"]).relative_to(tmp_path / "more").as_posix() for answer in lines(result)]
+    assert found == ["a.AVI", "b.avi", "deep/c.avi"]
+
+
+def test_a_folder_without_videos_is_an_error_line(activity: Activity, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = activity("predict", tmp_path / "empty", "--model", model)
+    assert result.exit_code == 1
+    (answer,) = lines(result)
+    assert answer["error"]["code"] == "video.none"
+    assert answer["source"] == str(tmp_path / "empty")
+
+
+def test_a_name_that_is_too_long_holds_nobody_up(activity: Activity, model: Path, video: Path) -> None:
+    result = activity("predict", "x" * 5000, video, "--model", model)
+    assert result.exit_code == 1
+    assert [answer["status"] for answer in lines(result)] == ["error", "ok"]
+
+
+def test_a_source_is_written_as_it_was_given(
+    activity: Activity, model: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(video.parent)
+    inputs = ["./person1_0.avi", "person1_0.avi", "../left//person1_0.avi", "./person1_0.avi", "./missing.avi"]
+    result = activity("predict", *inputs, "--model", model)
+    assert [answer["source"] for answer in lines(result)] == inputs
+
+
+def test_an_empty_name_is_not_the_current_folder(activity: Activity, model: Path, video: Path) -> None:
+    result = activity("predict", video, "", "--model", model)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "empty" in result.stderr
+
+
+def test_short_videos_are_answered_from_the_frames_they_have(activity: Activity, model: Path, tmp_path: Path) -> None:
+    inputs = [draw_video(tmp_path / f"{count}.avi", num_frames=count) for count in (1, 2, 5)]
+    answers = lines(activity("predict", *inputs, "--model", model))
+    assert [answer["frames_used"] for answer in answers] == [1, 2, 5]
+    assert {answer["status"] for answer in answers} == {"ok"}
+
+
+def test_csv_has_a_row_for_each_input(activity: Activity, model: Path, video: Path, broken: Path) -> None:
+    result = activity("predict", video, broken, "--model", model, "--format", "csv")
+    assert result.exit_code == 1
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["status"] for row in rows] == ["ok", "error"]
+    (answer,) = lines(activity("predict", video, "--model", model))
+    assert rows[0]["label"] == answer["label"]
+    assert float(rows[0]["confidence"]) == answer["confidence"]
+    assert rows[1]["error_code"] == "video.undecodable"
+    assert rows[1]["label"] == ""
+
+
+def test_a_table_names_every_input(activity: Activity, model: Path, video: Path, broken: Path) -> None:
+    result = activity("predict", video, broken, "--model", model, "--format", "table", env={"COLUMNS": "300"})
+    assert result.exit_code == 1
+    assert video.name in result.stdout
+    assert "video.undecodable" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_a_model_that_is_not_there_is_refused(activity: Activity, video: Path, tmp_path: Path) -> None:
+    result = activity("predict", video, "--model", tmp_path / "nothing")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert str(tmp_path / "nothing") in line
+
+
+def test_the_trained_model_is_found_without_naming_it(
+    activity: Activity, model: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(model, tmp_path / "models" / "activity")
+    result = activity("predict", video)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    (answer,) = lines(result)
+    assert answer["model"] == Recognizer(model).name
+
+
+@pytest.mark.skipif(not (SAMPLE / "bundle.json").is_file(), reason="the sample model is not made yet")
+def test_without_a_trained_model_the_sample_model_is_used_and_named(
+    activity: Activity, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = activity("predict", video)
+    assert result.exit_code == 0
+    (answer,) = lines(result)
+    assert answer["model"] == Recognizer(SAMPLE).name
+    (note,) = result.stderr.splitlines()
+    assert "sample model" in note
+    assert activity("predict", video, "--quiet").stderr == ""
+
+
+@pytest.mark.skipif((SAMPLE / "bundle.json").is_file(), reason="there is a sample model")
+def test_without_any_model_the_call_says_how_to_train_one(
+    activity: Activity, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = activity("predict", video)
+    assert result.exit_code == 2
+    assert "activity train" in result.stderr
+
+
+def test_the_recognizer_answers_a_video(model: Path, video: Path, broken: Path) -> None:
+    recognizer = Recognizer(str(model))
+    assert recognizer.labels == ("left", "right", "up")
+    answer = recognizer.predict(str(video))
+    assert answer.source == str(video)
+    assert answer.scores is not None
+    assert sum(answer.scores.values()) == pytest.approx(1, abs=1e-5)
+    assert answer == recognizer.predict(video)
+    with pytest.raises(VideoError):
+        recognizer.predict(broken)
+
+
+def test_scores_of_frames_are_those_of_the_video(model: Path, video: Path) -> None:
+    recognizer = Recognizer(model)
+    frames = read_clip(video, recognizer.sampling).frames
+    assert recognizer.scores(frames) == recognizer.predict(video).scores
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        ((0, 32, 32, 3), "uint8"),
+        ((7, 32, 32, 3), "uint8"),
+        ((6, 33, 32, 3), "uint8"),
+        ((6, 32, 32, 4), "uint8"),
+        ((32, 32, 3), "uint8"),
+        ((6, 32, 32, 3), "float32"),
+    ],
+)
+def test_frames_of_another_shape_are_refused(model: Path, shape: tuple[int, ...], kind: str) -> None:
+    with pytest.raises(ValueError, match=r"uint8 \[1\.\.6, 32, 32, 3\], got"):
+        Recognizer(model).scores(np.zeros(shape, kind))
+
+
+def test_predict_is_lazy_but_refuses_a_missing_model_at_once(model: Path, video: Path, tmp_path: Path) -> None:
+    answers = predict(PredictConfig((video, tmp_path / "missing.mp4"), model))
+    assert isinstance(answers, Iterator)
+    assert [answer.status for answer in answers] == ["ok", "error"]
+    with pytest.raises(BundleError):
+        predict(PredictConfig((video,), tmp_path / "nothing"))
+
+
+def test_predict_can_be_left_early(model: Path, videos: Path) -> None:
+    answers = predict(PredictConfig((videos,), model))
+    assert next(answers).status == "ok"
+    answers.close()  # type: ignore[attr-defined]
+
+
+def test_the_recognizer_agrees_with_the_keras_network(model: Path, videos: Path) -> None:
+    from activity_cli.model.bundle import read_bundle
+    from activity_cli.model.network import load_network
+
+    bundle, recognizer = read_bundle(model), Recognizer(model)
+    network = load_network(model / WEIGHTS_FILE, bundle.network, bundle.sampling, len(bundle.labels))
+    for name in ("left/person1_0.avi", "up/person0_1.avi", "right/person5_0.avi"):
+        frames = read_clip(videos / name, bundle.sampling).frames
+        padded = np.zeros((1, 6, 32, 32, 3), np.uint8)
+        padded[0, : len(frames)] = frames
+        expected = np.asarray(network.whole([padded, np.arange(6)[np.newaxis] < len(frames)], training=False))[0]
+        scores = recognizer.scores(frames)
+        np.testing.assert_allclose([scores[label] for label in bundle.labels], expected, atol=1e-3)

@@ -1,0 +1,157 @@
+"""prepare into places that are taken, closed, damaged or full: told in one line, and nothing is lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from conftest import draw_video
+from data_support import TINY, files_of, no_privileges, only_line, run
+
+Activity = Callable[..., Result]
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """videos/<left|up>/<0-2>.avi"""
+    for label in ("left", "up"):
+        for person in range(3):
+            draw_video(tmp_path / "videos" / label / f"{person}.avi", label, num_frames=8, person=person)
+    return tmp_path / "videos"
+
+
+@pytest.fixture
+def prepare(activity: Activity, tmp_path: Path) -> Activity:
+    """``prepare(videos, ...)`` into tmp_path/out, small."""
+
+    def call(videos: Path, *words: object, out: Path = tmp_path / "out") -> Result:
+        return activity("prepare", videos, "--out", out, *TINY, "--workers", 1, *words)
+
+    return call
+
+
+def rows_of(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "manifest.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return {row["path"]: row for row in csv.DictReader(file)}
+
+
+def wrong_call(result: Result, *words: str) -> str:
+    """The one line of a call that is wrong: exit code 2, nothing on stdout."""
+    line = only_line(result.stderr)
+    assert (result.exit_code, result.stdout) == (2, ""), line
+    for word in words:
+        assert word in line
+    return line
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "list"])
+def test_a_half_written_folder_is_told_and_prepare_finishes_it(
+    damage: str, prepare: Activity, activity: Activity, few: Path, tmp_path: Path
+) -> None:
+    prepare(few)
+    before, config = files_of(tmp_path / "out"), tmp_path / "out" / "config.json"
+    if damage == "gone":
+        config.unlink()
+    else:
+        config.write_text({"cut": config.read_text()[:50], "list": "[]"}[damage])
+    wrong_call(activity("train", tmp_path / "out", "--out", tmp_path / "model"), "out", "activity prepare")
+    assert prepare(few).exit_code == 0
+    assert files_of(tmp_path / "out") == before
+
+
+def test_other_settings_need_overwrite(prepare: Activity, few: Path, tmp_path: Path) -> None:
+    prepare(few)
+    before = files_of(tmp_path / "out")
+    wrong_call(prepare(few, "--num-frames", 5), "other settings: num_frames was 6, now 5", "--overwrite")
+    wrong_call(prepare(few, "--seed", 1), "seed was 0, now 1")
+    few.rename(few.with_name("moved"))
+    wrong_call(prepare(few.with_name("moved")), "videos was", "moved")
+    few.with_name("moved").rename(few)
+    assert files_of(tmp_path / "out") == before
+    assert prepare(few, "--num-frames", 5, "--overwrite").exit_code == 0
+    assert {row["clip_frames"] for row in rows_of(tmp_path / "out").values()} == {"5"}
+    assert len(list((tmp_path / "out" / "clips").iterdir())) == 6
+
+
+def test_a_newer_schema_is_left_alone_without_overwrite(prepare: Activity, few: Path, tmp_path: Path) -> None:
+    prepare(few)
+    config = tmp_path / "out" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "schema": "activity.prepared/2"}))
+    before = files_of(tmp_path / "out")
+    wrong_call(prepare(few), "activity.prepared/2", "--overwrite")
+    assert files_of(tmp_path / "out") == before
+    assert prepare(few, "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "config.json", "manifest.csv", "clips/mine.npy"])
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_a_folder_that_is_not_ours_is_never_written_to(
+    name: str, overwrite: tuple[str, ...], prepare: Activity, few: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text('{"precious": true}')
+    wrong_call(prepare(few, *overwrite), "was not made by 'activity prepare'", "--out")
+    assert files_of(tmp_path / "out") == {name: b'{"precious": true}'}
+
+
+def test_a_file_in_the_way(prepare: Activity, few: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    wrong_call(prepare(few, out=tmp_path / "file"), "file", "--out")
+    wrong_call(prepare(few, out=tmp_path / "file" / "inner"), "inner", "--out")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("mode", [0o500, 0o000])
+def test_a_place_that_cannot_be_written(mode: int, few: Path, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed").chmod(mode)
+    for out in (tmp_path / "closed" / "out", tmp_path / "closed"):
+        done = run("prepare", few, "--out", out, *TINY, "--workers", 1, preexec_fn=no_privileges)
+        line = only_line(done.stderr)
+        assert (done.returncode, done.stdout) == (2, ""), line
+        assert "permission denied" in line
+    (tmp_path / "closed").chmod(0o700)
+    assert files_of(tmp_path / "closed") == {}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_told_in_one_line_wherever_it_happens_and_the_work_goes_on(
+    prepare: Activity, few: Path, small_disk: Path, tmp_path: Path
+) -> None:
+    out, failures = small_disk / "out", 0
+    for size in range(64, 2000, 12):
+        subprocess.run(["mount", "-o", f"remount,size={size}k", str(small_disk)], check=True)
+        result = prepare(few, out=out)
+        if result.exit_code == 0:
+            break
+        wrong_call(result, "The disk is full", "run the same command again")
+        failures += 1
+    assert failures > 3
+    assert "Decoded now: 0," in result.stderr or "Decoded now: 1," in result.stderr
+    prepare(few, out=tmp_path / "elsewhere")
+    assert files_of(out) == files_of(tmp_path / "elsewhere")
+
+
+def test_a_full_disk_in_a_worker_is_told_in_one_line(few: Path, small_disk: Path) -> None:
+    done = run("prepare", few, "--out", small_disk / "out", *TINY, "--workers", 2)
+    assert done.returncode == 2
+    assert "The disk is full" in only_line(done.stderr)

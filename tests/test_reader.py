@@ -1,0 +1,236 @@
+"""One video file -> frames: the right ones, in the right colors, from any container and any name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from activity_cli.config import SamplingConfig
+from activity_cli.errors import VideoError
+from activity_cli.video.reader import Clip, fit_frame, read_clip
+from activity_cli.video.sampling import at_rate, evenly_spaced
+from data_support import CONTAINERS, draw_numbers, no_privileges, numbers_in
+
+SMALL = SamplingConfig(num_frames=6, frame_size=64)
+
+
+@pytest.mark.parametrize(("ending", "codec"), CONTAINERS)
+def test_the_frames_returned_are_the_frames_asked_for(ending: str, codec: str, tmp_path: Path) -> None:
+    path = draw_numbers(tmp_path / f"numbers.{ending}", 50, codec=codec)
+    for num_frames in (1, 2, 7, 16, 49, 50, 51):
+        clip = read_clip(path, SamplingConfig(num_frames=num_frames, frame_size=64))
+        assert clip.indices == evenly_spaced(50, num_frames)
+        assert numbers_in(clip.frames) == clip.indices
+    for rate in (2.0, 5.0, 12.5, 25.0, 100.0):
+        clip = read_clip(path, SamplingConfig(num_frames=8, frames_per_second=rate, frame_size=64))
+        assert clip.indices == at_rate([index / 25 for index in range(50)], 8, rate)
+        assert numbers_in(clip.frames) == clip.indices
+    assert (clip.info.num_frames, clip.info.header_frames) == (50, 50)
+    assert clip.info.frames_per_second == 25
+    assert clip.info.duration_seconds == pytest.approx(2.0, abs=0.01)
+    assert (clip.info.width, clip.info.height, clip.info.rotation_degrees) == (128, 64, 0)
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3])
+def test_a_video_shorter_than_the_clip_gives_all_its_frames_and_no_padding(num_frames: int, tmp_path: Path) -> None:
+    clip = read_clip(draw_numbers(tmp_path / "short.avi", num_frames), SMALL)
+    assert clip.frames.shape == (num_frames, 64, 64, 3)
+    assert numbers_in(clip.frames) == tuple(range(num_frames))
+
+
+def test_more_decoding_threads_change_nothing(tmp_path: Path) -> None:
+    path = draw_numbers(tmp_path / "numbers.mp4", 50, codec="mp4v")
+    clips = [read_clip(path, SMALL, threads=threads) for threads in (0, 1, 2)]
+    assert all(np.array_equal(clips[0].frames, clip.frames) for clip in clips)
+
+
+def test_frames_are_rgb(tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "red.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 64))
+    for _ in range(5):
+        writer.write(np.full((64, 64, 3), (0, 0, 255), np.uint8))  # OpenCV's red: blue, green, red
+    writer.release()
+    red, green, blue = read_clip(tmp_path / "red.avi", SMALL).frames.mean(axis=(0, 1, 2))
+    assert red > 240
+    assert green < 20
+    assert blue < 20
+
+
+def test_fitting_squashes_pads_or_crops() -> None:
+    frame = np.zeros((40, 80, 3), np.uint8)
+    frame[:, :20], frame[:, 20:60], frame[:, 60:] = 50, 150, 250
+    squashed, padded, cropped = (fit_frame(frame, 40, fit) for fit in ("squash", "pad", "crop"))
+    assert {image.shape for image in (squashed, padded, cropped)} == {(40, 40, 3)}
+    assert squashed[20, :, 0].tolist() == [50] * 10 + [150] * 20 + [250] * 10
+    assert (cropped == 150).all()
+    assert (padded[:10] == 0).all()
+    assert (padded[30:] == 0).all()
+    assert np.array_equal(padded[10:30, :, 0], squashed[::2, :, 0])
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 200), (200, 1), (33, 32), (32, 32), (7, 9)])
+@pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
+def test_fitting_takes_any_shape(height: int, width: int, fit: str) -> None:
+    fitted = fit_frame(np.full((height, width, 3), 200, np.uint8), 32, fit)
+    assert fitted.shape == (32, 32, 3)
+    assert fitted.dtype == np.uint8
+    assert fitted.max() == 200
+    assert fit == "pad" or (fitted == 200).all()
+
+
+def test_a_header_that_promises_too_much_is_corrected_by_counting(tmp_path: Path) -> None:
+    whole = draw_numbers(tmp_path / "whole.avi", 50)
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    clip = read_clip(cut, SMALL)
+    assert clip.info.header_frames == 50
+    assert 10 < clip.info.num_frames < 45
+    assert clip.indices == evenly_spaced(clip.info.num_frames, 6)
+    assert numbers_in(clip.frames) == clip.indices
+    assert clip.info.duration_seconds == pytest.approx(clip.info.num_frames / 25, abs=0.05)
+
+
+@pytest.mark.parametrize("promised", [0, 3, 20])
+def test_a_header_that_promises_too_little_is_corrected_by_counting(promised: int, tmp_path: Path) -> None:
+    path = draw_numbers(tmp_path / "numbers.avi", 50)
+    content = path.read_bytes()
+    for mark, place in ((b"avih", 16), (b"strh", 32)):
+        begin = content.index(mark) + len(mark) + 4 + place
+        assert int.from_bytes(content[begin : begin + 4], "little") == 50, mark
+        content = content[:begin] + promised.to_bytes(4, "little") + content[begin + 4 :]
+    path.write_bytes(content)
+    clip = read_clip(path, SMALL)
+    assert clip.info.num_frames == 50
+    assert numbers_in(clip.frames) == evenly_spaced(50, 6)
+
+
+HOSTILE_NAMES = (
+    "with space.mp4",
+    "quotes'\".mp4",
+    "new\nline.mp4",
+    "return\r.mp4",
+    "100%d %20 %s.mp4",
+    "http:foo.mp4",
+    "concat:a.mp4",
+    "a|b;c,d.mp4",
+    "query?x=1#y.mp4",
+    "-dash.mp4",
+    "über-手.mp4",
+    os.fsdecode(b"undecodable\xff.mp4"),
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=ascii)
+def test_any_name_can_be_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(draw_numbers(tmp_path / "plain.mp4", 12, codec="mp4v"), tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / name, Path(name)):
+        assert numbers_in(read_clip(path, SMALL).frames) == (1, 3, 5, 7, 9, 11)
+
+
+def refused(path: Path) -> VideoError:
+    with pytest.raises(VideoError) as caught:
+        read_clip(path, SMALL)
+    error = caught.value
+    assert error.message.startswith(f"{path.name}: ")
+    assert "\n" not in error.message + error.hint
+    assert error.hint
+    assert error.exit_code == 1
+    return error
+
+
+def test_what_is_no_video_is_refused_with_the_plain_reason(tmp_path: Path) -> None:
+    whole = draw_numbers(tmp_path / "whole.mp4", 50, codec="mp4v").read_bytes()
+    contents = {
+        "empty.mp4": (b"", "video.empty"),
+        "text.mp4": (b"This is no video.\n" * 300, "video.undecodable"),
+        "one_byte.avi": (b"R", "video.undecodable"),
+        "zeros.mkv": (bytes(10_000), "video.undecodable"),
+        "cut.mp4": (whole[: len(whole) // 2], "video.undecodable"),  # its index is at the end
+        "header_only.avi": (draw_numbers(tmp_path / "w.avi", 9).read_bytes()[:4096], "video.undecodable"),
+    }
+    for name, (content, code) in contents.items():
+        (tmp_path / name).write_bytes(content)
+        assert refused(tmp_path / name).code == code, name
+    (tmp_path / "folder.mp4").mkdir()
+    assert refused(tmp_path / "folder.mp4").code == "video.unreadable"
+    assert refused(tmp_path / "nowhere.mp4").code == "video.missing"
+    (tmp_path / "dangling.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    assert refused(tmp_path / "dangling.mp4").code == "video.missing"
+    assert refused(tmp_path / "w.avi" / "inner.mp4").code == "video.unreadable"
+    assert refused(tmp_path / ("n" * 300 + ".mp4")).code == "video.unreadable"
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert refused(tmp_path / "pipe.mp4").code == "video.unreadable"
+    assert refused(Path("/dev/zero")).code == "video.unreadable"
+
+
+PLAYLIST = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:5.0,\n{}\n#EXT-X-ENDLIST\n"
+
+
+@pytest.mark.parametrize("name", ["list.mp4", "list.m3u8", "list.avi"])
+@pytest.mark.parametrize("text", [PLAYLIST, "ffconcat version 1.0\nfile {}\n"])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_playlist_cannot_make_the_decoder_open_another_file(
+    name: str, text: str, absolute: bool, tmp_path: Path
+) -> None:
+    secret = draw_numbers(tmp_path / "secret.mp4", 12, codec="mp4v")
+    (tmp_path / name).write_text(text.format(secret if absolute else secret.name))
+    assert refused(tmp_path / name).code == "video.undecodable"
+
+
+_READ = """
+import sys
+from pathlib import Path
+from activity_cli import SamplingConfig, VideoError
+from activity_cli.video.reader import read_clip
+try:
+    print(len(read_clip(Path(sys.argv[1]), SamplingConfig(num_frames=6, frame_size=32)).frames))
+except VideoError as error:
+    print(error.code, error)
+"""
+
+
+def read_elsewhere(path: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _READ, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, **options)
+
+
+def test_a_file_without_permission_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = draw_numbers(tmp_path / "closed.mp4", 12, codec="mp4v")
+    path.chmod(0)
+    done = read_elsewhere(path, preexec_fn=no_privileges)
+    assert done.stdout.startswith("video.unreadable closed.mp4: cannot be read: permission denied."), done
+    assert done.stderr == ""
+
+
+def test_decoder_options_from_outside_cannot_undo_the_protection(tmp_path: Path) -> None:
+    video = draw_numbers(tmp_path / "video.mp4", 12, codec="mp4v")
+    (tmp_path / "list.m3u8").write_text(PLAYLIST.format("video.mp4"))
+    given = {**os.environ, "OPENCV_FFMPEG_CAPTURE_OPTIONS": "protocol_whitelist;file,crypto,data|rtsp_transport;udp"}
+    assert read_elsewhere(video, env=given).stdout == "6\n"
+    assert read_elsewhere(tmp_path / "list.m3u8", env=given).stdout.startswith("video.undecodable")
+
+
+def test_damage_is_not_commented_on_by_the_decoder(tmp_path: Path) -> None:
+    content = bytearray(draw_numbers(tmp_path / "whole.mp4", 50, codec="mp4v").read_bytes())
+    content[600:1500:7] = b"\xff" * len(content[600:1500:7])
+    (tmp_path / "damaged.mp4").write_bytes(content)
+    assert read_elsewhere(tmp_path / "damaged.mp4").stderr == ""
+
+
+def test_a_clip_refuses_frames_of_another_kind(tmp_path: Path) -> None:
+    info = read_clip(draw_numbers(tmp_path / "a.avi", 3), SMALL).info
+    with pytest.raises(ValueError, match="uint8"):
+        Clip(np.zeros((2, 8, 8, 3), np.float32), (0, 1), info)
+    with pytest.raises(ValueError, match="1 indices for 2 frames"):
+        Clip(np.zeros((2, 8, 8, 3), np.uint8), (0,), info)
