@@ -50,7 +50,7 @@ def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> Evalua
         progress.warn(warning)
 
     known = [record for record in prepared.in_split("train") if record.label in bundle.labels]
-    store = FeatureStore(folder, bundle.document["encoder_fingerprint"])
+    store = _feature_store(bundle, folder)
     names = [record.clip for record in (*records, *known)]
     features = clip_features(names, prepared.clips, store, encoder.features, progress)
     judged, learned = features[: len(records)], features[len(records) :]
@@ -77,13 +77,25 @@ def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> Evalua
 
 
 def _remembered(bundle: Bundle) -> Path:
-    folder = Path(bundle.document["data"]["prepared"])
+    folder = _trained_from(bundle)
     if not folder.is_dir():
         raise DatasetError(
             f"The clips that {bundle.name} was trained on are not at {str(folder)!r} any more.",
             "Name a prepared folder with --data.",
         )
     return folder
+
+
+def _feature_store(bundle: Bundle, folder: Path) -> FeatureStore | None:
+    """Where features are kept: those of an encoder that other models share, in a folder of ours."""
+    if bundle.document["training"]["mode"] != "frozen" or not os.access(folder, os.W_OK):
+        return None
+    return FeatureStore(folder, bundle.document["encoder_fingerprint"])
+
+
+def _trained_from(bundle: Bundle) -> Path:
+    """The prepared folder of the training; the bundle remembers the way to it from itself."""
+    return Path(os.path.normpath(bundle.folder / bundle.document["data"]["prepared"]))
 
 
 def _check(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str) -> None:
@@ -111,7 +123,7 @@ def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecor
     trained_here = bundle.document["data"]["fingerprint"] == prepared.fingerprint
     if split in ("train", "all") and trained_here:
         warnings.append("These clips include those the model was trained on: the score says nothing of new clips.")
-    if not trained_here and _is_same_folder(bundle, prepared):
+    if not trained_here and os.path.abspath(_trained_from(bundle)) == os.path.abspath(prepared.folder):
         warnings.append(
             "The folder was prepared anew after this model was trained: clips that it learned from may be "
             "among those it is judged on. Train again."
@@ -119,8 +131,3 @@ def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecor
     if len(records) < _FEW_CLIPS:
         warnings.append(f"Only {len(records)} clips: one more right or wrong is {1 / len(records):.0%} of the score.")
     return tuple(warnings)
-
-
-def _is_same_folder(bundle: Bundle, prepared: PreparedFolder) -> bool:
-    """Whether the model was trained from this folder, as it was then."""
-    return bool(bundle.document["data"]["prepared"] == os.path.abspath(prepared.folder))

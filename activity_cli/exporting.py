@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import keras
@@ -86,7 +87,8 @@ def _onnx(bundle: Bundle, folder: Path) -> None:
     size = bundle.sampling.frame_size
     # Keras exports a model by what it saw when it was called.
     network.encoder(np.zeros((1, size, size, 3), np.float32))
-    with native_output_silenced():
+    with native_output_silenced(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras asks NumPy for a name it will lose
         network.encoder.export(str(folder / "encoder.onnx"), format="onnx", verbose=False)
         network.sequence.export(str(folder / "sequence.onnx"), format="onnx", verbose=False)
 

@@ -7,6 +7,7 @@ been written to its end.
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -105,13 +106,14 @@ def folder_aside(path: Path) -> Iterator[Path]:
     """
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{path.name}-", dir=path.parent))
+        _sweep_dead(path)
+        aside = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{os.getpid()}-{path.name}-", dir=path.parent))
     try:
         with explained(path):
             aside.chmod(0o777 & ~_umask())
             yield aside
             if path.exists():
-                old = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{path.name}-old-", dir=path.parent))
+                old = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{os.getpid()}-{path.name}-", dir=path.parent))
                 os.replace(path, old)
                 os.replace(aside, path)
                 shutil.rmtree(old, ignore_errors=True)
@@ -135,3 +137,21 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _sweep_dead(path: Path) -> None:
+    """Removes what killed runs left beside ``path``; another run that is under way keeps its own."""
+    for left in path.parent.glob(f"{ASIDE_MARK}*-{glob.escape(path.name)}-*"):
+        owner = left.name.removeprefix(ASIDE_MARK).partition("-")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True

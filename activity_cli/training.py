@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -25,7 +28,7 @@ from activity_cli.dataset.batches import clip_batches, feature_batches, one_hot_
 from activity_cli.dataset.decoding import default_workers
 from activity_cli.dataset.features import FeatureStore, clip_features
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
-from activity_cli.errors import DatasetError, OutputError
+from activity_cli.errors import BundleError, DatasetError, OutputError
 from activity_cli.files import explained, folder_aside
 from activity_cli.fitting import Feed, History, fit
 from activity_cli.model.bundle import ENCODER_FILE
@@ -103,6 +106,7 @@ def network_layers(config: TrainConfig) -> list[LayerRow]:
     """
     prepared = read_prepared(config.prepared)
     network = build_network(config.network, prepared.sampling, len(prepared.labels))
+    network.encoder.trainable = not ENCODER_SPECS[config.network.encoder].pretrained
     return layer_rows(network)
 
 
@@ -117,6 +121,10 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
                 "Use --overwrite to replace it, or another place with --out.",
                 code="output.exists",
             )
+    # Before hours of training: the same steps that saving begins with.
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out.parent).close()
     present = {record.label for record in prepared.in_split("train")}
     if len(present) < 2:
         raise DatasetError(
@@ -133,13 +141,9 @@ def _feature_feed(config: TrainConfig, prepared: PreparedFolder, network: Networ
     store = FeatureStore(prepared.folder, encoder_fingerprint(network.encoder))
     # LiteRT is twice as fast as Keras on a CPU, and it is what predicting will run.
     path = store.folder / ENCODER_FILE
-    if not path.is_file():
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        encoder_to_litert(network.encoder, path)
     train, val = prepared.in_split("train"), prepared.in_split("val")
     names = [record.clip for record in (*train, *val)]
-    runtime = EncoderRuntime(path, default_workers())
+    runtime = _encoder_runtime(network, path)
     features = clip_features(names, prepared.clips, store, runtime.features, progress)
 
     def batches(records: Sequence[ClipRecord], some: Sequence[Any], seed: int | None) -> tf.data.Dataset:
@@ -152,6 +156,17 @@ def _feature_feed(config: TrainConfig, prepared: PreparedFolder, network: Networ
         batches(val, features[len(train) :], None) if val else None,
         path,
     )
+
+
+def _encoder_runtime(network: Network, path: Path) -> EncoderRuntime:
+    """The encoder in LiteRT, converted once for all trainings on these clips."""
+    if path.is_file():
+        with suppress(BundleError):  # cut by a crash or a full disk: converted anew
+            return EncoderRuntime(path, default_workers())
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    encoder_to_litert(network.encoder, path)
+    return EncoderRuntime(path, default_workers())
 
 
 def _clip_feed(config: TrainConfig, prepared: PreparedFolder, network: Network, progress: Progress) -> Feed:
@@ -180,7 +195,7 @@ def _facts(config: TrainConfig, prepared: PreparedFolder, history: History) -> d
         settings.pop(name)
     return {
         "name": config.out.resolve().name,
-        "training": settings | {"interrupted": history.interrupted},
+        "training": settings | {"mode": _mode(config), "interrupted": history.interrupted},
         "metrics": {
             "best_epoch": history.best_epoch,
             **{
@@ -189,7 +204,8 @@ def _facts(config: TrainConfig, prepared: PreparedFolder, history: History) -> d
             },
         },
         "data": {
-            "prepared": os.path.abspath(prepared.folder),
+            # From the bundle to the clips, so that a project can be moved as a whole.
+            "prepared": os.path.relpath(prepared.folder, config.out),
             "fingerprint": prepared.fingerprint,
             "clips": {split: len(prepared.in_split(split)) for split in ("train", "val", "test")},
         },
@@ -199,6 +215,10 @@ def _facts(config: TrainConfig, prepared: PreparedFolder, history: History) -> d
             **{name: _version(name) for name in ("tensorflow", "keras", "numpy", "ai-edge-litert")},
         },
     }
+
+
+def _mode(config: TrainConfig) -> str:
+    return "frozen" if ENCODER_SPECS[config.network.encoder].pretrained else "joint"
 
 
 def _version(package: str) -> str:

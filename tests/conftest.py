@@ -92,8 +92,8 @@ def model(prepared: Path) -> Path:
 
 @pytest.fixture
 def model_copy(model: Path, tmp_path: Path) -> Path:
-    """A copy of the bundle that a test may damage."""
-    return Path(shutil.copytree(model, tmp_path / "model"))
+    """A copy of the bundle that a test may damage, beside the original: it remembers the way to its clips."""
+    return Path(shutil.copytree(model, model.parent / f"model-{tmp_path.name}"))
 
 
 @pytest.fixture

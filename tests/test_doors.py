@@ -18,7 +18,7 @@ ROOT = Path(activity_cli.__file__).parent
 MAX_LINES = 300
 
 BASE = {"errors", "results", "progress", "config", "files", "quiet", "_version"}
-VERBS = {"preparation", "training", "evaluation", "prediction", "exporting", "bundling"}
+VERBS = {"preparation", "training", "evaluation", "prediction", "exporting", "bundling", "fitting"}
 ROOMS = BASE | {"video", "dataset", "model", "runtime", "reports", "metrics", "baselines"}
 DOORS: dict[str, set[str]] = {
     "errors": set(),
@@ -39,7 +39,8 @@ DOORS: dict[str, set[str]] = {
     "preparation": ROOMS,
     "evaluation": ROOMS | {"prediction"},  # judges with what predicts
     "prediction": ROOMS,
-    "training": ROOMS | {"bundling"},
+    "fitting": ROOMS,
+    "training": ROOMS | {"bundling", "fitting"},
     "exporting": ROOMS | {"bundling"},
     "cli": ROOMS | VERBS,
     "__init__": BASE | VERBS,
@@ -48,8 +49,8 @@ DOORS: dict[str, set[str]] = {
 # A place that ends with a slash is a folder.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "cv2": ("video/reader.py", "reports/"),
-    "tensorflow": ("model/", "dataset/batches.py", "training.py", "exporting.py"),
-    "keras": ("model/", "dataset/batches.py", "training.py", "exporting.py"),
+    "tensorflow": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
+    "keras": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
     "typer": ("cli/",),
     "rich": ("cli/", "reports/console.py"),
     "tqdm": ("cli/bars.py",),

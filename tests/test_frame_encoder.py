@@ -15,7 +15,7 @@ from activity_cli.model.layers import CenterOverTime, FrameEncoder, MaskedMean
 from activity_cli.model.network import Network, build_network
 
 BATCH, STEPS, SIZE = 3, 5, 32
-LENGTHS = (5, 2, 1)
+LENGTHS = (5, 3, 2)
 SAMPLING = SamplingConfig(num_frames=STEPS, frame_size=SIZE)
 Clips = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -44,7 +44,7 @@ def network() -> Network:
 
 @pytest.fixture
 def batch() -> tuple[Clips, Mask]:
-    """Clips of 5, 2 and 1 real frames with noise in the padding."""
+    """Clips of 5, 3 and 2 real frames with noise in the padding."""
     clips = np.random.default_rng(0).integers(0, 256, (BATCH, STEPS, SIZE, SIZE, 3), dtype=np.uint8)
     mask = np.arange(STEPS)[np.newaxis] < np.array(LENGTHS)[:, np.newaxis]
     return clips, mask

@@ -23,7 +23,7 @@ STEPS, SIZE = 6, 32
 LABELS = ("a", "b", "c")
 SAMPLING = SamplingConfig(num_frames=STEPS, frame_size=SIZE)
 CONFIG = NetworkConfig(encoder="small", units=8, dropout=0.3)
-REST = {"name": "mine", "data": {"prepared": "/nowhere", "fingerprint": "0"}}
+REST = {"name": "mine", "training": {"mode": "joint"}, "data": {"prepared": "/nowhere", "fingerprint": "0"}}
 
 
 @dataclass(frozen=True)

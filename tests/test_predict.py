@@ -1,4 +1,4 @@
-"""predict: what is answered, in which form, for inputs of every kind; and the Python API."""
+"""predict: what is answered, in which form, for inputs of every kind."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import BundleError, PredictConfig, Recognizer, VideoError, predict
-from activity_cli.model.bundle import WEIGHTS_FILE
-from activity_cli.video.reader import read_clip
+from activity_cli import Recognizer
 from conftest import draw_video
 
 Activity = Callable[..., Result]
@@ -205,66 +202,3 @@ def test_without_any_model_the_call_says_how_to_train_one(
     result = activity("predict", video)
     assert result.exit_code == 2
     assert "activity train" in result.stderr
-
-
-def test_the_recognizer_answers_a_video(model: Path, video: Path, broken: Path) -> None:
-    recognizer = Recognizer(str(model))
-    assert recognizer.labels == ("left", "right", "up")
-    answer = recognizer.predict(str(video))
-    assert answer.source == str(video)
-    assert answer.scores is not None
-    assert sum(answer.scores.values()) == pytest.approx(1, abs=1e-5)
-    assert answer == recognizer.predict(video)
-    with pytest.raises(VideoError):
-        recognizer.predict(broken)
-
-
-def test_scores_of_frames_are_those_of_the_video(model: Path, video: Path) -> None:
-    recognizer = Recognizer(model)
-    frames = read_clip(video, recognizer.sampling).frames
-    assert recognizer.scores(frames) == recognizer.predict(video).scores
-
-
-@pytest.mark.parametrize(
-    ("shape", "kind"),
-    [
-        ((0, 32, 32, 3), "uint8"),
-        ((7, 32, 32, 3), "uint8"),
-        ((6, 33, 32, 3), "uint8"),
-        ((6, 32, 32, 4), "uint8"),
-        ((32, 32, 3), "uint8"),
-        ((6, 32, 32, 3), "float32"),
-    ],
-)
-def test_frames_of_another_shape_are_refused(model: Path, shape: tuple[int, ...], kind: str) -> None:
-    with pytest.raises(ValueError, match=r"uint8 \[1\.\.6, 32, 32, 3\], got"):
-        Recognizer(model).scores(np.zeros(shape, kind))
-
-
-def test_predict_is_lazy_but_refuses_a_missing_model_at_once(model: Path, video: Path, tmp_path: Path) -> None:
-    answers = predict(PredictConfig((video, tmp_path / "missing.mp4"), model))
-    assert isinstance(answers, Iterator)
-    assert [answer.status for answer in answers] == ["ok", "error"]
-    with pytest.raises(BundleError):
-        predict(PredictConfig((video,), tmp_path / "nothing"))
-
-
-def test_predict_can_be_left_early(model: Path, videos: Path) -> None:
-    answers = predict(PredictConfig((videos,), model))
-    assert next(answers).status == "ok"
-    answers.close()  # type: ignore[attr-defined]
-
-
-def test_the_recognizer_agrees_with_the_keras_network(model: Path, videos: Path) -> None:
-    from activity_cli.model.bundle import read_bundle
-    from activity_cli.model.network import load_network
-
-    bundle, recognizer = read_bundle(model), Recognizer(model)
-    network = load_network(model / WEIGHTS_FILE, bundle.network, bundle.sampling, len(bundle.labels))
-    for name in ("left/person1_0.avi", "up/person0_1.avi", "right/person5_0.avi"):
-        frames = read_clip(videos / name, bundle.sampling).frames
-        padded = np.zeros((1, 6, 32, 32, 3), np.uint8)
-        padded[0, : len(frames)] = frames
-        expected = np.asarray(network.whole([padded, np.arange(6)[np.newaxis] < len(frames)], training=False))[0]
-        scores = recognizer.scores(frames)
-        np.testing.assert_allclose([scores[label] for label in bundle.labels], expected, atol=1e-3)

@@ -112,8 +112,10 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(command: list[str], prepared: Path, 
 
 def test_ctrl_c_before_anything_was_learned_leaves_nothing(command: list[str], prepared: Path, out: Path) -> None:
     with training(command, prepared, out, *ENDLESS) as process:
-        maps = Path(f"/proc/{process.id}/maps")
-        process.wait_for(lambda: "libtensorflow_framework" in maps.read_text())  # it is being loaded now
+        about = Path(f"/proc/{process.id}")
+        # Until it is another program, the child has what this process has in its memory.
+        process.wait_for(lambda: b"activity_cli\0train" in (about / "cmdline").read_bytes())
+        process.wait_for(lambda: "libtensorflow_framework" in (about / "maps").read_text())  # being loaded now
         process.press_ctrl_c()
         code, stdout = process.end()
     assert (code, stdout) == (130, "")

@@ -23,6 +23,8 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="activity",
     no_args_is_help=True,
+    # Plain help: drawing it with Rich takes twice as long as everything else that --help does.
+    rich_markup_mode=None,
     # Errors are ours to tell, in one line; --debug shows tracebacks.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,6 +47,7 @@ def _activity(
 
     Put your clips into videos/<activity>/, then:
 
+    \b
         activity prepare videos/
         activity train
         activity evaluate
@@ -68,7 +71,7 @@ def main() -> None:
 
     stdout_for_data_only()
     try:
-        app()
+        app(prog_name="activity")
     except SystemExit as end:
         if end.code in (INTERRUPTED, PIPE_CLOSED):
             _leave_at_once(int(end.code))

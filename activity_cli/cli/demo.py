@@ -31,11 +31,13 @@ def demo_command(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:
-    """Run prepare, train, evaluate and predict on the sample videos that come with the project.
+    """Run it all on the sample videos.
 
+    \b
         activity demo
 
-    Shows the commands it stands for. Takes a few minutes without a GPU; the prediction at the end, of a
+    Runs prepare, train, evaluate and predict on the videos that come with the
+    project, and shows the commands it stands for. Takes a few minutes without a GPU; the prediction at the end, of a
     video whose person the model has never seen, is JSON on stdout.
 
     Exit codes: 0 done, 1 training failed, 2 the call is wrong, 130 interrupted.

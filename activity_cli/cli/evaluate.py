@@ -19,7 +19,7 @@ Split = Enum("Split", {name: name for name in (*SPLITS, "all")}, type=str)  # ty
 
 @guarded
 def evaluate_command(
-    model: Annotated[Path, typer.Argument(help="Model to judge.", metavar="[MODEL]")] = DEFAULT_MODEL,
+    model: Annotated[Path, typer.Argument(help="Model to judge.", metavar="MODEL")] = DEFAULT_MODEL,
     data: Annotated[
         Path | None,
         typer.Option(help="Prepared folder.", metavar="PREPARED", show_default="the one the model was trained from"),
@@ -34,6 +34,7 @@ def evaluate_command(
 ) -> int:
     """Judge a model on clips it has not learned from.
 
+    \b
         activity evaluate
 
     Beside the model's score stand those of simpler judges on the same clips: always the most frequent

@@ -22,7 +22,7 @@ ExportFormat = Enum("ExportFormat", {name: name for name in EXPORT_FORMATS}, typ
 
 @guarded
 def export_command(
-    model: Annotated[Path, typer.Argument(help="Model to export.", metavar="[MODEL]")] = DEFAULT_MODEL,
+    model: Annotated[Path, typer.Argument(help="Model to export.", metavar="MODEL")] = DEFAULT_MODEL,
     format: Annotated[
         ExportFormat,
         typer.Option(help="litert: phones and small boards. saved_model: TensorFlow Serving. onnx: ONNX Runtime."),
@@ -34,6 +34,7 @@ def export_command(
 ) -> int:
     """Write a trained model in the format of another runtime.
 
+    \b
         activity export --format litert --out exported
 
     A description.json beside the files tells shapes, types, labels and how frames are sampled.

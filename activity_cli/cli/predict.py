@@ -43,6 +43,7 @@ def predict_command(
 ) -> int:
     """Recognize the activity in videos.
 
+    \b
         activity predict clip.mp4 | jq -r .label
 
     One JSON object on one line for each video, in the order of the inputs, as soon as it is known:

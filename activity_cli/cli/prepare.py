@@ -69,16 +69,18 @@ def prepare_command(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:
-    r"""Read a folder of labeled videos into clips that a network can learn from.
+    """Read labeled videos into clips to learn from.
 
     Put each video into a folder named after its activity, then:
 
+    \b
         activity prepare videos/
 
     If several clips show the same person (or come from the same recording), say so, or the test score
     will be too good. For videos/wave/person07_a.mp4:
 
-        activity prepare videos/ --group-by 'person\d+'
+    \b
+        activity prepare videos/ --group-by 'person\\d+'
 
     Files that cannot be used are listed with the reason (and in manifest.csv); the others go on. Run it
     again after adding videos: only the new ones are read.

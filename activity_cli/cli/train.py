@@ -23,7 +23,7 @@ Encoder = Enum("Encoder", {name: name for name in ENCODERS}, type=str)  # type: 
 @guarded
 def train_command(
     prepared: Annotated[
-        Path, typer.Argument(help="Folder that 'activity prepare' wrote.", metavar="[PREPARED]")
+        Path, typer.Argument(help="Folder that 'activity prepare' wrote.", metavar="PREPARED")
     ] = DEFAULT_PREPARED,
     out: Annotated[Path, typer.Option(help="Model to write.", metavar="DIR")] = DEFAULT_MODEL,
     encoder: Annotated[
@@ -65,6 +65,7 @@ def train_command(
 ) -> int:
     """Train a CNN LSTM on prepared clips.
 
+    \b
         activity train
 
     The weights of the best epoch by the validation clips are kept. Ctrl-C stops the training and keeps

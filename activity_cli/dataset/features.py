@@ -49,7 +49,7 @@ class FeatureStore:
 def clip_features(
     names: Sequence[str],
     clips: ClipStore,
-    features: FeatureStore,
+    features: FeatureStore | None,
     encode: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
     progress: Progress,
 ) -> list[npt.NDArray[np.float32]]:
@@ -58,21 +58,23 @@ def clip_features(
     Args:
         names: Clips by name.
         clips: Where their frames are.
-        features: Where their features are, or will be.
+        features: Where their features are, or will be; None: nowhere.
         encode: From frames ``uint8 [T, H, W, 3]`` to features ``float32 [T, D]``.
         progress: Who listens.
 
     Returns:
         ``float32 [T_i, D]`` for each name, in order.
     """
-    found = {name: features.read(name) for name in dict.fromkeys(names)}
+    found = {name: features.read(name) if features else None for name in dict.fromkeys(names)}
     missing = [name for name, known in found.items() if known is None]
     if missing:
         with progress.stage("Looking at frames", len(missing), "clip") as stage:
             for name in missing:
                 computed = encode(np.asarray(clips.read(name)))
-                features.write(name, computed)
+                if features:
+                    features.write(name, computed)
                 found[name] = computed
                 stage.advance()
-        features.sweep()
+        if features:
+            features.sweep()
     return [known for name in names if (known := found[name]) is not None]

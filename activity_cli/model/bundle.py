@@ -166,6 +166,7 @@ def _check(document: Mapping[str, Any]) -> None:
         "encoder_fingerprint": document["encoder_fingerprint"],
         "data.prepared": document["data"]["prepared"],
         "data.fingerprint": document["data"]["fingerprint"],
+        "training.mode": document["training"]["mode"],
         **{f"files.{name}.sha256": document["files"][name]["sha256"] for name in _LISTED_FILES},
     }
     for name, value in strings.items():

@@ -6,9 +6,11 @@ other: the encoder (frames to features) and the sequence part (features over tim
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 
@@ -105,8 +107,11 @@ def load_network(path: Path, config: NetworkConfig, sampling: SamplingConfig, nu
     """
     network = build_network(config, sampling, num_classes, load_weights=False)
     try:
-        network.whole.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
+        # Keras only warns where it finds no weights for a layer, and leaves random ones in it.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            network.whole.load_weights(path)
+    except (OSError, ValueError, KeyError, UserWarning, BadZipFile) as error:
         raise BundleError(
             f"The weights in {path} cannot be read: {str(error).splitlines()[0]}", "Train the model again."
         ) from None
