@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $(INSTALLED)
 
 demo: $(INSTALLED)  ## Prepare, train, evaluate and predict on sample_videos/
-	$(BIN)/activity demo
+	@$(BIN)/activity demo
 
 test: lint  ## Lint, check types, and run all tests
 	$(BIN)/python -m pytest

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
 import pytest
-from sklearn.datasets import load_sample_image
 
 from activity_cli.errors import BundleError, ConfigError, MissingDependencyError
 from activity_cli.model import efficientnet_lite0
 
 HEIGHT, WIDTH = 64, 96
+
+
+def photo(name: str) -> np.ndarray:
+    """One of the photographs that come with scikit-learn, RGB uint8 ``[H, W, 3]``."""
+    with resources.as_file(resources.files("sklearn.datasets.images") / name) as path:
+        picture = cv2.imread(str(path))
+    return np.ascontiguousarray(picture[..., ::-1])
 
 
 def pattern() -> np.ndarray:
@@ -79,9 +86,9 @@ def test_features_are_those_of_an_independent_implementation(model: keras.Model)
 def test_photos_are_recognized_with_the_classifier_of_the_checkpoint(
     imagenet: dict[str, np.ndarray], picture: str, label: str, index: int
 ) -> None:
-    photo = load_sample_image(picture)
-    middle = (photo.shape[1] - photo.shape[0]) // 2
-    square = cv2.resize(photo[:, middle:-middle][:, : photo.shape[0]], (224, 224), interpolation=cv2.INTER_AREA)
+    taken = photo(picture)
+    middle = (taken.shape[1] - taken.shape[0]) // 2
+    square = cv2.resize(taken[:, middle:-middle][:, : taken.shape[0]], (224, 224), interpolation=cv2.INTER_AREA)
     scores = features(efficientnet_lite0.build(224, 224), square[np.newaxis]) @ imagenet["_fc.weight"].T
     assert int(np.argmax(scores + imagenet["_fc.bias"])) == index, label
 

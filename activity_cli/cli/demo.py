@@ -59,7 +59,9 @@ def demo_command(
 
     def show(*words: object) -> None:
         if not quiet:
-            console.print(f"\n$ activity {shlex.join(str(word) for word in words)}", markup=False, style="bold")
+            console.print(
+                f"\n$ activity {shlex.join(str(word) for word in words)}", markup=False, style="bold", soft_wrap=True
+            )
 
     show("prepare", videos, "--group-by", _GROUP_BY, "--out", prepared)
     split = SplitConfig(group_by=_GROUP_BY, seed=seed)

@@ -75,6 +75,8 @@ def _print_left_out(console: Console, records: Sequence[ClipRecord]) -> None:
     if not records:
         return
     counts = [(s, sum(r.status == s for r in records)) for s in ("rejected", "duplicate", "ignored")]
+    # What is no video by its name nobody meant to be one: counted, and listed in the manifest only.
+    records = [record for record in records if record.status != "ignored"]
     _say(console, "Not used: " + ", ".join(f"{count} {status}" for status, count in counts if count), "bold")
     for record in records[:_MAX_LEFT_OUT]:
         style = "red" if record.status == "rejected" else "yellow"

@@ -35,7 +35,7 @@ class EncoderRuntime:
     """
 
     def __init__(self, path: Path, threads: int) -> None:
-        self._interpreter = _interpreter(path, threads)
+        self._interpreter = _interpreter(path, threads, accelerated=True)
         inputs = self._interpreter.get_input_details()
         if [len(details["shape"]) for details in inputs] != [4]:
             raise _wrong_kind(path, "frames")
@@ -71,7 +71,9 @@ class SequenceRuntime:
     """
 
     def __init__(self, path: Path) -> None:
-        self._interpreter = _interpreter(path, threads=1)
+        # The accelerator (XNNPACK) would keep a copy of the LSTM's weights for each unrolled step: 47 MB
+        # for nothing, since a step is too small to gain.
+        self._interpreter = _interpreter(path, threads=1, accelerated=False)
         inputs = {len(details["shape"]): details for details in self._interpreter.get_input_details()}
         if set(inputs) != {2, 3}:
             raise _wrong_kind(path, "features and a mask")
@@ -92,16 +94,17 @@ class SequenceRuntime:
         return np.asarray(self._interpreter.get_tensor(self._output["index"])[0], np.float32)
 
 
-def _interpreter(path: Path, threads: int) -> Any:
+def _interpreter(path: Path, threads: int, *, accelerated: bool) -> Any:
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:
         raise MissingDependencyError(
             f"LiteRT cannot be loaded: {error}.", "Install it: pip install ai-edge-litert", code="dependency.litert"
         ) from error
     try:
         with native_output_silenced():
-            return Interpreter(model_path=str(path), num_threads=threads)
+            kernels = OpResolverType.BUILTIN if accelerated else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            return Interpreter(model_path=str(path), num_threads=threads, experimental_op_resolver_type=kernels)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "it cannot be read"
         raise BundleError(f"{path} is not a LiteRT model: {reason}.", _TRAIN_AGAIN) from None
