@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -103,7 +104,7 @@ def _in_workers(
         try:
             while waiting or running:
                 while waiting and len(running) < ahead * workers:
-                    with _interrupts_held_back():
+                    with _interrupts_held_back(), _callers_script_left_out():
                         future = executor.submit(decode_one, waiting[0].path, sampling, store, 1)
                     running[future] = waiting.popleft()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -128,6 +129,24 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _callers_script_left_out() -> Iterator[None]:
+    """A process that starts meanwhile does not run the caller's script again to begin with.
+
+    It needs nothing from there; so a script needs no ``if __name__ == "__main__"``, and a notebook that
+    has loaded TensorFlow does not load it again in every worker.
+    """
+    main = sys.modules["__main__"]
+    kept = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
+    for name in kept:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
 
 
 def _begin_worker() -> None:
