@@ -19,6 +19,7 @@ from activity_cli.errors import DatasetError, OutputError
 from activity_cli.files import explained, sweep_unfinished
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import ClipRecord, PrepareResult
+from activity_cli.video.sampling import evenly_spaced
 
 __all__ = ["prepare"]
 
@@ -246,7 +247,12 @@ def _draw_contact_sheet(records: Sequence[ClipRecord], store: ClipStore, folder:
     by_label: dict[str, list[ClipRecord]] = defaultdict(list)
     for record in records:
         by_label[record.label].append(record)
-    chosen = [record for label in sorted(by_label) for record in by_label[label][:_SHEET_CLIPS_PER_LABEL]]
+    chosen = [
+        by_label[label][place]
+        for label in sorted(by_label)
+        # From all over the list, to see different persons rather than the first one's takes.
+        for place in evenly_spaced(len(by_label[label]), _SHEET_CLIPS_PER_LABEL)
+    ]
     rows = [(r.label, f"{r.path} · {r.split} · {r.clip_frames} frames", store.read(r.clip)) for r in chosen]
     path = folder / "contact_sheet.png"
     contact_sheet(rows, path, num_frames)
