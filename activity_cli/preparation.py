@@ -1,4 +1,4 @@
-"""prepare: a folder of labelled videos -> clips that a network can learn from."""
+"""prepare: a folder of labeled videos -> clips that a network can learn from."""
 
 from __future__ import annotations
 

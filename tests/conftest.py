@@ -117,3 +117,22 @@ def activity() -> Callable[..., Result]:
 def command() -> list[str]:
     """The command line as a process of its own."""
     return [sys.executable, "-m", "activity_cli"]
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """videos/<left|up>/<0-2>.avi"""
+    for label in ("left", "up"):
+        for person in range(3):
+            draw_video(tmp_path / "videos" / label / f"{person}.avi", label, num_frames=8, person=person)
+    return tmp_path / "videos"
+
+
+@pytest.fixture
+def prepare(activity: Callable[..., Result], tmp_path: Path) -> Callable[..., Result]:
+    """``prepare(videos, ...)`` into tmp_path/out, small."""
+
+    def call(videos: Path, *words: object, out: Path = tmp_path / "out") -> Result:
+        return activity("prepare", videos, "--out", out, "--num-frames", 6, "--frame-size", 32, "--workers", 1, *words)
+
+    return call

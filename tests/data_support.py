@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import ctypes
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from typer.testing import Result
 
 TINY = ("--num-frames", "6", "--frame-size", "32")
 CONTAINERS = (("avi", "MJPG"), ("mp4", "mp4v"), ("avi", "XVID"), ("webm", "VP80"))
@@ -95,3 +97,17 @@ def only_line(stderr: str) -> str:
     assert len(lines) == 1, stderr
     assert lines[0].startswith("activity: "), stderr
     return lines[0].removeprefix("activity: ")
+
+
+def rows_of(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "manifest.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return {row["path"]: row for row in csv.DictReader(file)}
+
+
+def wrong_call(result: Result, *words: str) -> str:
+    """The one line of a call that is wrong: exit code 2, nothing on stdout."""
+    line = only_line(result.stderr)
+    assert (result.exit_code, result.stdout) == (2, ""), line
+    for word in words:
+        assert word in line
+    return line

@@ -171,8 +171,8 @@ def test_every_public_name_resolves_and_explains_itself(name: str) -> None:
 
 
 def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'recogniser'"):
-        _ = activity_cli.recogniser
+    with pytest.raises(AttributeError, match="no attribute 'recognizer_of_mine'"):
+        _ = activity_cli.recognizer_of_mine
 
 
 def loaded_by(code: str, *words: object) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import signal
@@ -14,42 +13,9 @@ import pytest
 from typer.testing import Result
 
 from conftest import draw_video
-from data_support import TINY, files_of, no_privileges, only_line, run, start, workers_of
+from data_support import TINY, files_of, no_privileges, only_line, rows_of, run, start, workers_of, wrong_call
 
 Activity = Callable[..., Result]
-
-
-@pytest.fixture
-def few(tmp_path: Path) -> Path:
-    """videos/<left|up>/<0-2>.avi"""
-    for label in ("left", "up"):
-        for person in range(3):
-            draw_video(tmp_path / "videos" / label / f"{person}.avi", label, num_frames=8, person=person)
-    return tmp_path / "videos"
-
-
-@pytest.fixture
-def prepare(activity: Activity, tmp_path: Path) -> Activity:
-    """``prepare(videos, ...)`` into tmp_path/out, small."""
-
-    def call(videos: Path, *words: object, out: Path = tmp_path / "out") -> Result:
-        return activity("prepare", videos, "--out", out, *TINY, "--workers", 1, *words)
-
-    return call
-
-
-def rows_of(out: Path) -> dict[str, dict[str, str]]:
-    with (out / "manifest.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return {row["path"]: row for row in csv.DictReader(file)}
-
-
-def wrong_call(result: Result, *words: str) -> str:
-    """The one line of a call that is wrong: exit code 2, nothing on stdout."""
-    line = only_line(result.stderr)
-    assert (result.exit_code, result.stdout) == (2, ""), line
-    for word in words:
-        assert word in line
-    return line
 
 
 def test_a_missing_folder(prepare: Activity, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which files there are, and what they are labelled.
+"""Which files there are, and what they are labeled.
 
 Two forms: a folder for each activity, or any folder with a CSV of labels. Every file that is found
 is accounted for, also one that is not a video.

@@ -29,7 +29,7 @@ _MIN_STRIP = 24 + 18 * _CAPTION_LINES  # room for the label and the caption
 def contact_sheet(rows: Sequence[ClipStrip], path: Path, num_frames: int | None = None) -> None:
     """Draws a strip of frames for each clip.
 
-    Every column is the same place in the clip. Clips that end before it have a light grey field
+    Every column is the same place in the clip. Clips that end before it have a light gray field
     there, which the network does not see: it is padding, and masked.
 
     Args:
