@@ -74,14 +74,21 @@ def run(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
 
 def children_of(pid: int) -> list[int]:
     """The processes that a process has started."""
-    lists = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    lists = (_read_if_there(path) for path in Path(f"/proc/{pid}/task").glob("*/children"))
     return [int(child) for line in lists for child in line.split()]
 
 
 def workers_of(pid: int) -> list[int]:
     """Those of them that decode."""
-    commands = {child: Path(f"/proc/{child}/cmdline") for child in children_of(pid)}
-    return [child for child, path in commands.items() if path.exists() and b"spawn_main" in path.read_bytes()]
+    return [child for child in children_of(pid) if b"spawn_main" in _read_if_there(Path(f"/proc/{child}/cmdline"))]
+
+
+def _read_if_there(path: Path) -> bytes:
+    """What a process says of itself; nothing where it has ended, which may be at any moment."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def files_of(folder: Path, *, but: Sequence[str] = ()) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -196,7 +197,8 @@ def test_videos_that_kill_every_decoder_are_rejected_and_tried_again_by_the_next
     process = start("prepare", few, "--out", tmp_path / "out", *TINY, "--workers", 2)
     while process.poll() is None:
         for worker in workers_of(process.pid):
-            os.kill(worker, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
         time.sleep(0.002)
     out, err = process.communicate()
     assert (process.returncode, out) == (2, "")
