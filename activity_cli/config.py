@@ -102,7 +102,7 @@ class SplitConfig:
                     f"group_by is not a regular expression: {self.group_by!r} ({error}).",
                     r"An example that finds person07 in wave/person07_a.mp4: --group-by 'person\d+'.",
                 ) from None
-        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+        _require(0 <= self.seed < 2**32, "seed", self.seed, "0 up to, but not, 4294967296")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class TrainConfig:
         _require(rate is None or 0 < rate <= 1, "learning_rate", rate, "more than 0, up to 1")
         smoothing = self.label_smoothing
         _require(0 <= smoothing < 1, "label_smoothing", smoothing, "0 up to, but not, 1")
-        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+        _require(0 <= self.seed < 2**32, "seed", self.seed, "0 up to, but not, 4294967296")
 
 
 @dataclass(frozen=True, slots=True)

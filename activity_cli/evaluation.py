@@ -17,7 +17,7 @@ from activity_cli.dataset.features import FeatureStore, clip_features
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import BundleError, DatasetError
 from activity_cli.metrics import class_scores, confusion_matrix, macro_f1
-from activity_cli.model.bundle import Bundle, read_bundle
+from activity_cli.model.bundle import LEARNED_DIGITS, Bundle, read_bundle
 from activity_cli.prediction import open_runtimes
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import ClipRecord, EvaluationResult
@@ -127,6 +127,12 @@ def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecor
         warnings.append(
             "The folder was prepared anew after this model was trained: clips that it learned from may be "
             "among those it is judged on. Train again."
+        )
+    known = frozenset(bundle.document["data"].get("learned_from", ()))
+    seen = sum(record.content_hash[:LEARNED_DIGITS] in known for record in records)
+    if seen and not trained_here:
+        warnings.append(
+            f"The model knows {seen} of these {len(records)} clips from its training: the score is too good."
         )
     if len(records) < _FEW_CLIPS:
         warnings.append(f"Only {len(records)} clips: one more right or wrong is {1 / len(records):.0%} of the score.")

@@ -104,6 +104,8 @@ def folder_aside(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The place cannot be written, or the disk is full.
     """
+    # Behind a link stands the folder that is meant; the link itself stays.
+    path = path.resolve()
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep_dead(path)

@@ -104,9 +104,8 @@ def _claim(config: PrepareConfig) -> None:
         )
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
-        # From here on the folder is unfinished until its config is written again.
+        # Marks the folder as ours. What an earlier run finished there stays good until this one is.
         (out / "decoded.jsonl").touch()
-        (out / "config.json").unlink(missing_ok=True)
 
 
 def _old_settings(out: Path) -> Mapping[str, object] | None:

@@ -31,7 +31,7 @@ from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import BundleError, DatasetError, OutputError
 from activity_cli.files import explained, folder_aside
 from activity_cli.fitting import Feed, History, fit
-from activity_cli.model.bundle import ENCODER_FILE
+from activity_cli.model.bundle import ENCODER_FILE, LEARNED_DIGITS
 from activity_cli.model.conversion import encoder_fingerprint, encoder_to_litert
 from activity_cli.model.encoders import ENCODER_SPECS
 from activity_cli.model.network import Network, build_network, layer_rows
@@ -121,6 +121,8 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
                 "Use --overwrite to replace it, or another place with --out.",
                 code="output.exists",
             )
+    if os.path.ismount(out) or out.resolve() == Path.cwd():
+        raise OutputError(f"{str(out)!r} cannot be replaced as a whole.", "Choose a folder inside of it with --out.")
     # Before hours of training: the same steps that saving begins with.
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -207,6 +209,10 @@ def _facts(config: TrainConfig, prepared: PreparedFolder, history: History) -> d
             # From the bundle to the clips, so that a project can be moved as a whole.
             "prepared": os.path.relpath(prepared.folder, config.out),
             "fingerprint": prepared.fingerprint,
+            # By content, to say so when the model is judged on clips that it knows.
+            "learned_from": sorted(
+                record.content_hash[:LEARNED_DIGITS] for record in prepared.in_split("all") if record.split != "test"
+            ),
             "clips": {split: len(prepared.in_split(split)) for split in ("train", "val", "test")},
         },
         "versions": {

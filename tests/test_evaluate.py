@@ -174,3 +174,13 @@ def test_a_missing_clip_is_one_line(activity: Activity, model: Path, prepared_co
     (line,) = result.stderr.splitlines()
     assert clip in line
     assert "activity prepare" in line
+
+
+def test_clips_that_the_model_has_learned_from_are_told(
+    activity: Activity, model: Path, videos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "other"
+    words = ("--out", out, "--num-frames", 6, "--frame-size", 32, "--workers", 1, "--seed", 9)
+    assert activity("prepare", videos, *words).exit_code == 0
+    told = json.loads(activity("evaluate", model, "--data", out, "--split", "all").stdout)["warnings"]
+    assert any("The model knows" in line and "of these 36 clips" in line for line in told), told

@@ -235,3 +235,12 @@ def test_a_full_disk_while_saving_leaves_nothing_and_is_one_line(
     result = activity("train", prepared, "--out", small_disk / "model", *SMALL, "--epochs", 1, "--quiet")
     one_line(result, "The disk is full", str(small_disk))
     assert [path.name for path in small_disk.iterdir()] == ["old"]
+
+
+def test_a_link_as_the_place_of_a_model_is_followed(activity: Activity, prepared: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert activity("train", prepared, "--out", tmp_path / "link", *SMALL, "--epochs", 1).exit_code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "bundle.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +67,7 @@ def demo_command(
     show("prepare", videos, "--group-by", _GROUP_BY, "--out", prepared)
     split = SplitConfig(group_by=_GROUP_BY, seed=seed)
     preparation = prepare(PrepareConfig(videos, prepared, split=split, overwrite=True), progress)
-    print_preparation(console, preparation)
+    print_preparation(console, replace(preparation, warnings=()))
 
     show("train", prepared, "--out", model)
     with native_output_silenced():
@@ -77,7 +78,7 @@ def demo_command(
         raise KeyboardInterrupt
 
     show("evaluate", model)
-    print_evaluation(console, evaluate(EvaluateConfig(model), progress))
+    print_evaluation(console, replace(evaluate(EvaluateConfig(model), progress), warnings=()))
 
     clip = next(record for record in preparation.records if record.split == "test")
     show("predict", videos / clip.path, "--model", model)

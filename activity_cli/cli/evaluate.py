@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -68,5 +69,6 @@ def evaluate_command(
 
         from activity_cli.reports.console import print_evaluation
 
-        print_evaluation(Console(), result)
+        # The warnings have been told as they arose.
+        print_evaluation(Console(), replace(result, warnings=()))
     return 0

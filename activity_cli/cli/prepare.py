@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -104,6 +105,7 @@ def prepare_command(
 
     result = prepare(config, TerminalProgress(quiet))
     if not quiet:
-        print_preparation(Console(stderr=True), result)
+        # The warnings have been told as they arose.
+        print_preparation(Console(stderr=True), replace(result, warnings=()))
     typer.echo(os.fspath(result.folder))
     return SOME_FAILED if result.num_failed else 0

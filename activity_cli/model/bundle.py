@@ -19,7 +19,16 @@ from activity_cli.config import NetworkConfig, SamplingConfig
 from activity_cli.errors import BundleError, ConfigError
 from activity_cli.files import sha256_of, write_text
 
-__all__ = ["BUNDLE_SCHEMA", "ENCODER_FILE", "SEQUENCE_FILE", "WEIGHTS_FILE", "Bundle", "read_bundle", "write_bundle"]
+__all__ = [
+    "BUNDLE_SCHEMA",
+    "ENCODER_FILE",
+    "LEARNED_DIGITS",
+    "SEQUENCE_FILE",
+    "WEIGHTS_FILE",
+    "Bundle",
+    "read_bundle",
+    "write_bundle",
+]
 
 BUNDLE_SCHEMA = "activity.bundle/1"
 
@@ -28,6 +37,9 @@ WEIGHTS_FILE = "model.keras"
 # For predicting: frames to features, and features over time to probabilities.
 ENCODER_FILE = "encoder.tflite"
 SEQUENCE_FILE = "sequence.tflite"
+
+# Of the SHA-256 of a video, in the list of those that a model has learned from.
+LEARNED_DIGITS = 20
 
 _DOCUMENT = "bundle.json"
 _LISTED_FILES = (WEIGHTS_FILE, ENCODER_FILE, SEQUENCE_FILE)

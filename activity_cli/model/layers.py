@@ -97,7 +97,8 @@ class MaskedMean(keras.layers.Layer):
 class CenterOverTime(keras.layers.Layer):
     """Takes each clip's own mean over its real steps off its features; padding stays zero.
 
-    What does not change during a clip (the place, the clothes) goes; what moves stays.
+    What does not change during a clip (the place, the clothes) goes; what moves stays. A clip of one
+    step keeps it: nothing would be left.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -108,7 +109,7 @@ class CenterOverTime(keras.layers.Layer):
         weights = tf.cast(mask, features.dtype)[..., tf.newaxis]
         count = tf.maximum(tf.reduce_sum(weights, axis=1, keepdims=True), 1.0)
         mean = tf.reduce_sum(features * weights, axis=1, keepdims=True) / count
-        return (features - mean) * weights
+        return (features - mean * tf.cast(count > 1.0, features.dtype)) * weights
 
     def compute_output_shape(
         self, features_shape: tuple[int | None, ...], mask_shape: tuple[int | None, ...] | None = None

@@ -7,6 +7,7 @@ what it is, and with their control characters visible.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rich import box
@@ -119,7 +120,8 @@ def print_training(console: Console, result: TrainResult) -> None:
     if best is not None:
         table = _table(f"best epoch: {best.epoch}", "loss", "accuracy")
         table.add_row("training", f"{best.loss:.4f}", percent(best.accuracy))
-        table.add_row("validation", f"{best.val_loss:.4f}", percent(best.val_accuracy))
+        if math.isfinite(best.val_loss):  # else there are no validation clips
+            table.add_row("validation", f"{best.val_loss:.4f}", percent(best.val_accuracy))
         _show(console, table)
     _say(console, f"LiteRT answers differ from Keras by at most {result.litert_max_abs_difference:.1e}.")
     _say_path(console, "Curves:", str(result.history_picture))
