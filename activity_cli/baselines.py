@@ -2,7 +2,7 @@
 
 The majority class needs no video at all, the middle frame no motion, the frame average no order. The
 last two are logistic regressions on the features of the model's own encoder, fitted to the training
-clips with fixed settings; nothing of the judged clips is used.
+clips with fixed settings, and never to clips of another split.
 """
 
 from __future__ import annotations

@@ -66,6 +66,8 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The place cannot be written, or the disk is full.
     """
+    if not path.name:
+        raise OutputError(f"{str(path)!r} is a folder, not a file.", "Name a file.", code="output.unwritable")
     aside = path.with_name(f"{ASIDE_MARK}{os.getpid()}-{path.name}")
     try:
         with explained(path):

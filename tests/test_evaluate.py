@@ -176,6 +176,12 @@ def test_a_missing_clip_is_one_line(activity: Activity, model: Path, prepared_co
     assert "activity prepare" in line
 
 
+def test_a_folder_in_place_of_a_file_is_one_line(activity: Activity, model: Path) -> None:
+    result = activity("evaluate", model, "--html", ".")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == "activity: '.' is a folder, not a file. Name a file."
+
+
 def test_clips_that_the_model_has_learned_from_are_told(
     activity: Activity, model: Path, videos: Path, tmp_path: Path
 ) -> None:

@@ -27,7 +27,6 @@ class EncoderSpec:
         feature_std: Standard deviation of its features, to bring them to about 1.
         epochs: Passes over the clips at most, by default.
         learning_rate: Of the optimizer, by default.
-        advice: When to use it.
     """
 
     build: Callable[[int, bool], keras.Model]
@@ -35,7 +34,6 @@ class EncoderSpec:
     feature_std: float
     epochs: int
     learning_rate: float
-    advice: str
 
 
 def build_encoder(name: str, frame_size: int, *, load_weights: bool = True) -> keras.Model:
@@ -94,7 +92,6 @@ ENCODER_SPECS: dict[str, EncoderSpec] = {
         feature_std=0.24,  # 0.23 to 0.245 on three sets of very different videos
         epochs=150,
         learning_rate=1e-3,
-        advice="trained on ImageNet, frozen: the right choice for a few dozen clips per activity",
     ),
     "small": EncoderSpec(
         build=_small,
@@ -102,6 +99,5 @@ ENCODER_SPECS: dict[str, EncoderSpec] = {
         feature_std=1.0,
         epochs=60,
         learning_rate=1e-3,
-        advice="trained from scratch with the LSTM: for pictures unlike photographs, and small bundles",
     ),
 }

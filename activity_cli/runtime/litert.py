@@ -1,4 +1,4 @@
-"""The trained network in LiteRT: one start in half a second, no TensorFlow.
+"""The trained network in LiteRT: it starts in less than a second.
 
 Two files: the encoder (frames to features) and the sequence part (features over time to
 probabilities). Padding never reaches the encoder; the sequence part gets it as zeros with a mask.
