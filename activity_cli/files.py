@@ -18,10 +18,16 @@ from pathlib import Path
 
 from activity_cli.errors import OutputError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = [
     "ASIDE_MARK",
     "explained",
     "folder_aside",
+    "folder_lock",
     "sha256_of",
     "sweep_unfinished",
     "write_bytes",
@@ -91,10 +97,41 @@ def write_text(path: Path, content: str) -> None:
 
 
 def sweep_unfinished(folder: Path) -> None:
-    """Removes the files that a killed run left unfinished in ``folder``."""
+    """Removes the files that killed runs left unfinished in ``folder``; those of a living one stay."""
     for path in folder.glob(f"{ASIDE_MARK}*"):
-        with suppress(OSError):
-            path.unlink()
+        owner = path.name.removeprefix(ASIDE_MARK).partition("-")[0]
+        # Our own are finished by now, whatever their name says: a number may be given out again.
+        if not owner.isdigit() or int(owner) == os.getpid() or not _is_running(int(owner)):
+            with suppress(OSError):
+                path.unlink()
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Only one run at a time writes to ``folder``; the system lets go of the lock when a run is killed.
+
+    Raises:
+        OutputError: Another run holds it (``output.locked``), or the folder cannot be written.
+    """
+    if fcntl is None:
+        yield
+        return
+    with explained(folder):
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(
+                f"Another run is writing to {str(folder)!r} right now.",
+                "Wait for it to end, or choose another folder with --out.",
+                code="output.locked",
+            ) from None
+        except OSError:
+            pass  # a file system without locks, such as some network shares
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, Bundle, read_
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import Prediction
 from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
-from activity_cli.video.reader import Clip, read_clip
+from activity_cli.video.reader import Clip, VideoInfo, read_clips
 
 __all__ = ["Recognizer", "find_model", "open_runtimes", "predict"]
 
@@ -57,7 +57,7 @@ class Recognizer:
         Raises:
             VideoError: The video cannot be used.
         """
-        return self._answer(os.fspath(video), read_clip(Path(video), self.sampling))
+        return self._answer(os.fspath(video), self._clips(Path(video)))
 
     def scores(self, frames: npt.NDArray[np.uint8]) -> dict[str, float]:
         """Score of every activity for the frames of one clip, highest first.
@@ -77,8 +77,11 @@ class Recognizer:
         order = np.argsort(-probabilities, kind="stable")
         return {self.labels[number]: float(probabilities[number]) for number in order}
 
-    def _answer(self, source: str, clip: Clip) -> Prediction:
-        scores = self.scores(clip.frames)
+    def _answer(self, source: str, video: _Video) -> Prediction:
+        """Where the model learned from windows, a video's answer is the mean of those of its windows."""
+        each = [self.scores(clip.frames) for clip in video.clips]
+        mean = {label: sum(scores[label] for scores in each) / len(each) for label in each[0]}
+        scores = dict(sorted(mean.items(), key=lambda item: -item[1]))
         label, confidence = next(iter(scores.items()))
         return Prediction(
             source=source,
@@ -86,15 +89,15 @@ class Recognizer:
             label=label,
             confidence=confidence,
             scores=scores,
-            duration_seconds=clip.info.duration_seconds,
-            frames_used=len(clip.frames),
+            duration_seconds=video.info.duration_seconds,
+            frames_used=sum(len(clip.frames) for clip in video.clips),
             model=self.name,
         )
 
     def _answer_all(self, sources: Sequence[_Source]) -> Iterator[Prediction]:
         """Answers in the order of the sources; decodes ahead while the network works."""
         waiting = deque(sources)
-        running: deque[tuple[_Source, Future[Clip]]] = deque()
+        running: deque[tuple[_Source, Future[_Video]]] = deque()
         decoder = ThreadPoolExecutor(_AHEAD)
         try:
             while waiting or running:
@@ -110,10 +113,28 @@ class Recognizer:
             # Whoever leaves early does not wait for a long video to be decoded to its end.
             decoder.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, source: _Source) -> Clip:
+    def _read(self, source: _Source) -> _Video:
         if source.error is not None:
             raise source.error
-        return read_clip(source.path, self.sampling)
+        return self._clips(source.path)
+
+    def _clips(self, path: Path) -> _Video:
+        # Drawn clips are for learning, and whoever asks about a short video wants an answer.
+        short = "mask" if self.sampling.short == "drop" else self.sampling.short
+        sampling = replace(self.sampling, clips_per_video=1, short=short)
+        clips: dict[float, Clip] = {}
+
+        def keep(clip: Clip) -> None:
+            clips[clip.start_seconds] = clip
+
+        info = read_clips(path, sampling, deliver=keep)
+        return _Video(info, [clips[start] for start in sorted(clips)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Video:
+    info: VideoInfo
+    clips: Sequence[Clip]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from activity_cli._version import __version__
 from activity_cli.config import PrepareConfig
 from activity_cli.dataset.clips import ClipStore
-from activity_cli.dataset.decoding import Decoded, Journal, decode_all, default_workers
-from activity_cli.dataset.discovery import FoundFile, find_labeled
+from activity_cli.dataset.decoding import Decoded, Job, decode_all, default_workers
+from activity_cli.dataset.discovery import Found, FoundFile, find_labeled
+from activity_cli.dataset.journal import Journal
+from activity_cli.dataset.listing import list_records
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, write_prepared
 from activity_cli.dataset.splits import Member, assign_splits, split_warnings
 from activity_cli.errors import DatasetError, OutputError
-from activity_cli.files import explained, sweep_unfinished
+from activity_cli.files import explained, folder_lock, sweep_unfinished
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import ClipRecord, PrepareResult
-from activity_cli.video.sampling import evenly_spaced
+from activity_cli.video.sampling import Segment, evenly_spaced
 
 __all__ = ["prepare"]
 
@@ -45,36 +49,58 @@ def prepare(config: PrepareConfig, progress: Progress | None = None) -> PrepareR
     """
     progress = progress or SilentProgress()
     found = find_labeled(config.videos, config.labels, config.split.group_by)
-    _check_labels(found)
-    _claim(config)
+    _check_labels(found.files)
+    _refuse_foreign(config.out)
+    with folder_lock(config.out):
+        _claim(config)
+        return _prepare(found, config, progress)
 
+
+def _prepare(found: Found, config: PrepareConfig, progress: Progress) -> PrepareResult:
+    files, before = found.files, None
     store = ClipStore(config.out / "clips")
     journal = Journal(config.out / "decoded.jsonl", config.sampling)
-    videos = [file for file in found if not file.ignored]
-    known = {file.name: decoded for file in videos if (decoded := journal.lookup(file, store)) is not None}
-    new = [file for file in videos if file.name not in known]
+    jobs = _jobs(files)
+    known = {job.name: decoded for job in jobs if (decoded := journal.lookup(job, store)) is not None}
+    new = [job for job in jobs if job.name not in known]
     results = known | _decode(new, config, store, journal, progress)
 
-    records = _records(found, results)
-    records, warnings = _split(records, found, config)
+    records, warnings = _split(list_records(files, results), config)
     for warning in warnings:
         progress.warn(warning)
 
+    with suppress(DatasetError):
+        before = read_config(config.out)
     prepared = write_prepared(config.out, records, config.sampling, config.split, _origin(config))
-    journal.compact([file.name for file in videos])
+    if new or len(known) != journal.length:
+        journal.compact([job.name for job in jobs])
     # Also the clips of rejected and double files: without them a repeated run would decode those again.
-    store.sweep({decoded.clip for decoded in results.values() if decoded.clip})
+    store.sweep({cut.clip for decoded in results.values() for cut in decoded.clips})
     sweep_unfinished(config.out)
-    sheet = _draw_contact_sheet(prepared.in_split("all"), store, config.out, config.sampling.num_frames)
+    sheet = config.out / "contact_sheet.png"
+    if not sheet.exists() or not before or before.get("fingerprint") != prepared.fingerprint:
+        _draw_contact_sheet(prepared.in_split("all"), store, sheet, config.sampling.num_frames)
     return PrepareResult(
         folder=config.out,
+        format=found.format,
         labels=prepared.labels,
         records=tuple(records),
         warnings=tuple(warnings),
         contact_sheet=sheet,
         decoded=len(new),
-        reused=sum(bool(decoded.clip) for decoded in known.values()),
+        reused=sum(bool(decoded.clips) for decoded in known.values()),
     )
+
+
+def _jobs(files: Sequence[FoundFile]) -> list[Job]:
+    """One for each video: all its labeled segments are cut in one reading."""
+    segments: dict[str, list[Segment]] = defaultdict(list)
+    paths: dict[str, Path] = {}
+    for file in files:
+        if not file.ignored:
+            paths[file.name] = file.path
+            segments[file.name].append(Segment(file.start_seconds, file.end_seconds))
+    return [Job(path, name, tuple(segments[name])) for name, path in paths.items()]
 
 
 def _check_labels(found: Sequence[FoundFile]) -> None:
@@ -87,25 +113,28 @@ def _check_labels(found: Sequence[FoundFile]) -> None:
         )
 
 
-def _claim(config: PrepareConfig) -> None:
-    """Makes sure that writing to the output folder destroys nothing that somebody may want."""
-    out = config.out
+def _refuse_foreign(out: Path) -> None:
+    """Makes sure that writing to the output folder destroys nothing that is not ours, and that it is there."""
     with explained(out):
         is_foreign = out.is_dir() and any(out.iterdir()) and not is_prepared_folder(out)
     if is_foreign:
         raise OutputError(
             f"{str(out)!r} exists and was not made by 'activity prepare'.", "Choose another folder with --out."
         )
-    if not config.overwrite and (changed := _changed_settings(_old_settings(out), config)):
+    with explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+
+
+def _claim(config: PrepareConfig) -> None:
+    if not config.overwrite and (changed := _changed_settings(_old_settings(config.out), config)):
         raise OutputError(
-            f"{str(out)!r} was prepared with other settings: {'; '.join(changed)}.",
+            f"{str(config.out)!r} was prepared with other settings: {'; '.join(changed)}.",
             "Use --overwrite to make it anew, or another folder with --out.",
             code="output.exists",
         )
-    with explained(out):
-        out.mkdir(parents=True, exist_ok=True)
+    with explained(config.out):
         # Marks the folder as ours. What an earlier run finished there stays good until this one is.
-        (out / "decoded.jsonl").touch()
+        (config.out / "decoded.jsonl").touch()
 
 
 def _old_settings(out: Path) -> Mapping[str, object] | None:
@@ -142,76 +171,28 @@ def _changed_settings(old: Mapping[str, object] | None, config: PrepareConfig) -
 
 
 def _decode(
-    files: Sequence[FoundFile], config: PrepareConfig, store: ClipStore, journal: Journal, progress: Progress
+    jobs: Sequence[Job], config: PrepareConfig, store: ClipStore, journal: Journal, progress: Progress
 ) -> dict[str, Decoded]:
     results: dict[str, Decoded] = {}
-    if not files:
+    if not jobs:
         return results
     workers = config.workers or default_workers()
-    with progress.stage("Reading videos", len(files), "video") as stage:
-        for file, decoded in decode_all(files, config.sampling, store, workers):
-            journal.add(file, decoded)
-            results[file.name] = decoded
-            stage.advance()
+    num_frames = num_bytes = 0
+    began = time.monotonic()
+    with progress.stage("Reading videos", len(jobs), "video") as stage:
+        for job, decoded in decode_all(
+            jobs, config.sampling, store, workers, time_limit_seconds=config.time_limit_seconds
+        ):
+            journal.add(job, decoded)
+            results[job.name] = decoded
+            num_frames += decoded.num_frames
+            num_bytes += decoded.file_bytes
+            seconds = max(time.monotonic() - began, 1e-3)
+            stage.advance(note=f"{num_frames / seconds:,.0f} frames/s, {num_bytes / seconds / 1e6:,.1f} MB/s")
     return results
 
 
-def _records(found: Sequence[FoundFile], results: Mapping[str, Decoded]) -> list[ClipRecord]:
-    """A row for each file; what has the same content is kept once, or not at all if labels differ."""
-    labels_of: dict[str, dict[str, str]] = defaultdict(dict)
-    for file in found:
-        decoded = results.get(file.name)
-        if decoded is not None and decoded.clip:
-            labels_of[decoded.content_hash].setdefault(file.label, file.name)
-    records = []
-    first_of: dict[str, str] = {}
-    for file in found:
-        decoded = results.get(file.name, Decoded())
-        record = _record(file, decoded)
-        if record.status == "ok":
-            others = [name for label, name in labels_of[record.content_hash].items() if label != record.label]
-            first = first_of.setdefault(record.content_hash, record.path)
-            if others:
-                reason = f"[dataset.two_labels] the same video as {others[0]}, which has another label"
-                record = replace(record, status="rejected", reason=reason, clip="", clip_frames=0)
-            elif first != record.path:
-                record = replace(
-                    record, status="duplicate", reason=f"the same video as {first}", clip="", clip_frames=0
-                )
-        records.append(record)
-    return records
-
-
-def _record(file: FoundFile, decoded: Decoded) -> ClipRecord:
-    status, reason = "ok", ""
-    if file.ignored:
-        status, reason = "ignored", file.ignored
-    elif decoded.error_code:
-        status, reason = "rejected", f"[{decoded.error_code}] {decoded.error_message}"
-    elif decoded.header_frames and decoded.header_frames != decoded.num_frames:
-        reason = f"the header promises {decoded.header_frames} frames, {decoded.num_frames} can be decoded"
-    return ClipRecord(
-        path=file.name,
-        label=file.label,
-        group=file.group,
-        split="",
-        status=status,
-        reason=reason,
-        num_frames=decoded.num_frames,
-        frames_per_second=decoded.frames_per_second,
-        duration_seconds=round(decoded.duration_seconds, 6),
-        width=decoded.width,
-        height=decoded.height,
-        rotation_degrees=decoded.rotation_degrees,
-        content_hash=decoded.content_hash,
-        clip=decoded.clip,
-        clip_frames=decoded.clip_frames,
-    )
-
-
-def _split(
-    records: Sequence[ClipRecord], found: Sequence[FoundFile], config: PrepareConfig
-) -> tuple[list[ClipRecord], list[str]]:
+def _split(records: Sequence[ClipRecord], config: PrepareConfig) -> tuple[list[ClipRecord], list[str]]:
     kept = [record for record in records if record.status == "ok"]
     if len({record.label for record in kept}) < 2:
         rejected = Counter(record.reason for record in records if record.status == "rejected")
@@ -221,26 +202,32 @@ def _split(
             f"The most common reason: {why}",
             code="dataset.one_label",
         )
-    given = {file.name: file.split for file in found}
     # Without a group, a video stands for itself: its content names it.
-    members = [Member(r.label, r.group or r.content_hash[:12], given[r.path]) for r in kept]
+    members = [Member(r.label, r.group or r.content_hash[:12], r.split) for r in kept]
     splits = assign_splits(members, config.split)
     placed = {
-        record.path: replace(record, group=member.group, split=split)
+        id(record): _placed(record, member.group, split)
         for record, member, split in zip(kept, members, splits, strict=True)
     }
     warnings = split_warnings(members, splits, config.split)
     ungrouped = sum(not record.group for record in kept)
-    if config.split.group_by is not None and ungrouped:
+    if config.split.pattern is not None and ungrouped:
         example = next(record.path for record in kept if not record.group)
         warnings.append(
             f"--group-by {config.split.group_by!r} finds no group in {ungrouped} of {len(kept)} paths, "
             f"such as {example!r}: each of these is its own group."
         )
-    return [placed.get(record.path, record) for record in records], warnings
+    return [placed.get(id(record)) or replace(record, split="") for record in records], warnings
 
 
-def _draw_contact_sheet(records: Sequence[ClipRecord], store: ClipStore, folder: Path, num_frames: int) -> Path:
+def _placed(record: ClipRecord, group: str, split: str) -> ClipRecord:
+    if record.take and split != "train":
+        # One answer for a video: a second clip of it would only count the same video twice.
+        return replace(record, group=group, split="", status="spare", clip="", clip_frames=0)
+    return replace(record, group=group, split=split)
+
+
+def _draw_contact_sheet(records: Sequence[ClipRecord], store: ClipStore, path: Path, num_frames: int) -> None:
     from activity_cli.reports.sheet import contact_sheet  # here: it loads OpenCV
 
     by_label: dict[str, list[ClipRecord]] = defaultdict(list)
@@ -253,6 +240,4 @@ def _draw_contact_sheet(records: Sequence[ClipRecord], store: ClipStore, folder:
         for place in evenly_spaced(len(by_label[label]), _SHEET_CLIPS_PER_LABEL)
     ]
     rows = [(r.label, f"{r.path} · {r.split} · {r.clip_frames} frames", store.read(r.clip)) for r in chosen]
-    path = folder / "contact_sheet.png"
     contact_sheet(rows, path, num_frames)
-    return path

@@ -39,15 +39,22 @@ class ClipRecord:
         group: The person or source; never on two sides of a split.
         split: train, val, test; empty where the file was not kept.
         status: ``ok`` (kept), ``rejected`` (cannot be used), ``duplicate`` (same content as an
-            earlier file of the same label), ``ignored`` (not a video by its name).
+            earlier file of the same label), ``spare`` (a further clip of a video that is not learned
+            from: it would be asked twice), ``ignored`` (not a video by its name).
         reason: Why it was not kept, or what was noticed; for a rejected file it begins with the
             error's code in brackets.
-        num_frames: Frames that were decoded.
+        num_frames: Frames of the video, counted as ``counted_by`` says.
+        header_frames: Frames that the header promises; 0 where it says nothing.
+        counted_by: ``decoding`` to the end, or ``packets`` of a long video that was sampled by jumping.
         frames_per_second: Of the container; 0 where unknown.
+        variable_frame_rate: Whether frames are shown for clearly different times.
         duration_seconds: Frames over frames per second; 0 where unknown.
         width, height: Pixels, after rotation.
+        sample_aspect_ratio: Width over height of a stored pixel as it is shown.
         rotation_degrees: 0, 90, 180, 270 as noted in the file.
         content_hash: SHA-256 of the file, hexadecimal.
+        start_seconds, end_seconds: The part of the video that the clip stands for.
+        take: 0 for the middle frames of its parts, 1 and up for a further clip of drawn ones.
         clip: File name under ``clips/``.
         clip_frames: Frames of the clip, at most the sampling's ``num_frames``.
     """
@@ -59,11 +66,18 @@ class ClipRecord:
     status: str
     reason: str
     num_frames: int = 0
+    header_frames: int = 0
+    counted_by: str = ""
     frames_per_second: float = 0.0
+    variable_frame_rate: bool = False
     duration_seconds: float = 0.0
     width: int = 0
     height: int = 0
     rotation_degrees: int = 0
+    sample_aspect_ratio: float = 1.0
+    start_seconds: float = 0.0
+    end_seconds: float = 0.0
+    take: int = 0
     content_hash: str = ""
     clip: str = ""
     clip_frames: int = 0
@@ -75,6 +89,7 @@ class PrepareResult:
 
     Attributes:
         folder: The prepared folder.
+        format: The form in which the videos were labeled, in plain words.
         labels: The activities in the order the network will know them.
         records: A row for every file found.
         warnings: What a person should know before training.
@@ -84,6 +99,7 @@ class PrepareResult:
     """
 
     folder: Path
+    format: str
     labels: tuple[str, ...]
     records: tuple[ClipRecord, ...]
     warnings: tuple[str, ...]

@@ -12,8 +12,7 @@ import pytest
 
 from activity_cli.config import SamplingConfig, SplitConfig
 from activity_cli.dataset.clips import ClipStore, clip_name
-from activity_cli.dataset.decoding import Decoded, Journal
-from activity_cli.dataset.discovery import FoundFile
+from activity_cli.dataset.journal import CutClip, Decoded, Job, Journal
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, read_prepared, write_prepared
 from activity_cli.errors import DatasetError
 from activity_cli.files import ASIDE_MARK
@@ -69,19 +68,22 @@ def test_sweeping_removes_what_nothing_refers_to(tmp_path: Path) -> None:
     store = ClipStore(tmp_path)
     for name in ("kept.npy", "old.npy"):
         store.write(name, clip())
-    (tmp_path / f"{ASIDE_MARK}1-x.npy").touch()
+    (tmp_path / f"{ASIDE_MARK}999999999-x.npy").touch()
     (tmp_path / "mine.txt").touch()
     store.sweep({"kept.npy"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.npy", "mine.txt"]
 
 
-def noted(folder: Path, name: str = "wave/a.mp4", **values: object) -> tuple[Journal, ClipStore, FoundFile]:
-    store, file = ClipStore(folder / "clips"), FoundFile(folder / "a.mp4", name)
+CUT = CutClip("a.npy", 3, 0.0, 1.5)
+
+
+def noted(folder: Path, name: str = "wave/a.mp4", **values: object) -> tuple[Journal, ClipStore, Job]:
+    store, file = ClipStore(folder / "clips"), Job(folder / "a.mp4", name)
     file.path.write_bytes(b"video")
     store.write("a.npy", clip())
     journal = Journal(folder / "decoded.jsonl", SAMPLING)
     assert journal.lookup(file, store) is None
-    journal.add(file, Decoded("aa", "a.npy", 3, **values))  # type: ignore[arg-type]
+    journal.add(file, Decoded("aa", clips=(CUT,), **values))  # type: ignore[arg-type]
     return journal, store, file
 
 
@@ -89,9 +91,9 @@ def noted(folder: Path, name: str = "wave/a.mp4", **values: object) -> tuple[Jou
 def test_the_journal_knows_a_file_that_did_not_change(name: str, tmp_path: Path) -> None:
     _, store, file = noted(tmp_path, name)
     again = Journal(tmp_path / "decoded.jsonl", SAMPLING)
-    assert again.lookup(file, store) == Decoded("aa", "a.npy", 3)
+    assert again.lookup(file, store) == Decoded("aa", clips=(CUT,))
     again.compact([name])
-    assert Journal(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) == Decoded("aa", "a.npy", 3)
+    assert Journal(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) == Decoded("aa", clips=(CUT,))
     again.compact([])
     assert Journal(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) is None
 
@@ -116,13 +118,13 @@ def test_the_journal_forgets_what_changed(change: str, tmp_path: Path) -> None:
 
 
 def test_a_file_that_changes_while_it_is_decoded_counts_as_changed(tmp_path: Path) -> None:
-    store, file = ClipStore(tmp_path / "clips"), FoundFile(tmp_path / "a.mp4", "a.mp4")
+    store, file = ClipStore(tmp_path / "clips"), Job(tmp_path / "a.mp4", "a.mp4")
     file.path.write_bytes(b"half of the co")
     store.write("a.npy", clip())
     journal = Journal(tmp_path / "decoded.jsonl", SAMPLING)
     journal.lookup(file, store)
     file.path.write_bytes(b"half of the copy, and now all of it")
-    journal.add(file, Decoded("aa", "a.npy", 3))
+    journal.add(file, Decoded("aa", clips=(CUT,)))
     assert Journal(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) is None
 
 
@@ -131,11 +133,11 @@ def test_a_cut_or_foreign_line_in_the_journal_is_passed_over(tail: str, tmp_path
     _, store, file = noted(tmp_path)
     with (tmp_path / "decoded.jsonl").open("a", encoding="latin-1") as journal:
         journal.write(tail)
-    other = FoundFile(tmp_path / "a.mp4", "other.mp4")
-    Journal(tmp_path / "decoded.jsonl", SAMPLING).add(other, Decoded("bb", "a.npy", 1))
+    other = Job(tmp_path / "a.mp4", "other.mp4")
+    Journal(tmp_path / "decoded.jsonl", SAMPLING).add(other, Decoded("bb", clips=(CUT,)))
     again = Journal(tmp_path / "decoded.jsonl", SAMPLING)
-    assert again.lookup(file, store) == Decoded("aa", "a.npy", 3)
-    assert again.lookup(other, store) == Decoded("bb", "a.npy", 1)
+    assert again.lookup(file, store) == Decoded("aa", clips=(CUT,))
+    assert again.lookup(other, store) == Decoded("bb", clips=(CUT,))
 
 
 HOSTILE_NAMES = [
@@ -154,7 +156,24 @@ HOSTILE_NAMES = [
 def records() -> list[ClipRecord]:
     kept = [
         ClipRecord(
-            *(name, f"label {number % 2}", "anna\r", "train", "ok", "", 9, 29.97, 0.3003, 64, 48, 90),
+            *(
+                name,
+                f"label {number % 2}",
+                "anna\r",
+                "train",
+                "ok",
+                "",
+                9,
+                10,
+                "decoding",
+                29.97,
+                True,
+                0.3003,
+                64,
+                48,
+                90,
+                1.5,
+            ),
             content_hash=f"{number}" * 64,
             clip=f"{number}.npy",
             clip_frames=6,
@@ -173,7 +192,7 @@ def test_a_prepared_folder_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert written.in_split("test") == ()
     config = read_config(tmp_path)
     assert config is not None
-    assert (config["schema"], config["videos"]) == ("activity.prepared/1", "/odd\udcff")
+    assert (config["schema"], config["videos"]) == ("activity.prepared/2", "/odd\udcff")
     assert (tmp_path / "manifest.csv").read_text(errors="surrogateescape").startswith("path,label,group,split,status,")
 
 
@@ -224,7 +243,7 @@ def test_a_damaged_folder_is_refused_with_what_to_do(damage: str, tmp_path: Path
         case "setting":
             config.write_text(json.dumps({**document, "sampling": {"num_frames": 0}}))
         case "newer":
-            config.write_text(json.dumps({**document, "schema": "activity.prepared/2"}))
+            config.write_text(json.dumps({**document, "schema": "activity.prepared/3"}))
         case "field":
             manifest.write_bytes(manifest.read_bytes() + b"x" * 200_000)
     with pytest.raises(DatasetError) as caught:

@@ -24,7 +24,7 @@ def labels_of(found: list[FoundFile]) -> dict[str, str]:
 
 def test_the_first_folder_is_the_label_at_any_depth_below(tmp_path: Path) -> None:
     touch(tmp_path, "wave/a.mp4", "wave/person1/day 2/b.AVI", "bend/c.webm")
-    found = find_labeled(tmp_path, None, None)
+    found = find_labeled(tmp_path, None).files
     assert labels_of(found) == {"bend/c.webm": "bend", "wave/a.mp4": "wave", "wave/person1/day 2/b.AVI": "wave"}
     assert [file.name for file in found] == sorted(file.name for file in found)
     assert all(file.path == tmp_path / file.name and file.path.is_file() for file in found)
@@ -32,7 +32,7 @@ def test_the_first_folder_is_the_label_at_any_depth_below(tmp_path: Path) -> Non
 
 def test_every_other_file_is_accounted_for_with_a_reason_but_hidden_ones_are_not_seen(tmp_path: Path) -> None:
     touch(tmp_path, "wave/a.mp4", "wave/notes.txt", "loose.mp4", "README", "wave/.b.mp4", ".git/c.mp4", ".d.mp4")
-    found = {file.name: (file.label, file.ignored) for file in find_labeled(tmp_path, None, None)}
+    found = {file.name: (file.label, file.ignored) for file in find_labeled(tmp_path, None).files}
     assert found == {
         "README": ("", "not a video by its name"),
         "loose.mp4": ("", "lies in no folder named after an activity"),
@@ -53,15 +53,15 @@ def test_a_folder_without_labeled_videos_is_refused_with_what_to_do(
     names: tuple[str, ...], message: str, hint: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DatasetError, match=message) as caught:
-        find_labeled(touch(tmp_path, *names), None, None)
+        find_labeled(touch(tmp_path, *names), None)
     assert hint in caught.value.hint
 
 
 def test_a_missing_folder_and_a_file_in_its_place_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="does not exist"):
-        find_labeled(tmp_path / "nowhere", None, None)
+        find_labeled(tmp_path / "nowhere", None)
     with pytest.raises(DatasetError, match="is a file, not a folder"):
-        find_labeled(touch(tmp_path, "clip.mp4") / "clip.mp4", None, None)
+        find_labeled(touch(tmp_path, "clip.mp4") / "clip.mp4", None)
 
 
 def test_links_are_followed_but_never_round_in_a_circle(tmp_path: Path) -> None:
@@ -70,14 +70,14 @@ def test_links_are_followed_but_never_round_in_a_circle(tmp_path: Path) -> None:
     (videos / "jump").symlink_to(tmp_path / "elsewhere")
     (videos / "wave" / "up").symlink_to(videos)
     (videos / "bend" / "self").symlink_to(videos / "bend")
-    names = set(labels_of(find_labeled(videos, None, None)))
+    names = set(labels_of(find_labeled(videos, None).files))
     assert names == {"wave/a.mp4", "bend/b.mp4", "jump/c.mp4", "jump/deep/d.mp4"}
 
 
 def test_a_link_does_not_hide_the_folder_it_points_to(tmp_path: Path) -> None:
     touch(tmp_path, "wave/a.mp4")
     (tmp_path / "alias").symlink_to(tmp_path / "wave")  # comes first in the alphabet
-    assert labels_of(find_labeled(tmp_path, None, None)) == {"alias/a.mp4": "alias", "wave/a.mp4": "wave"}
+    assert labels_of(find_labeled(tmp_path, None).files) == {"alias/a.mp4": "alias", "wave/a.mp4": "wave"}
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -85,7 +85,7 @@ def test_a_prepared_folder_inside_the_videos_is_passed_over(finished: bool, tmp_
     touch(tmp_path, "wave/a.mp4", "prepared/decoded.jsonl", "prepared/clips/x.npy", "prepared/clips/y.mp4")
     if finished:
         touch(tmp_path, "prepared/manifest.csv", "prepared/config.json")
-    assert [file.name for file in find_labeled(tmp_path, None, None)] == ["wave/a.mp4"]
+    assert [file.name for file in find_labeled(tmp_path, None).files] == ["wave/a.mp4"]
 
 
 def test_find_videos_gives_only_videos_sorted(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def from_csv(tmp_path: Path, text: str | bytes, group_by: str | None = None) -> 
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     videos = tmp_path / "videos"
     videos.mkdir(exist_ok=True)
-    return find_labeled(videos, path, group_by)
+    return find_labeled(videos, path, group_by or "none").files
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_csv_labels_files_in_any_of_its_usual_forms(text: str, tmp_path: Path)
 
 def test_a_csv_gives_groups_and_splits_and_its_group_wins_over_the_pattern(tmp_path: Path) -> None:
     found = from_csv(tmp_path, "path,label,group,split\np1.mp4,wave,anna,Train\np2.mp4,wave,, test\n", r"p\d")
-    assert [(file.group, file.split) for file in found] == [("anna", "train"), ("p2", "test")]
+    assert [(file.group, file.split) for file in found] == [("anna", "learn"), ("p2", "test")]
 
 
 def test_a_csv_may_hold_names_that_are_not_text(tmp_path: Path) -> None:
@@ -148,8 +148,11 @@ def test_a_csv_may_hold_names_that_are_not_text(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "has no column label and path"),
-        ("path;label\na.mp4;wave\n", "has no column label and path"),
-        ("file,label\na.mp4,wave\n", "has no column path"),
+        ("path|label\na.mp4|wave\n", "has no column label and path; it has: path.label"),
+        ("name,label\na.mp4,wave\n", "has no column path"),
+        ("path,label,start,end\na.mp4,wave,soon,9\n", "line 2: 'soon' is not a number of seconds"),
+        ("path,label,start,end\na.mp4,wave,9,9\n", "line 2: the segment ends at 9 s and begins at 9 s"),
+        ("path,label,start\na.mp4,wave,-1\n", "line 2: '-1' is not a number of seconds"),
         ("path,label\n", "lists no videos"),
         ("path,label\na.mp4,\n", "line 2: path or label is empty"),
         ("path,label\na.mp4,wave\n,bend\n", "line 3: path or label is empty"),
@@ -170,5 +173,5 @@ def test_a_wrong_csv_is_refused_with_the_line_and_what_to_do(text: str, message:
 def test_a_csv_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.csv", tmp_path):
         with pytest.raises(DatasetError, match="cannot be read") as caught:
-            find_labeled(tmp_path, path, None)
+            find_labeled(tmp_path, path)
         assert "--labels" in caught.value.hint

@@ -48,7 +48,7 @@ DOORS: dict[str, set[str]] = {
 }
 # A place that ends with a slash is a folder.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "cv2": ("video/reader.py", "reports/"),
+    "cv2": ("video/opening.py", "reports/"),
     "tensorflow": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
     "keras": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
     "typer": ("cli/",),

@@ -201,8 +201,8 @@ def test_a_killed_run_goes_on_where_it_stopped(
     children = children_of(process.pid)
     process.kill()
     process.wait()  # and no more: a worker that lives on would hold the pipes open
-    (tmp_path / "out" / f"{ASIDE_MARK}1-manifest.csv").write_text("what a kill may leave")
-    (tmp_path / "out" / "clips" / f"{ASIDE_MARK}1-x.npy").write_text("what a kill may leave")
+    (tmp_path / "out" / f"{ASIDE_MARK}999999999-manifest.csv").write_text("what a kill may leave")
+    (tmp_path / "out" / "clips" / f"{ASIDE_MARK}999999999-x.npy").write_text("what a kill may leave")
     deadline = time.monotonic() + 10
     while (left := list(still_alive(children))) and time.monotonic() < deadline:
         time.sleep(0.02)

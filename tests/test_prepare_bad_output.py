@@ -48,9 +48,9 @@ def test_other_settings_need_overwrite(prepare: Activity, few: Path, tmp_path: P
 def test_a_newer_schema_is_left_alone_without_overwrite(prepare: Activity, few: Path, tmp_path: Path) -> None:
     prepare(few)
     config = tmp_path / "out" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "schema": "activity.prepared/2"}))
+    config.write_text(json.dumps({**json.loads(config.read_text()), "schema": "activity.prepared/3"}))
     before = files_of(tmp_path / "out")
-    wrong_call(prepare(few), "activity.prepared/2", "--overwrite")
+    wrong_call(prepare(few), "activity.prepared/3", "--overwrite")
     assert files_of(tmp_path / "out") == before
     assert prepare(few, "--overwrite").exit_code == 0
 

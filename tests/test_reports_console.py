@@ -81,7 +81,14 @@ def preparation(num_rejected: int = 1) -> PrepareResult:
         for index in range(num_rejected)
     ]
     return PrepareResult(
-        Path("prepared"), ("wave", HOSTILE), tuple(records), (f"few {HOSTILE}",), Path("sheet.png"), 3, 1
+        Path("prepared"),
+        "a folder each",
+        ("wave", HOSTILE),
+        tuple(records),
+        (f"few {HOSTILE}",),
+        Path("sheet.png"),
+        3,
+        1,
     )
 
 

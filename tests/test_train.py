@@ -190,7 +190,7 @@ def test_a_prepared_folder_that_is_not_sound_is_refused(
     elif state == "cut manifest":
         manifest.write_bytes(manifest.read_bytes()[:-150])
     else:
-        config.write_text(config.read_text().replace("activity.prepared/1", "activity.prepared/2"))
+        config.write_text(config.read_text().replace("activity.prepared/2", "activity.prepared/3"))
     line = one_line(activity("train", prepared_copy, "--out", tmp_path / "new", *SMALL), "activity prepare")
     assert str(prepared_copy) in line
     assert not (tmp_path / "new").exists()

@@ -12,13 +12,15 @@ import typer
 
 from activity_cli.cli.boundary import SOME_FAILED, guarded
 from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
-from activity_cli.config import DEFAULT_PREPARED, FITS, PrepareConfig, SamplingConfig, SplitConfig
+from activity_cli.config import DEFAULT_PREPARED, FITS, SHORT_POLICIES, PrepareConfig, SamplingConfig, SplitConfig
 
 __all__ = ["prepare_command"]
 
 _SAMPLING, _SPLIT = SamplingConfig(), SplitConfig()
+_TIME_LIMIT_SECONDS = PrepareConfig(Path()).time_limit_seconds
 
 Fit = Enum("Fit", {name: name for name in FITS}, type=str)  # type: ignore[misc]
+Short = Enum("Short", {name: name for name in SHORT_POLICIES}, type=str)  # type: ignore[misc]
 
 
 @guarded
@@ -31,20 +33,22 @@ def prepare_command(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with the columns path,label[,group][,split], instead of folders.",
-            metavar="CSV",
+            help="CSV with the columns path,label[,group][,split][,start_seconds][,end_seconds], or the lists of "
+            "UCF101 or Kinetics, instead of folders.",
+            metavar="FILE",
             readable=False,
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR", readable=False)] = DEFAULT_PREPARED,
     group_by: Annotated[
-        str | None,
+        str,
         typer.Option(
             help=r"Pattern that finds the person or source in a path, such as 'person\d+': "
-            "clips of one are never in training and test both.",
-            metavar="REGEX",
+            "clips of one are never in training and test both. auto: sources are found by their looks; "
+            "none: each video stands for itself.",
+            metavar="REGEX|auto|none",
         ),
-    ] = None,
+    ] = _SPLIT.group_by,
     num_frames: Annotated[int, typer.Option(help="Frames in a clip at most.", metavar="N")] = _SAMPLING.num_frames,
     fps: Annotated[
         float | None,
@@ -58,6 +62,29 @@ def prepare_command(
         int, typer.Option(help="Height and width of a frame.", metavar="PIXELS")
     ] = _SAMPLING.frame_size,
     fit: Annotated[Fit, typer.Option(help="How a frame becomes square.")] = Fit(_SAMPLING.fit),
+    short: Annotated[
+        Short,
+        typer.Option(
+            help="A video with fewer frames than a clip: masked inside the network, held on its last frame, "
+            "looped, or dropped."
+        ),
+    ] = Short(_SAMPLING.short),
+    clips_per_video: Annotated[
+        int,
+        typer.Option(
+            help="Clips made of each video to learn from; all but the first of frames drawn at random.", metavar="N"
+        ),
+    ] = _SAMPLING.clips_per_video,
+    window: Annotated[
+        float | None,
+        typer.Option(help="Make a clip of each window of this length, for long videos.", metavar="SECONDS"),
+    ] = _SAMPLING.window_seconds,
+    stride: Annotated[
+        float | None,
+        typer.Option(
+            help="From the beginning of one window to that of the next; without it, windows touch.", metavar="SECONDS"
+        ),
+    ] = _SAMPLING.stride_seconds,
     val: Annotated[
         float, typer.Option(help="Share of the clips for validation.", metavar="SHARE")
     ] = _SPLIT.val_fraction,
@@ -66,6 +93,9 @@ def prepare_command(
     ] = _SPLIT.test_fraction,
     seed: Seed = _SPLIT.seed,
     workers: Annotated[int, typer.Option(help="Decoding processes; 0: one for each core.", metavar="N")] = 0,
+    time_limit: Annotated[
+        float, typer.Option(help="Give a file up that takes longer than this.", metavar="SECONDS")
+    ] = _TIME_LIMIT_SECONDS,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -92,9 +122,21 @@ def prepare_command(
         videos=videos,
         out=out,
         labels=labels,
-        sampling=SamplingConfig(num_frames, fps, frame_size, fit.value),
+        sampling=SamplingConfig(
+            num_frames=num_frames,
+            frames_per_second=fps,
+            frame_size=frame_size,
+            fit=fit.value,
+            short=short.value,
+            clips_per_video=clips_per_video,
+            window_seconds=window,
+            stride_seconds=stride,
+            # Where nothing is drawn, another seed makes the same clips: they are not decoded again.
+            seed=seed if clips_per_video > 1 else 0,
+        ),
         split=SplitConfig(val, test, group_by, seed),
         workers=workers,
+        time_limit_seconds=time_limit,
         overwrite=overwrite,
     )
     from rich.console import Console

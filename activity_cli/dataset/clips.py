@@ -24,9 +24,12 @@ from activity_cli.files import explained, sweep_unfinished, written_aside
 __all__ = ["ClipStore", "clip_name", "write_array"]
 
 
-def clip_name(content_hash: str, sampling: SamplingConfig) -> str:
-    """File name of the clip that ``sampling`` makes of a video with this content."""
-    settings = hashlib.sha256(json.dumps(asdict(sampling), sort_keys=True).encode()).hexdigest()
+def clip_name(
+    content_hash: str, sampling: SamplingConfig, start_seconds: float = 0.0, end_seconds: float = 0.0, take: int = 0
+) -> str:
+    """File name of the clip that ``sampling`` makes of this part of a video with this content."""
+    cut = [asdict(sampling), round(start_seconds, 6), round(end_seconds, 6), take]
+    settings = hashlib.sha256(json.dumps(cut, sort_keys=True).encode()).hexdigest()
     return f"{content_hash[:20]}-{settings[:8]}.npy"
 
 

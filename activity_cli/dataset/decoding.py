@@ -1,63 +1,39 @@
-"""Video files -> cached clips, in worker processes, with a journal of what is done.
-
-The journal (``decoded.jsonl``) gets one line a file as soon as the file is done. A run that is killed
-goes on after the last whole line; a run that is repeated opens no file that has not changed.
-"""
+"""Video files -> cached clips, in worker processes that may die or hang without harm to other files."""
 
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
+import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from activity_cli.config import SamplingConfig
 from activity_cli.dataset.clips import ClipStore, clip_name
-from activity_cli.dataset.discovery import FoundFile
+from activity_cli.dataset.journal import CutClip, Decoded, Job
 from activity_cli.errors import VideoError
-from activity_cli.files import explained, sha256_of, write_text
+from activity_cli.files import sha256_of
 
-__all__ = ["Decoded", "Journal", "decode_all", "default_workers"]
+__all__ = ["CutClip", "Decoded", "Job", "decode_all", "decode_one", "default_workers"]
 
 # Files handed to each worker ahead of time: enough to keep them busy, few enough to stop at once.
 _AHEAD = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What decoding one file gave; ``error_code`` is empty where it gave a clip.
-
-    Attributes:
-        content_hash: SHA-256 of the file; empty where it cannot be read.
-        clip: Name in the clip store.
-        clip_frames: Frames of the clip.
-        num_frames, header_frames, frames_per_second, duration_seconds, width, height,
-            rotation_degrees: See :class:`activity_cli.video.reader.VideoInfo`.
-        error_code, error_message: Why there is no clip.
-    """
-
-    content_hash: str = ""
-    clip: str = ""
-    clip_frames: int = 0
-    num_frames: int = 0
-    header_frames: int = 0
-    frames_per_second: float = 0.0
-    duration_seconds: float = 0.0
-    width: int = 0
-    height: int = 0
-    rotation_degrees: int = 0
-    error_code: str = ""
-    error_message: str = ""
+# How often the parent looks for a process that has taken too long.
+_WATCH_SECONDS = 1.0
+# What one process may allocate: frames of 100 megapixels fit, a bomb does not.
+_WORKER_BYTES = 4 << 30
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 def default_workers() -> int:
@@ -66,56 +42,126 @@ def default_workers() -> int:
 
 
 def decode_all(
-    files: Sequence[FoundFile], sampling: SamplingConfig, store: ClipStore, workers: int
-) -> Iterator[tuple[FoundFile, Decoded]]:
+    jobs: Sequence[Job],
+    sampling: SamplingConfig,
+    store: ClipStore,
+    workers: int,
+    *,
+    time_limit_seconds: float = 600.0,
+    executor: Executor | None = None,
+) -> Iterator[tuple[Job, Decoded]]:
     """Decodes files into the store and yields each as it is done, in no certain order.
 
     Args:
-        files: What to decode.
+        jobs: What to decode.
         sampling: Which frames.
         store: Where the clips go.
-        workers: Processes; 1 decodes in this one.
+        workers: Processes; 1 decodes in this one, where a file can neither be stopped nor outlived.
+        time_limit_seconds: A file that keeps a process busy for longer is given up.
+        executor: Whose processes to use, such as a cluster's, instead of own ones. It sees the same
+            files under the same paths, and guards its processes by itself.
 
     Raises:
         OutputError: The disk is full, or the store cannot be written.
     """
-    if workers == 1 or len(files) == 1:
-        for file in files:
-            yield file, decode_one(file.path, sampling, store, 0)
+    if executor is not None:
+        with tempfile.TemporaryDirectory() as marks:
+            lent = _Pool(executor, Path(marks), math.inf)
+            left = yield from _work(lent, deque(jobs), sampling, store, _AHEAD * max(workers, 1))
+        if left:
+            raise BrokenProcessPool("the executor that was handed in is broken")
         return
-    waiting = deque(files)
+    if workers == 1 or len(jobs) == 1:
+        for job in jobs:
+            yield job, decode_one(job, sampling, store, 0)
+        return
+    waiting = deque(jobs)
     while waiting:
-        suspects = yield from _in_workers(waiting, sampling, store, min(workers, len(waiting)), _AHEAD)
+        number = min(workers, len(waiting))
+        suspects = yield from _in_workers(waiting, sampling, store, number, _AHEAD, time_limit_seconds)
         while suspects:
             # A worker died, and any of these may be why: one after the other, it shows which.
-            for file in (yield from _in_workers(suspects, sampling, store, 1, 1)):
-                reason = f"{file.path.name}: the process that decoded it died. Is there enough memory?"
-                yield file, Decoded(error_code="video.crashed", error_message=reason)
+            for job in (yield from _in_workers(suspects, sampling, store, 1, 1, time_limit_seconds)):
+                reason = f"{job.path.name}: the process that decoded it died. Is there enough memory?"
+                yield job, Decoded(error_code="video.crashed", error_message=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Processes, the folder where each notes what it works on since when, and how long it may."""
+
+    executor: Executor
+    marks: Path
+    time_limit_seconds: float
 
 
 def _in_workers(
-    waiting: deque[FoundFile], sampling: SamplingConfig, store: ClipStore, workers: int, ahead: int
-) -> Generator[tuple[FoundFile, Decoded], None, deque[FoundFile]]:
+    waiting: deque[Job], sampling: SamplingConfig, store: ClipStore, workers: int, ahead: int, limit: float
+) -> Generator[tuple[Job, Decoded], None, deque[Job]]:
     """Takes files from ``waiting`` and decodes them; returns those under way when a worker died."""
     # A fresh interpreter for each worker: forking a process that has threads can hang.
     context = multiprocessing.get_context("spawn")
-    running: dict[Future[Decoded], FoundFile] = {}
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as executor:
+    with (
+        tempfile.TemporaryDirectory(prefix="activity-") as marks,
+        ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as executor,
+    ):
         try:
-            while waiting or running:
-                while waiting and len(running) < ahead * workers:
-                    with _interrupts_held_back(), _callers_script_left_out():
-                        future = executor.submit(decode_one, waiting[0].path, sampling, store, 1)
-                    running[future] = waiting.popleft()
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    decoded = future.result()
-                    yield running.pop(future), decoded
-        except BrokenProcessPool:
-            return deque(running.values())
+            pool = _Pool(executor, Path(marks), limit)
+            return (yield from _work(pool, waiting, sampling, store, ahead * workers))
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _work(
+    pool: _Pool, waiting: deque[Job], sampling: SamplingConfig, store: ClipStore, most: int
+) -> Generator[tuple[Job, Decoded], None, deque[Job]]:
+    running: dict[Future[Decoded], Job] = {}
+    late: set[str] = set()
+    try:
+        while waiting or running:
+            while waiting and len(running) < most:
+                with _interrupts_held_back(), _callers_script_left_out():
+                    future = pool.executor.submit(_decode_marked, waiting[0], sampling, store, pool.marks)
+                running[future] = waiting.popleft()
+            for future in wait(running, timeout=_WATCH_SECONDS, return_when=FIRST_COMPLETED).done:
+                decoded = future.result()
+                yield running.pop(future), decoded
+            late |= _stop_late(pool)
+    except BrokenProcessPool:
+        for future, job in list(running.items()):
+            if job.name in late:
+                reason = (
+                    f"{job.path.name}: took longer than {pool.time_limit_seconds:g} seconds. "
+                    "Give it more with --time-limit, or re-encode it."
+                )
+                yield running.pop(future), Decoded(error_code="video.timeout", error_message=reason)
+        return deque(running.values())
     return deque()
+
+
+def _stop_late(pool: _Pool) -> set[str]:
+    """Kills the processes that work on one file for too long; returns the names of those files."""
+    late = set()
+    if math.isfinite(pool.time_limit_seconds):
+        for mark in pool.marks.iterdir():
+            with suppress(OSError, ValueError):  # a mark may be gone by now, or half written
+                name, began = json.loads(mark.read_text(encoding="utf-8"))
+                if time.time() - began > pool.time_limit_seconds:
+                    os.kill(int(mark.name), _KILL)
+                    late.add(name)
+    return late
+
+
+def _decode_marked(job: Job, sampling: SamplingConfig, store: ClipStore, marks: Path) -> Decoded:
+    mark = marks / str(os.getpid())
+    with suppress(OSError):
+        mark.write_text(json.dumps([job.name, time.time()]), encoding="utf-8")
+    try:
+        return decode_one(job, sampling, store, 1)
+    finally:
+        with suppress(OSError):
+            mark.unlink()
 
 
 @contextmanager
@@ -152,6 +198,15 @@ def _callers_script_left_out() -> Iterator[None]:
 def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    try:
+        import resource
+    except ImportError:
+        return  # not on Windows
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = _WORKER_BYTES if hard == resource.RLIM_INFINITY else min(_WORKER_BYTES, hard)
+    # One file that wants more fails alone, before the machine starts to swap.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _leave_with_parent() -> None:
@@ -162,96 +217,34 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-def decode_one(path: Path, sampling: SamplingConfig, store: ClipStore, threads: int) -> Decoded:
+def decode_one(job: Job, sampling: SamplingConfig, store: ClipStore, threads: int) -> Decoded:
     """Hashes and decodes one file into the store; a bad file is a result, not an exception.
 
     Raises:
         OutputError: The disk is full, or the store cannot be written.
     """
-    from activity_cli.video.reader import read_clip  # here, so that only workers pay for OpenCV
+    from activity_cli.video.reader import Clip, read_clips  # here, so that only workers pay for OpenCV
 
-    content_hash = ""
-    try:
-        with suppress(OSError):  # read_clip says the reason in plain words
-            # Opening a pipe would wait for a writer that may never come.
-            content_hash = sha256_of(path) if path.is_file() else ""
-        clip = read_clip(path, sampling, threads=threads)
-    except VideoError as error:
-        return Decoded(content_hash, error_code=error.code, error_message=str(error))
-    name = clip_name(content_hash, sampling)
-    if name not in store:
+    content_hash, file_bytes = "", 0
+    cuts: dict[tuple[int, float, int], CutClip] = {}
+
+    def keep(clip: Clip) -> None:
+        name = clip_name(content_hash, sampling, clip.start_seconds, clip.end_seconds, clip.take)
+        # Also over a clip that is there: a killed run may have left one that it was about to correct.
         store.write(name, clip.frames)
-    return Decoded(content_hash, name, len(clip.frames), **asdict(clip.info))
+        cuts[clip.segment, clip.start_seconds, clip.take] = CutClip(
+            name, len(clip.frames), clip.start_seconds, clip.end_seconds, clip.segment, clip.take
+        )
 
-
-class Journal:
-    """What is known of files that did not change since they were decoded.
-
-    A file is known by its name, size and time of change. Lines that a killed run left cut are passed
-    over, as are lines made with other sampling settings.
-    """
-
-    def __init__(self, path: Path, sampling: SamplingConfig) -> None:
-        self._path = path
-        self._settings = asdict(sampling)
-        self._known: dict[str, tuple[list[int], Decoded]] = {}
-        self._stamps: dict[str, list[int]] = {}
-        self._read()
-
-    def lookup(self, file: FoundFile, store: ClipStore) -> Decoded | None:
-        """The earlier result for this file, where it still holds."""
-        stamp, decoded = self._known.get(file.name, ([], None))
-        # Kept for ``add``: a file that changes while it is decoded must count as changed afterwards.
-        self._stamps[file.name] = _stamp(file.path)
-        if decoded is None or stamp != self._stamps[file.name]:
-            return None
-        return decoded if decoded.error_code or decoded.clip in store else None
-
-    def add(self, file: FoundFile, decoded: Decoded) -> None:
-        """Notes one result at once.
-
-        Raises:
-            OutputError: The disk is full, or the folder cannot be written.
-        """
-        stamp = self._stamps.get(file.name) or _stamp(file.path)
-        # The next run may find permission or more memory, which changes neither size nor time of a file.
-        if not stamp or decoded.error_code in ("video.unreadable", "video.crashed"):
-            return
-        self._known[file.name] = (stamp, decoded)
-        with explained(self._path), self._path.open("a", encoding="ascii") as journal:
-            journal.write(self._line(file.name))
-
-    def compact(self, names: Sequence[str]) -> None:
-        """Rewrites the journal with these files only, whole or not at all."""
-        write_text(self._path, "".join(self._line(name) for name in names if name in self._known))
-
-    def _line(self, name: str) -> str:
-        stamp, decoded = self._known[name]
-        return json.dumps({"name": name, "stamp": stamp, "sampling": self._settings, **asdict(decoded)}) + "\n"
-
-    def _read(self) -> None:
-        if not self._path.exists():
-            return
-        with explained(self._path):
-            text = self._path.read_text(encoding="utf-8", errors="replace")
-        if text and not text.endswith("\n"):
-            # The next line must not be glued to a cut one.
-            with explained(self._path), self._path.open("a", encoding="ascii") as journal:
-                journal.write("\n")
-        for line in text.splitlines():
-            try:
-                row: Mapping[str, Any] = json.loads(line)
-                if row["sampling"] != self._settings:
-                    continue
-                values = {name: row[name] for name in Decoded.__dataclass_fields__}
-                self._known[row["name"]] = (list(row["stamp"]), Decoded(**values))
-            except (ValueError, KeyError, TypeError):
-                continue
-
-
-def _stamp(path: Path) -> list[int]:
     try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
+        with suppress(OSError):  # read_clips says the reason in plain words
+            # Opening a pipe would wait for a writer that may never come.
+            content_hash = sha256_of(job.path) if job.path.is_file() else ""
+            file_bytes = job.path.stat().st_size
+        info = read_clips(job.path, sampling, job.segments, threads=threads, key=content_hash, deliver=keep)
+    except VideoError as error:
+        return Decoded(content_hash, file_bytes, error_code=error.code, error_message=str(error))
+    except MemoryError:
+        reason = f"{job.path.name}: decoding it takes more memory than there is. Re-encode it smaller."
+        return Decoded(content_hash, file_bytes, error_code="video.memory", error_message=reason)
+    return Decoded(content_hash, file_bytes, **asdict(info), clips=tuple(cuts[place] for place in sorted(cuts)))

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,14 @@ __all__ = [
     "write_prepared",
 ]
 
-PREPARED_SCHEMA = "activity.prepared/1"
+PREPARED_SCHEMA = "activity.prepared/2"
 
-_KINDS = {"int": int, "float": float, "str": str}
+
+def _truth(word: str) -> bool:
+    return {"True": True, "False": False}[word]
+
+
+_KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str, "bool": _truth}
 _READERS = {field.name: _KINDS[str(field.type)] for field in fields(ClipRecord)}
 
 
@@ -130,7 +135,7 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     if schema != PREPARED_SCHEMA:
         raise DatasetError(
             f"{folder} has the schema {schema!r}, this version of activity reads {PREPARED_SCHEMA!r}.",
-            "Update activity, or run 'activity prepare --overwrite'.",
+            "If it is newer, update activity; if it is older, run 'activity prepare --overwrite'.",
             code="dataset.schema",
         )
     return dict(config)
@@ -184,7 +189,9 @@ def _csv_of(records: Iterable[ClipRecord]) -> str:
 
 
 def _fingerprint(records: Iterable[ClipRecord]) -> str:
-    rows = sorted([r.path, r.label, r.group, r.split, r.clip] for r in records if r.status == "ok")
+    rows = sorted(
+        [r.path, r.label, r.group, r.split, r.clip, r.start_seconds, r.take] for r in records if r.status == "ok"
+    )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from activity_cli.config import SPLITS, SplitConfig
 
-__all__ = ["Member", "assign_splits", "split_warnings"]
+__all__ = ["LEARN", "Member", "assign_splits", "split_warnings"]
+
+# Given as a split: learned from or watched while learning, but never tested on.
+LEARN = "learn"
 
 # A label that is missing from training cannot be learned, one missing from the test cannot be judged.
 _MISSING_COST = {"train": 1000.0, "val": 10.0, "test": 10.0}
@@ -23,7 +26,10 @@ _PLACEMENTS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One clip to place: its label, its group, and its split where that is given (else empty)."""
+    """One clip to place: its label, its group, and its split where that is given (else empty).
+
+    ``LEARN`` as the split leaves open which of training and validation it is.
+    """
 
     label: str
     group: str
@@ -43,7 +49,9 @@ def assign_splits(members: Sequence[Member], config: SplitConfig) -> list[str]:
     Returns:
         train, val or test for each clip, in the order of ``members``.
     """
-    fixed = {member.group: member.split for member in members if member.split}
+    fixed = {member.group: member.split for member in members if member.split in SPLITS}
+    # A list that names its own test clips has no further ones.
+    untested = {member.group for member in members if member.split == LEARN}
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     for member in members:
         groups[member.group][member.label] += 1
@@ -52,8 +60,14 @@ def assign_splits(members: Sequence[Member], config: SplitConfig) -> list[str]:
     free = sorted(set(groups) - set(fixed))
     starts = max(1, min(50, _PLACEMENTS // max(1, len(free))))
     rng = random.Random(config.seed)
-    best = min((plan.place(free, fixed, rng) for _ in range(starts)), key=plan.cost)
-    return [member.split or best[member.group] for member in members]
+    best = min((plan.place(free, fixed, untested, rng) for _ in range(starts)), key=plan.cost)
+    return [_side(member, best[member.group]) for member in members]
+
+
+def _side(member: Member, of_group: str) -> str:
+    if member.split in SPLITS:
+        return member.split
+    return "train" if member.split == LEARN and of_group == "test" else of_group
 
 
 class _Plan:
@@ -66,7 +80,9 @@ class _Plan:
         self._splits = [split for split in SPLITS if fractions[split] > 0]
         self._targets = {(label, split): fractions[split] * totals[label] for label in totals for split in self._splits}
 
-    def place(self, free: Sequence[str], fixed: Mapping[str, str], rng: random.Random) -> dict[str, str]:
+    def place(
+        self, free: Sequence[str], fixed: Mapping[str, str], untested: Collection[str], rng: random.Random
+    ) -> dict[str, str]:
         counts: Counter[tuple[str, str]] = Counter()
         placed: dict[str, str] = {}
         for group, split in fixed.items():
@@ -75,7 +91,8 @@ class _Plan:
         # Ties among groups of one size are broken by the seed; large groups first, as in bin packing.
         order = sorted(free, key=lambda group: (-self._groups[group].total(), rng.random()))
         for group in order:
-            choices = {split: self._change(counts, group, split) for split in self._splits}
+            sides = [split for split in self._splits if split != "test" or group not in untested]
+            choices = {split: self._change(counts, group, split) for split in sides}
             best = min(choices.values())
             split = rng.choice([name for name, change in choices.items() if change <= best + 1e-9])
             placed[group] = split

@@ -62,7 +62,7 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
         )
     table.add_section()
     table.add_row(Text("all"), *map(str, totals), "", "", "", style="bold")
-    _say(console, f"{sum(totals)} clips of {len(result.labels)} activities", "bold")
+    _say(console, f"{sum(totals)} clips of {len(result.labels)} activities, found as {result.format}", "bold")
     _show(console, table)
     _say(console, "Frames and seconds of the videos: smallest/median/largest.", "dim")
     _print_left_out(console, left_out(result.records))

@@ -1,17 +1,17 @@
 """One video file -> the frames that were asked for, and what is true of the file.
 
-The only ``cv2.VideoCapture`` of the project. Every frame is grabbed (decoded), only the wanted ones
-are retrieved (converted to RGB): exact on any codec, where seeking is not, and for short videos
-faster than seeking. The header's frame count is only a guess that the decoding proves or refutes.
+Every frame is grabbed (decoded), only the wanted ones are retrieved (converted to RGB): exact on any
+codec, and for short videos faster than seeking. The header's frame count is only a guess that the
+decoding proves or refutes. Of a long video the packets are listed first, undecoded; where that shows
+that jumping from key frame to key frame saves time, the reader jumps, and believes a jump only if the
+time stamps after it are the listed ones (see :mod:`activity_cli.video.seeking`).
 """
 
 from __future__ import annotations
 
-import math
-import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,47 +20,33 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.config import SamplingConfig
-from activity_cli.errors import MissingDependencyError, VideoError
-from activity_cli.video.sampling import choose_frames
+from activity_cli.errors import VideoError
+from activity_cli.video.fitting import fit_frame
+from activity_cli.video.opening import check_file, cv2, frame_rate, header_frames, opened
+from activity_cli.video.sampling import Cut, Segment, has_steady_rate, plan_cuts
+from activity_cli.video.seeking import SeekingFailedError, list_packets, seek_frames, worth_seeking
 
-# Set before OpenCV loads. Decoders complain on stderr about every damaged packet, which a person
-# cannot act on.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-# A "video" must never make the decoder open an address or another file: local files only, and only
-# containers that hold the pictures themselves, so no playlists (m3u8, ffconcat, MPD). These come last
-# and so win over whatever was set before.
-_CONTAINERS = "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm,webm"
-_SAFE_OPTIONS = f"protocol_whitelist;file|format_whitelist;{_CONTAINERS}"
-_given = os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")
-os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"{_given}|{_SAFE_OPTIONS}" if _given else _SAFE_OPTIONS
+__all__ = ["Clip", "VideoInfo", "fit_frame", "read_clip", "read_clips"]
 
-try:
-    import cv2
-except ImportError as error:
-    raise MissingDependencyError(
-        f"OpenCV cannot be loaded: {error}.",
-        "On Debian or Ubuntu: apt-get install libgl1 libglib2.0-0 (or: pip install opencv-python-headless).",
-        code="dependency.opencv",
-    ) from error
-
-__all__ = ["Clip", "VideoInfo", "fit_frame", "read_clip"]
-
-# A header may promise anything; more than this is not believed and the frames are counted first.
-_MAX_BELIEVABLE_FRAMES = 10_000_000
+# From this many frames on, listing the packets first costs next to nothing.
+_LONG_FRAMES = 600
 
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What was found out by decoding a video to its end.
+    """What was found out by decoding a video.
 
     Attributes:
-        num_frames: Frames that were decoded.
+        num_frames: Frames that were decoded (or listed, see ``counted_by``).
         header_frames: Frames that the header promises; 0 where it says nothing.
         frames_per_second: Of the container; 0 where it says nothing.
         duration_seconds: From the first frame's beginning to the last one's end.
-        width, height: Pixels of a frame as shown, that is after rotation.
+        width, height: Pixels of a frame as stored, after rotation.
         rotation_degrees: How far the file says that frames must be turned, clockwise.
+        sample_aspect_ratio: Width over height of a stored pixel as it is shown; 1 for square ones.
+        variable_frame_rate: Whether frames are shown for clearly different times.
+        counted_by: ``decoding``: to the end; ``packets``: the reader jumped, and counted the packets
+            of the container.
     """
 
     num_frames: int
@@ -70,21 +56,31 @@ class VideoInfo:
     width: int
     height: int
     rotation_degrees: int
+    sample_aspect_ratio: float = 1.0
+    variable_frame_rate: bool = False
+    counted_by: str = "decoding"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """The frames of a clip and the video they come from.
+    """The frames of a clip and where they come from.
 
     Attributes:
         frames: ``uint8 [T, H, W, 3]``, RGB, ``T <= num_frames``, never padded.
-        indices: Which decoded frames they are, counted from 0.
-        info: The video.
+        indices: Which frames of the video they are, counted from 0 in the order they are shown.
+        info: The video; None for a clip that is delivered before the video is known to its end.
+        start_seconds, end_seconds: The part of the video that the clip stands for.
+        segment: Number of the segment it was asked for in.
+        take: 0 for the middle frames, 1 and up for those drawn at random.
     """
 
     frames: npt.NDArray[np.uint8]
     indices: tuple[int, ...]
-    info: VideoInfo
+    info: VideoInfo | None = None
+    start_seconds: float = 0.0
+    end_seconds: float = 0.0
+    segment: int = 0
+    take: int = 0
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8:
@@ -97,186 +93,187 @@ class Clip:
 
 
 def read_clip(path: Path, sampling: SamplingConfig, *, threads: int = 0) -> Clip:
-    """Decodes a video and returns the frames that ``sampling`` asks for.
+    """The first clip of a whole video; see :func:`read_clips`.
+
+    Raises:
+        VideoError: Also ``video.short``, where ``sampling`` drops a video of this length.
+    """
+    clips: dict[float, Clip] = {}
+
+    def keep(clip: Clip) -> None:
+        if clip.take == 0:
+            clips[clip.start_seconds] = clip
+
+    info = read_clips(path, sampling, threads=threads, deliver=keep)
+    if not clips:
+        raise VideoError(f"{path.name}: {info.num_frames} frames, fewer than a clip has.", code="video.short")
+    first = clips[min(clips)]
+    return Clip(first.frames, first.indices, info, first.start_seconds, first.end_seconds)
+
+
+def read_clips(
+    path: Path,
+    sampling: SamplingConfig,
+    segments: Sequence[Segment] = (Segment(),),
+    *,
+    threads: int = 0,
+    key: str = "",
+    deliver: Callable[[Clip], None],
+) -> VideoInfo:
+    """Reads a video once and hands over the clips that ``sampling`` makes of its segments.
+
+    Memory holds the frames of the clips under way, not of the whole video.
 
     Args:
         path: The file.
         sampling: Which frames, and how they are fitted to the network's size.
+        segments: The parts to make clips of.
         threads: Decoding threads; 0 leaves it to the decoder.
-
-    Returns:
-        The clip, ``uint8 [T, frame_size, frame_size, 3]`` with ``1 <= T <= num_frames``.
+        key: Names the video for random draws, as by its content.
+        deliver: Gets each clip as it is complete, ``uint8 [T, frame_size, frame_size, 3]`` with
+            ``1 <= T <= num_frames``. If the file turns out to be other than its header said, clips
+            are delivered again, and the last delivery of a place counts.
 
     Raises:
-        VideoError: ``video.unreadable``, ``video.empty``, ``video.undecodable``.
+        VideoError: ``video.unreadable``, ``video.empty``, ``video.undecodable``, ``video.too_large``.
         MissingDependencyError: OpenCV cannot load.
+        MemoryError: A frame does not fit into memory.
     """
-    _check_file(path)
-    with _opened(path, threads) as capture:
-        guess = _guessed_times(capture)
-        decoded = _decode(capture, choose_frames(guess, sampling), sampling)
-    wanted = choose_frames(decoded.times_seconds, sampling)
-    if not wanted:
-        raise VideoError(f"{path.name}: no frame can be decoded.", "The file is damaged or its codec is not supported.")
-    if any(index not in decoded.frames for index in wanted):
-        # The header was wrong about the number or the times of the frames; now they are known.
-        with _opened(path, threads) as capture:
-            decoded = _decode(capture, wanted, sampling)
-        if any(index not in decoded.frames for index in wanted):
-            raise VideoError(f"{path.name}: decoding it twice gives two lengths.", "Re-encode the file.")
-    return Clip(np.stack([decoded.frames[index] for index in wanted]), wanted, decoded.info)
-
-
-def fit_frame(frame: npt.NDArray[np.uint8], size: int, fit: str) -> npt.NDArray[np.uint8]:
-    """Makes a frame ``size`` x ``size`` pixels.
-
-    Args:
-        frame: ``uint8 [H, W, 3]``.
-        size: Pixels of the result's height and width.
-        fit: ``squash``, ``pad`` or ``crop``, see :class:`activity_cli.config.SamplingConfig`.
-
-    Returns:
-        ``uint8 [size, size, 3]``.
-    """
-    height, width = frame.shape[:2]
-    if fit == "crop":
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        return _resized(frame[top : top + side, left : left + side], size, size)
-    if fit == "pad":
-        scale = size / max(height, width)
-        inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
-        top, left = (size - inner_height) // 2, (size - inner_width) // 2
-        padded = np.zeros((size, size, 3), np.uint8)
-        padded[top : top + inner_height, left : left + inner_width] = _resized(frame, inner_height, inner_width)
-        return padded
-    return _resized(frame, size, size)
-
-
-def _resized(frame: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    if frame.shape[:2] == (height, width):
-        return frame
-    shrinks = height * width < frame.shape[0] * frame.shape[1]
-    # Area averaging keeps thin limbs when shrinking, where linear sampling would skip pixels.
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(frame, (width, height), interpolation=method), np.uint8)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Decoded:
-    frames: dict[int, npt.NDArray[np.uint8]]
-    times_seconds: list[float]
-    info: VideoInfo
-
-
-def _check_file(path: Path) -> None:
-    """Says the plain reasons plainly; the decoder has one message for all of them."""
+    check_file(path)
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            # Opening a pipe would wait for a writer that may never come.
-            raise VideoError(
-                f"{path.name}: a pipe or a device, not a video file.",
-                "Save the video to a file first.",
-                code="video.unreadable",
-            )
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise VideoError(f"{path.name}: the file is empty.", "Copy it again.", code="video.empty")
-    except FileNotFoundError:
-        raise VideoError(f"{path.name}: no such file.", "Check the path.", code="video.missing") from None
-    except IsADirectoryError:
-        raise VideoError(
-            f"{path.name}: a folder, not a video.", "Name the videos in it.", code="video.unreadable"
-        ) from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise VideoError(
-            f"{path.name}: cannot be read: {reason}.", "Check the file's permissions.", code="video.unreadable"
-        ) from None
+        return _read_clips(path, sampling, segments, threads, key, deliver)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from error
+        raise VideoError(f"{path.name}: the decoder fails: {error.err}.", "Re-encode the file.") from error
 
 
-@contextmanager
-def _opened(path: Path, threads: int) -> Iterator[cv2.VideoCapture]:
-    name = os.fspath(path.absolute())
-    with path.open("rb") as file:
-        try:
-            name.encode("utf-8")
-            # An explicit protocol: a name with a colon in it must not be taken for another one.
-            source = f"file:{name}"
-        except UnicodeEncodeError:
-            # OpenCV takes UTF-8 only; any other name is opened here and handed over as a number.
-            source = f"file:/dev/fd/{file.fileno()}"
-        options = [cv2.CAP_PROP_N_THREADS, threads] if threads else []
-        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
-        try:
-            if not capture.isOpened():
-                raise VideoError(
-                    f"{path.name}: not a video that can be decoded.",
-                    "Try to play it; if it plays, re-encode it as mp4 (H.264).",
-                )
-            capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-            yield capture
-        finally:
-            capture.release()
+def _read_clips(
+    path: Path,
+    sampling: SamplingConfig,
+    segments: Sequence[Segment],
+    threads: int,
+    key: str,
+    deliver: Callable[[Clip], None],
+) -> VideoInfo:
+    with opened(path, threads) as capture:
+        promised, rate = header_frames(capture), frame_rate(capture)
+    times = array("d", (index / (rate or 25.0) for index in range(promised)))
+    if promised >= _LONG_FRAMES:
+        listed = list_packets(path)
+        cuts = plan_cuts(listed.times_seconds, sampling, segments, key)
+        wanted = sorted({index for cut in cuts for index in cut.indices})
+        if worth_seeking(listed, wanted):
+            try:
+                collector = _Collector(cuts, sampling, deliver)
+                with opened(path, threads) as capture:
+                    seek_frames(capture, listed, wanted, collector.take)
+                    return _info(capture, collector, listed.times_seconds, "packets")
+            except SeekingFailedError:
+                pass  # the container lies, or the codec cannot jump: reading through always works
+        times = listed.times_seconds or times
+    for _ in range(2):
+        cuts = plan_cuts(times, sampling, segments, key)
+        collector = _Collector(cuts, sampling, deliver)
+        with opened(path, threads) as capture:
+            decoded = _read_through(capture, collector)
+            info = _info(capture, collector, decoded, "decoding")
+        if not decoded:
+            hint = "The file is damaged or its codec is not supported."
+            raise VideoError(f"{path.name}: no frame can be decoded.", hint)
+        if plan_cuts(decoded, sampling, segments, key) == cuts:
+            return info
+        # The header was wrong about the number or the times of the frames; now they are known.
+        times = decoded
+    raise VideoError(f"{path.name}: decoding it twice gives two lengths.", "Re-encode the file.")
 
 
-def _frame_rate(capture: cv2.VideoCapture) -> float:
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    return rate if math.isfinite(rate) and 0 < rate < 10_000 else 0.0
+class _Collector:
+    """Gathers frames, fitted at once, and delivers each clip when its last frame is there."""
+
+    def __init__(self, cuts: Sequence[Cut], sampling: SamplingConfig, deliver: Callable[[Clip], None]) -> None:
+        self._sampling, self._deliver = sampling, deliver
+        self._ending: dict[int, list[Cut]] = {}
+        self._needed: Counter[int] = Counter()
+        for cut in cuts:
+            if cut.indices:
+                self._ending.setdefault(cut.indices[-1], []).append(cut)
+                self._needed.update(set(cut.indices))
+        for cut in cuts:
+            # A looped clip ends with an early frame: what counts is the last one to be decoded.
+            if cut.indices and cut.indices[-1] != max(cut.indices):
+                self._ending[cut.indices[-1]].remove(cut)
+                self._ending.setdefault(max(cut.indices), []).append(cut)
+        self._frames: dict[int, npt.NDArray[np.uint8]] = {}
+        self.size: tuple[int, int] = (0, 0)
+
+    def wants(self, index: int) -> bool:
+        # The first frame also tells the size.
+        return index in self._needed or self.size == (0, 0)
+
+    def take(self, index: int, capture: cv2.VideoCapture) -> bool:
+        """Converts the frame that was just grabbed; False where that fails."""
+        ok, frame = capture.retrieve()
+        if not ok or frame is None:
+            return False
+        self.size = frame.shape[:2]
+        if index in self._needed:
+            ratio = _sample_aspect_ratio(capture)
+            fitted = fit_frame(np.asarray(frame, np.uint8), self._sampling.frame_size, self._sampling.fit, ratio)
+            self._frames[index] = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
+            for cut in self._ending.pop(index, ()):
+                self._hand_over(cut)
+        return True
+
+    def _hand_over(self, cut: Cut) -> None:
+        frames = np.stack([self._frames[index] for index in cut.indices])
+        place = (cut.start_seconds, cut.end_seconds, cut.segment, cut.take)
+        self._deliver(Clip(frames, cut.indices, None, *place))
+        for index in set(cut.indices):
+            self._needed[index] -= 1
+            if not self._needed[index]:
+                del self._frames[index]
 
 
-def _header_frames(capture: cv2.VideoCapture) -> int:
-    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    return int(count) if math.isfinite(count) and 0 < count < _MAX_BELIEVABLE_FRAMES else 0
-
-
-def _guessed_times(capture: cv2.VideoCapture) -> list[float]:
-    rate = _frame_rate(capture) or 25.0
-    return [index / rate for index in range(_header_frames(capture))]
-
-
-def _decode(capture: cv2.VideoCapture, wanted: tuple[int, ...], sampling: SamplingConfig) -> _Decoded:
-    """Decodes to the end and keeps the wanted frames, already fitted, so that memory stays small."""
-    frames: dict[int, npt.NDArray[np.uint8]] = {}
-    times: list[float] = []
-    to_keep = frozenset(wanted)
-    width = height = 0
+def _read_through(capture: cv2.VideoCapture, collector: _Collector) -> array[float]:
+    """Decodes to the end; returns when each frame is shown."""
+    times = array("d")
     while capture.grab():
-        index = len(times)
+        if collector.wants(len(times)) and not collector.take(len(times), capture):
+            break
         times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-        if index in to_keep or index == 0:
-            ok, frame = capture.retrieve()
-            if not ok or frame is None:
-                times.pop()
-                break
-            if index == 0:
-                height, width = frame.shape[:2]
-            if index in to_keep:
-                fitted = fit_frame(np.asarray(frame, np.uint8), sampling.frame_size, sampling.fit)
-                frames[index] = np.ascontiguousarray(fitted[..., ::-1])  # OpenCV is BGR, the project RGB
-    rate = _frame_rate(capture)
-    times = _plausible_times(times, rate)
-    info = VideoInfo(
+    if all(earlier < later for earlier, later in pairwise(times)):
+        return times
+    rate = frame_rate(capture) or 25.0  # time stamps that do not rise say nothing
+    return array("d", (index / rate for index in range(len(times))))
+
+
+def _info(capture: cv2.VideoCapture, collector: _Collector, times: array[float], counted_by: str) -> VideoInfo:
+    rate = frame_rate(capture)
+    height, width = collector.size
+    return VideoInfo(
         num_frames=len(times),
-        header_frames=_header_frames(capture),
+        header_frames=header_frames(capture),
         frames_per_second=rate,
         duration_seconds=_duration_seconds(times, rate),
         width=width,
         height=height,
         rotation_degrees=int(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360,
+        sample_aspect_ratio=_sample_aspect_ratio(capture),
+        variable_frame_rate=not has_steady_rate(times),
+        counted_by=counted_by,
     )
-    return _Decoded(frames, times, info)
 
 
-def _plausible_times(times: list[float], rate: float) -> list[float]:
-    """The container's time stamps, or the frame rate's where they do not rise."""
-    if all(earlier < later for earlier, later in pairwise(times)):
-        return times
-    return [index / (rate or 25.0) for index in range(len(times))]
+def _sample_aspect_ratio(capture: cv2.VideoCapture) -> float:
+    across, down = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    ratio = across / down if across > 0 and down > 0 else 1.0
+    if int(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 180:
+        ratio = 1 / ratio
+    return ratio if 0.1 < ratio < 10 else 1.0
 
 
-def _duration_seconds(times: list[float], rate: float) -> float:
+def _duration_seconds(times: array[float], rate: float) -> float:
     if not times:
         return 0.0
     frame_seconds = 1 / rate if rate else (times[-1] - times[0]) / max(1, len(times) - 1)
