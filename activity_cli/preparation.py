@@ -108,7 +108,8 @@ def _check_labels(found: Sequence[FoundFile]) -> None:
     if len(labels) < 2:
         raise DatasetError(
             f"Only one label was found: {labels[0]!r}.",
-            "A recognizer needs two or more; put each activity into a folder of its own.",
+            "A recognizer needs two or more, each in a folder of its own. If the activities are the folders inside "
+            "this one, name it instead of the folder around it.",
             code="dataset.one_label",
         )
 

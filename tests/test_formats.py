@@ -50,11 +50,11 @@ def test_activities_that_are_called_like_splits_are_activities(tmp_path: Path) -
     assert rows(find_labeled(other, None)) == {"test/c.mp4": ("test", "", ""), "train/a.mp4": ("train", "", "")}
 
 
-def test_a_folder_around_the_class_folders_is_passed_through(tmp_path: Path) -> None:
-    touch(tmp_path, "archive/data/wave/a.mp4", "archive/data/bend/b.mp4", "archive/data/bend/person1/c.mp4")
+def test_the_first_folder_is_the_activity_also_where_there_is_only_one(tmp_path: Path) -> None:
+    # Taking the second would silently make activities of the persons in wave/anna, wave/ben.
+    touch(tmp_path, "archive/wave/a.mp4", "archive/bend/b.mp4", "archive/bend/person1/c.mp4")
     assert {label for label, _, _ in rows(find_labeled(tmp_path, None)).values()} == {"archive"}
-    inner = tmp_path / "archive"
-    assert {label for label, _, _ in rows(find_labeled(inner, None)).values()} == {"wave", "bend"}
+    assert {label for label, _, _ in rows(find_labeled(tmp_path / "archive", None)).values()} == {"wave", "bend"}
 
 
 def test_a_csv_cuts_labeled_segments_from_long_videos(tmp_path: Path) -> None:

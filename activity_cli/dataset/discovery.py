@@ -79,7 +79,7 @@ def _from_folders(videos: Path) -> Found:
     by_split &= any(SPLIT_FOLDERS.get(name.lower()) == "train" for name in top)
     # A folder "train" that holds its videos directly is an activity like any other.
     by_split &= all(len(_parts(path, videos)) > 2 for path in paths if _is_video(path))
-    above = 1 if by_split else _wrappers(paths, videos)
+    above = 1 if by_split else 0
     found = []
     for path in paths:
         parts = _parts(path, videos)
@@ -98,17 +98,6 @@ def _from_folders(videos: Path) -> Found:
     number = len({file.label for file in usable})
     form = f"a folder for each activity, {number} of them"
     return Found(found, f"folders for {', '.join(sorted(top))}, each with {form}" if by_split else form)
-
-
-def _wrappers(paths: Sequence[Path], videos: Path) -> int:
-    """How many folders stand around the class folders: an archive often unpacks into a folder of its own."""
-    all_parts = [_parts(path, videos) for path in paths if _is_video(path)]
-    above = 0
-    while all_parts and all(len(parts) > above + 2 for parts in all_parts):
-        if len({parts[above] for parts in all_parts}) != 1 or len({parts[above + 1] for parts in all_parts}) < 2:
-            break
-        above += 1
-    return above
 
 
 def _parts(path: Path, videos: Path) -> tuple[str, ...]:
