@@ -102,10 +102,9 @@ class SplitConfig:
     Attributes:
         val_fraction: Share of the clips for validation (early stopping).
         test_fraction: Share of the clips for the test.
-        group_by: Who or what must never stand on two sides of a split. ``auto``: sources are found
-            from the pictures themselves; ``none``: every distinct video is its own group. Anything else is a
-            regular expression searched in each path (relative, with ``/``); what its first group
-            matches (or all of it) names the person or source. Copies of a video always stay together.
+        group_by: A regular expression searched in each path (relative, with ``/``); what its first
+            group matches (or all of it) names the person or source. Clips of one group are never
+            on two sides of a split. ``none``: every distinct video is its own group.
         seed: Draws the split.
     """
 
@@ -117,7 +116,7 @@ class SplitConfig:
     @property
     def pattern(self) -> str | None:
         """The regular expression, where ``group_by`` is one."""
-        return None if self.group_by in ("auto", "none") else self.group_by
+        return None if self.group_by == "none" else self.group_by
 
     def __post_init__(self) -> None:
         for name, value in (("val_fraction", self.val_fraction), ("test_fraction", self.test_fraction)):

@@ -44,9 +44,9 @@ def prepare_command(
         str,
         typer.Option(
             help=r"Pattern that finds the person or source in a path, such as 'person\d+': "
-            "clips of one are never in training and test both. auto: sources are found by their looks; "
+            "clips of one are never in training and test both. "
             "none: each video stands for itself.",
-            metavar="REGEX|auto|none",
+            metavar="REGEX|none",
         ),
     ] = _SPLIT.group_by,
     num_frames: Annotated[int, typer.Option(help="Frames in a clip at most.", metavar="N")] = _SAMPLING.num_frames,

@@ -26,13 +26,13 @@ SPLIT_FOLDERS = {
 }
 
 
-def find_labeled(videos: Path, labels: Path | None, group_by: str = "auto") -> Found:
+def find_labeled(videos: Path, labels: Path | None, group_by: str = "none") -> Found:
     """Finds the files to learn from, sorted by name.
 
     Args:
         videos: Folder of class folders, or any folder where ``labels`` is given.
         labels: A CSV, or a list of UCF101 (or the folder of its lists).
-        group_by: ``auto``, ``none``, or a regular expression that finds the group in the name; a group
+        group_by: ``none``, or a regular expression that finds the group in the name; a group
             that is given with the labels wins.
 
     Raises:
@@ -58,7 +58,7 @@ def find_labeled(videos: Path, labels: Path | None, group_by: str = "auto") -> F
 
 def group_of(name: str, group_by: str | None) -> str:
     """What the pattern's first group (or all of it) matches in ``name``; empty where it does not."""
-    match = re.search(group_by, name) if group_by not in (None, "auto", "none") else None
+    match = re.search(group_by, name) if group_by not in (None, "none") else None
     if match is None:
         return ""
     return (match.group(1) if match.re.groups else match.group(0)) or ""
