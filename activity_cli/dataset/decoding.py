@@ -65,7 +65,7 @@ def decode_all(
         OutputError: The disk is full, or the store cannot be written.
     """
     if executor is not None:
-        with tempfile.TemporaryDirectory() as marks:
+        with tempfile.TemporaryDirectory(prefix="activity-", ignore_cleanup_errors=True) as marks:
             lent = _Pool(executor, Path(marks), math.inf)
             left = yield from _work(lent, deque(jobs), sampling, store, _AHEAD * max(workers, 1))
         if left:
@@ -102,7 +102,8 @@ def _in_workers(
     # A fresh interpreter for each worker: forking a process that has threads can hang.
     context = multiprocessing.get_context("spawn")
     with (
-        tempfile.TemporaryDirectory(prefix="activity-") as marks,
+        # After an error a worker may still be about to leave a mark there.
+        tempfile.TemporaryDirectory(prefix="activity-", ignore_cleanup_errors=True) as marks,
         ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as executor,
     ):
         try:
@@ -121,8 +122,13 @@ def _work(
     try:
         while waiting or running:
             while waiting and len(running) < most:
-                with _interrupts_held_back(), _callers_script_left_out():
-                    future = pool.executor.submit(_decode_marked, waiting[0], sampling, store, pool.marks)
+                try:
+                    with _interrupts_held_back(), _callers_script_left_out():
+                        future = pool.executor.submit(_decode_marked, waiting[0], sampling, store, pool.marks)
+                except BrokenPipeError as error:
+                    # A process that was just started died before it was told what to do.
+                    running[Future()] = waiting.popleft()
+                    raise BrokenProcessPool from error
                 running[future] = waiting.popleft()
             for future in wait(running, timeout=_WATCH_SECONDS, return_when=FIRST_COMPLETED).done:
                 decoded = future.result()
