@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import resource
 import shutil
-import signal
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import Result
 
 from conftest import draw_video
-from data_support import TINY, files_of, no_privileges, only_line, rows_of, run, start, workers_of, wrong_call
+from data_support import TINY, files_of, no_privileges, only_line, rows_of, run, wrong_call
 
 Activity = Callable[..., Result]
 
@@ -193,14 +192,26 @@ def test_what_cannot_be_read_is_told_in_one_line(place: str, few: Path, tmp_path
     assert "cannot be read: permission denied" in only_line(done.stderr)
 
 
-def test_videos_that_kill_every_decoder_are_rejected_and_tried_again_by_the_next_run(few: Path, tmp_path: Path) -> None:
-    process = start("prepare", few, "--out", tmp_path / "out", *TINY, "--workers", 2)
-    while process.poll() is None:
-        for worker in workers_of(process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGKILL)
-        time.sleep(0.002)
-    out, err = process.communicate()
-    assert (process.returncode, out) == (2, "")
-    assert "[video.crashed]" in only_line(err)
-    assert run("prepare", few, "--out", tmp_path / "out", *TINY, "--workers", 2).returncode == 0
+def test_videos_that_kill_every_decoder_are_rejected_and_tried_again_by_the_next_run(tmp_path: Path) -> None:
+    for label in ("left", "up"):
+        heavy_video(tmp_path / "videos" / label / "heavy.avi")
+    words = ("prepare", tmp_path / "videos", "--out", tmp_path / "out", *TINY, "--workers", 2)
+    done = run(*words, preexec_fn=two_seconds_of_processor)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "[video.crashed]" in only_line(done.stderr)
+    assert run(*words).returncode == 0
+
+
+def heavy_video(path: Path) -> None:
+    """One that takes a processor well over two seconds to decode."""
+    path.parent.mkdir(parents=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (2400, 2400))
+    frame = np.random.default_rng(0).integers(0, 255, (2400, 2400, 3), np.uint8)
+    for _ in range(30):
+        writer.write(frame)
+    writer.release()
+
+
+def two_seconds_of_processor() -> None:
+    """Each process of the command is killed by the system after that, as where memory runs out."""
+    resource.setrlimit(resource.RLIMIT_CPU, (2, 2))

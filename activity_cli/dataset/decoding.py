@@ -56,7 +56,7 @@ def decode_all(
         jobs: What to decode.
         sampling: Which frames.
         store: Where the clips go.
-        workers: Processes; 1 decodes in this one, where a file can neither be stopped nor outlived.
+        workers: Processes.
         time_limit_seconds: A file that keeps a process busy for longer is given up.
         executor: Whose processes to use, such as a cluster's, instead of own ones. It sees the same
             files under the same paths, and guards its processes by itself.
@@ -71,10 +71,6 @@ def decode_all(
         if left:
             raise BrokenProcessPool("the executor that was handed in is broken")
         return
-    if workers == 1 or len(jobs) == 1:
-        for job in jobs:
-            yield job, decode_one(job, sampling, store, 0)
-        return
     waiting = deque(jobs)
     while waiting:
         number = min(workers, len(waiting))
@@ -88,11 +84,12 @@ def decode_all(
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """Processes, the folder where each notes what it works on since when, and how long it may."""
+    """Processes, the folder where each notes what it works on since when, how long it may, and its threads."""
 
     executor: Executor
     marks: Path
     time_limit_seconds: float
+    threads: int = 1
 
 
 def _in_workers(
@@ -107,7 +104,8 @@ def _in_workers(
         ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as executor,
     ):
         try:
-            pool = _Pool(executor, Path(marks), limit)
+            # A core each; few files share all cores, so that a lone long video uses every one.
+            pool = _Pool(executor, Path(marks), limit, max(1, default_workers() // workers))
             return (yield from _work(pool, waiting, sampling, store, ahead * workers))
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
@@ -124,7 +122,9 @@ def _work(
             while waiting and len(running) < most:
                 try:
                     with _interrupts_held_back(), _callers_script_left_out():
-                        future = pool.executor.submit(_decode_marked, waiting[0], sampling, store, pool.marks)
+                        future = pool.executor.submit(
+                            _decode_marked, waiting[0], sampling, store, pool.marks, pool.threads
+                        )
                 except BrokenPipeError as error:
                     # A process that was just started died before it was told what to do.
                     running[Future()] = waiting.popleft()
@@ -159,12 +159,12 @@ def _stop_late(pool: _Pool) -> set[str]:
     return late
 
 
-def _decode_marked(job: Job, sampling: SamplingConfig, store: ClipStore, marks: Path) -> Decoded:
+def _decode_marked(job: Job, sampling: SamplingConfig, store: ClipStore, marks: Path, threads: int) -> Decoded:
     mark = marks / str(os.getpid())
     with suppress(OSError):
         mark.write_text(json.dumps([job.name, time.time()]), encoding="utf-8")
     try:
-        return decode_one(job, sampling, store, 1)
+        return decode_one(job, sampling, store, threads)
     finally:
         with suppress(OSError):
             mark.unlink()
