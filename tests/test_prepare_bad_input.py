@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 from collections.abc import Callable
@@ -193,8 +194,11 @@ def test_what_cannot_be_read_is_told_in_one_line(place: str, few: Path, tmp_path
 
 
 def test_videos_that_kill_every_decoder_are_rejected_and_tried_again_by_the_next_run(tmp_path: Path) -> None:
-    for label in ("left", "up"):
-        heavy_video(tmp_path / "videos" / label / "heavy.avi")
+    heavy = tmp_path / "videos" / "left" / "heavy.avi"
+    heavy_video(heavy)
+    (tmp_path / "videos" / "up").mkdir()
+    # Another video, for the one who compares contents; the decoder does not read what follows the end.
+    (tmp_path / "videos" / "up" / "heavy.avi").write_bytes(heavy.read_bytes() + b"another")
     words = ("prepare", tmp_path / "videos", "--out", tmp_path / "out", *TINY, "--workers", 2)
     done = run(*words, preexec_fn=two_seconds_of_processor)
     assert (done.returncode, done.stdout) == (2, "")
@@ -203,11 +207,11 @@ def test_videos_that_kill_every_decoder_are_rejected_and_tried_again_by_the_next
 
 
 def heavy_video(path: Path) -> None:
-    """One that takes a processor well over two seconds to decode."""
+    """One that takes a processor well over two seconds to decode, though it is small on the disk."""
     path.parent.mkdir(parents=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (2400, 2400))
-    frame = np.random.default_rng(0).integers(0, 255, (2400, 2400, 3), np.uint8)
-    for _ in range(30):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (4000, 4000))
+    frame = np.full((4000, 4000, 3), 128, np.uint8)
+    for _ in range(300):
         writer.write(frame)
     writer.release()
 
