@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.config import NetworkConfig, SamplingConfig
-from activity_cli.dataset.decoding import default_workers
+from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import TrainingError
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, WEIGHTS_FILE, Bundle, read_bundle, write_bundle
 from activity_cli.model.conversion import encoder_fingerprint, encoder_to_litert, sequence_to_litert

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.config import DEFAULT_MODEL, PredictConfig, SamplingConfig
-from activity_cli.dataset.decoding import default_workers
 from activity_cli.dataset.discovery import find_videos
+from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import ActivityError, BundleError, VideoError
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress

@@ -13,11 +13,12 @@ from pathlib import Path
 from activity_cli._version import __version__
 from activity_cli.config import PrepareConfig
 from activity_cli.dataset.clips import ClipStore
-from activity_cli.dataset.decoding import Decoded, Job, decode_all, default_workers
+from activity_cli.dataset.decoding import Decoded, Job, decode_all
 from activity_cli.dataset.discovery import Found, FoundFile, find_labeled
 from activity_cli.dataset.journal import Journal
 from activity_cli.dataset.listing import list_records
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, write_prepared
+from activity_cli.dataset.processes import default_workers
 from activity_cli.dataset.splits import Member, assign_splits, split_warnings
 from activity_cli.errors import DatasetError, OutputError
 from activity_cli.files import explained, folder_lock, sweep_unfinished

@@ -25,9 +25,9 @@ from activity_cli._version import __version__
 from activity_cli.bundling import pack
 from activity_cli.config import TrainConfig
 from activity_cli.dataset.batches import clip_batches, feature_batches, one_hot_labels
-from activity_cli.dataset.decoding import default_workers
 from activity_cli.dataset.features import FeatureStore, clip_features
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
+from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import BundleError, DatasetError, OutputError
 from activity_cli.files import explained, folder_aside
 from activity_cli.fitting import Feed, History, fit

@@ -4,41 +4,32 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
 import signal
-import sys
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from activity_cli.config import SamplingConfig
 from activity_cli.dataset.clips import ClipStore, clip_name
 from activity_cli.dataset.journal import CutClip, Decoded, Job
+from activity_cli.dataset.processes import clean_start, default_workers, own_processes
 from activity_cli.errors import VideoError
 from activity_cli.files import sha256_of
 
-__all__ = ["CutClip", "Decoded", "Job", "decode_all", "decode_one", "default_workers"]
+__all__ = ["CutClip", "Decoded", "Job", "decode_all", "decode_one"]
 
 # Files handed to each worker ahead of time: enough to keep them busy, few enough to stop at once.
 _AHEAD = 4
 # How often the parent looks for a process that has taken too long.
 _WATCH_SECONDS = 1.0
-# What one process may allocate: frames of 100 megapixels fit, a bomb does not.
-_WORKER_BYTES = 4 << 30
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-
-
-def default_workers() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode_all(
@@ -96,12 +87,10 @@ def _in_workers(
     waiting: deque[Job], sampling: SamplingConfig, store: ClipStore, workers: int, ahead: int, limit: float
 ) -> Generator[tuple[Job, Decoded], None, deque[Job]]:
     """Takes files from ``waiting`` and decodes them; returns those under way when a worker died."""
-    # A fresh interpreter for each worker: forking a process that has threads can hang.
-    context = multiprocessing.get_context("spawn")
     with (
         # After an error a worker may still be about to leave a mark there.
         tempfile.TemporaryDirectory(prefix="activity-", ignore_cleanup_errors=True) as marks,
-        ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as executor,
+        own_processes(workers) as executor,
     ):
         try:
             # A core each; few files share all cores, so that a lone long video uses every one.
@@ -121,7 +110,7 @@ def _work(
         while waiting or running:
             while waiting and len(running) < most:
                 try:
-                    with _interrupts_held_back(), _callers_script_left_out():
+                    with clean_start():
                         future = pool.executor.submit(
                             _decode_marked, waiting[0], sampling, store, pool.marks, pool.threads
                         )
@@ -168,59 +157,6 @@ def _decode_marked(job: Job, sampling: SamplingConfig, store: ClipStore, marks: 
     finally:
         with suppress(OSError):
             mark.unlink()
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """A process that starts meanwhile never sees Ctrl-C, which is for its parent to handle."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _callers_script_left_out() -> Iterator[None]:
-    """A process that starts meanwhile does not run the caller's script again to begin with.
-
-    It needs nothing from there; so a script needs no ``if __name__ == "__main__"``, and a notebook that
-    has loaded TensorFlow does not load it again in every worker.
-    """
-    main = sys.modules["__main__"]
-    kept = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
-    for name in kept:
-        setattr(main, name, None)
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            setattr(main, name, value)
-
-
-def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    try:
-        import resource
-    except ImportError:
-        return  # not on Windows
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = _WORKER_BYTES if hard == resource.RLIM_INFINITY else min(_WORKER_BYTES, hard)
-    # One file that wants more fails alone, before the machine starts to swap.
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
-
-
-def _leave_with_parent() -> None:
-    # Each worker holds both ends of the queue it waits at, so it would not notice a killed parent.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def decode_one(job: Job, sampling: SamplingConfig, store: ClipStore, threads: int) -> Decoded:
