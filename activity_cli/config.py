@@ -104,19 +104,21 @@ class SplitConfig:
         test_fraction: Share of the clips for the test.
         group_by: A regular expression searched in each path (relative, with ``/``); what its first
             group matches (or all of it) names the person or source. Clips of one group are never
-            on two sides of a split. ``none``: every distinct video is its own group.
+            on two sides of a split. ``auto``: where no groups are given with the labels, they are
+            found from the videos: copies of one recording, and recordings of one place. ``none``:
+            every distinct video is its own group.
         seed: Draws the split.
     """
 
     val_fraction: float = 0.2
     test_fraction: float = 0.2
-    group_by: str = "none"
+    group_by: str = "auto"
     seed: int = 0
 
     @property
     def pattern(self) -> str | None:
         """The regular expression, where ``group_by`` is one."""
-        return None if self.group_by == "none" else self.group_by
+        return None if self.group_by in ("auto", "none") else self.group_by
 
     def __post_init__(self) -> None:
         for name, value in (("val_fraction", self.val_fraction), ("test_fraction", self.test_fraction)):

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from activity_cli._version import __version__
 from activity_cli.config import PrepareConfig
-from activity_cli.dataset.clips import ClipStore
+from activity_cli.dataset.clips import ClipStore, sweep_arrays
 from activity_cli.dataset.decoding import Decoded, Job, decode_all
 from activity_cli.dataset.discovery import Found, FoundFile, find_labeled
+from activity_cli.dataset.division import divide
 from activity_cli.dataset.journal import Journal
 from activity_cli.dataset.listing import list_records
+from activity_cli.dataset.looks import LookStore
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, write_prepared
 from activity_cli.dataset.processes import default_workers
-from activity_cli.dataset.splits import Member, assign_splits, split_warnings
 from activity_cli.errors import DatasetError, OutputError
-from activity_cli.files import explained, folder_lock, sweep_unfinished
+from activity_cli.files import explained, folder_lock, sweep_unfinished, write_text
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.results import ClipRecord, PrepareResult
+from activity_cli.reports.leaks import leak_document
+from activity_cli.results import ClipRecord, LeakReport, PrepareResult
 from activity_cli.video.sampling import Segment, evenly_spaced
 
 __all__ = ["prepare"]
@@ -49,7 +51,7 @@ def prepare(config: PrepareConfig, progress: Progress | None = None) -> PrepareR
         OutputError: The prepared folder exists with other settings, or cannot be written.
     """
     progress = progress or SilentProgress()
-    found = find_labeled(config.videos, config.labels, config.split.group_by)
+    found = find_labeled(config.videos, config.labels, config.split.pattern)
     _check_labels(found.files)
     _refuse_foreign(config.out)
     with folder_lock(config.out):
@@ -66,28 +68,34 @@ def _prepare(found: Found, config: PrepareConfig, progress: Progress) -> Prepare
     new = [job for job in jobs if job.name not in known]
     results = known | _decode(new, config, store, journal, progress)
 
-    records, warnings = _split(list_records(files, results), config)
-    for warning in warnings:
+    division = divide(list_records(files, results), config.split, store, progress)
+    for warning in division.warnings:
         progress.warn(warning)
 
     with suppress(DatasetError):
         before = read_config(config.out)
-    prepared = write_prepared(config.out, records, config.sampling, config.split, _origin(config))
+    prepared = write_prepared(config.out, division.records, config.sampling, config.split, _origin(config))
     if new or len(known) != journal.length:
         journal.compact([job.name for job in jobs])
     # Also the clips of rejected and double files: without them a repeated run would decode those again.
-    store.sweep({cut.clip for decoded in results.values() for cut in decoded.clips})
+    clips = {cut.clip for decoded in results.values() for cut in decoded.clips}
+    sweep_arrays(store.folder, clips)
+    LookStore(store).sweep(clips)
     sweep_unfinished(config.out)
     sheet = config.out / "contact_sheet.png"
     if not sheet.exists() or not before or before.get("fingerprint") != prepared.fingerprint:
         _draw_contact_sheet(prepared.in_split("all"), store, sheet, config.sampling.num_frames)
+    leak_report, leak_picture = _tell_leaks(division.leaks, store, config.out)
     return PrepareResult(
         folder=config.out,
         format=found.format,
         labels=prepared.labels,
-        records=tuple(records),
-        warnings=tuple(warnings),
+        records=division.records,
+        warnings=division.warnings,
         contact_sheet=sheet,
+        leaks=division.leaks,
+        leak_report=leak_report,
+        leak_picture=leak_picture,
         decoded=len(new),
         reused=sum(bool(decoded.clips) for decoded in known.values()),
     )
@@ -194,41 +202,6 @@ def _decode(
     return results
 
 
-def _split(records: Sequence[ClipRecord], config: PrepareConfig) -> tuple[list[ClipRecord], list[str]]:
-    kept = [record for record in records if record.status == "ok"]
-    if len({record.label for record in kept}) < 2:
-        rejected = Counter(record.reason for record in records if record.status == "rejected")
-        why = rejected.most_common(1)[0][0] if rejected else "no video could be used"
-        raise DatasetError(
-            f"Fewer than two labels have a usable video: of {len(records)} files {len(kept)} can be used.",
-            f"The most common reason: {why}",
-            code="dataset.one_label",
-        )
-    # Without a group, a video stands for itself: its content names it.
-    members = [Member(r.label, r.group or r.content_hash[:12], r.split) for r in kept]
-    splits = assign_splits(members, config.split)
-    placed = {
-        id(record): _placed(record, member.group, split)
-        for record, member, split in zip(kept, members, splits, strict=True)
-    }
-    warnings = split_warnings(members, splits, config.split)
-    ungrouped = sum(not record.group for record in kept)
-    if config.split.pattern is not None and ungrouped:
-        example = next(record.path for record in kept if not record.group)
-        warnings.append(
-            f"--group-by {config.split.group_by!r} finds no group in {ungrouped} of {len(kept)} paths, "
-            f"such as {example!r}: each of these is its own group."
-        )
-    return [placed.get(id(record)) or replace(record, split="") for record in records], warnings
-
-
-def _placed(record: ClipRecord, group: str, split: str) -> ClipRecord:
-    if record.take and split != "train":
-        # One answer for a video: a second clip of it would only count the same video twice.
-        return replace(record, group=group, split="", status="spare", clip="", clip_frames=0)
-    return replace(record, group=group, split=split)
-
-
 def _draw_contact_sheet(records: Sequence[ClipRecord], store: ClipStore, path: Path, num_frames: int) -> None:
     from activity_cli.reports.sheet import contact_sheet  # here: it loads OpenCV
 
@@ -243,3 +216,21 @@ def _draw_contact_sheet(records: Sequence[ClipRecord], store: ClipStore, path: P
     ]
     rows = [(r.label, f"{r.path} · {r.split} · {r.clip_frames} frames", store.read(r.clip)) for r in chosen]
     contact_sheet(rows, path, num_frames)
+
+
+def _tell_leaks(leaks: LeakReport, store: ClipStore, out: Path) -> tuple[Path, Path | None]:
+    document, picture = out / "leaks.json", out / "leaks.png"
+    text = leak_document(leaks) + "\n"
+    with suppress(OSError, ValueError):
+        if document.read_text(encoding="utf-8") == text and picture.exists() == bool(leaks.pairs):
+            return document, picture if leaks.pairs else None
+    if leaks.pairs:
+        from activity_cli.reports.pairs import MOST_PAIRS, draw_pairs  # here: it loads OpenCV
+
+        shown = [(pair, store.read(pair.first.clip), store.read(pair.second.clip)) for pair in leaks.pairs[:MOST_PAIRS]]
+        draw_pairs(shown, picture, len(leaks.pairs))
+    else:
+        with explained(picture):
+            picture.unlink(missing_ok=True)
+    write_text(document, text)
+    return document, picture if leaks.pairs else None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from activity_cli.config import SamplingConfig, SplitConfig
-from activity_cli.dataset.clips import ClipStore, clip_name
+from activity_cli.dataset.clips import ClipStore, clip_name, sweep_arrays
 from activity_cli.dataset.journal import CutClip, Decoded, Job, Journal
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, read_prepared, write_prepared
 from activity_cli.errors import DatasetError
@@ -70,7 +70,7 @@ def test_sweeping_removes_what_nothing_refers_to(tmp_path: Path) -> None:
         store.write(name, clip())
     (tmp_path / f"{ASIDE_MARK}999999999-x.npy").touch()
     (tmp_path / "mine.txt").touch()
-    store.sweep({"kept.npy"})
+    sweep_arrays(store.folder, {"kept.npy"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.npy", "mine.txt"]
 
 

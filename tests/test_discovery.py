@@ -114,7 +114,7 @@ def from_csv(tmp_path: Path, text: str | bytes, group_by: str | None = None) -> 
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     videos = tmp_path / "videos"
     videos.mkdir(exist_ok=True)
-    return find_labeled(videos, path, group_by or "none").files
+    return find_labeled(videos, path, group_by).files
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,9 @@ def prepare_command(
         typer.Option(
             help=r"Pattern that finds the person or source in a path, such as 'person\d+': "
             "clips of one are never in training and test both. "
+            "auto: what looks like one recording, or like one place, stays together. "
             "none: each video stands for itself.",
-            metavar="REGEX|none",
+            metavar="REGEX|auto|none",
         ),
     ] = _SPLIT.group_by,
     num_frames: Annotated[int, typer.Option(help="Frames in a clip at most.", metavar="N")] = _SAMPLING.num_frames,
@@ -107,8 +108,9 @@ def prepare_command(
     \b
         activity prepare videos/
 
-    If several clips show the same person (or come from the same recording), say so, or the test score
-    will be too good. For videos/wave/person07_a.mp4:
+    Clips of one recording, or of one place, are found by their looks and never stand on both sides of
+    the split. Persons are not: if several clips show the same one, say so, or the test score will be
+    too good. For videos/wave/person07_a.mp4:
 
     \b
         activity prepare videos/ --group-by 'person\\d+'

@@ -21,7 +21,7 @@ from activity_cli.config import SamplingConfig
 from activity_cli.errors import DatasetError
 from activity_cli.files import explained, sweep_unfinished, written_aside
 
-__all__ = ["ClipStore", "clip_name", "write_array"]
+__all__ = ["ClipStore", "clip_name", "sweep_arrays", "write_array"]
 
 
 def clip_name(
@@ -45,6 +45,15 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
         # Into a real file NumPy writes past Python, and then a full disk has no error number.
         plain = SimpleNamespace(write=file.write)
         np.lib.format.write_array(plain, np.ascontiguousarray(array), allow_pickle=False)  # type: ignore[arg-type]
+
+
+def sweep_arrays(folder: Path, keep: Collection[str]) -> None:
+    """Removes arrays that nothing refers to any more, and what a killed run left unfinished."""
+    kept = frozenset(keep)
+    for path in folder.glob("*.npy"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+    sweep_unfinished(folder)
 
 
 class ClipStore:
@@ -86,14 +95,6 @@ class ClipStore:
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.shape[0]:
             raise DatasetError(f"{path} is not a clip: {frames.dtype}{list(frames.shape)}.", _AGAIN)
         return frames
-
-    def sweep(self, keep: Collection[str]) -> None:
-        """Removes clips that nothing refers to any more, and what a killed run left unfinished."""
-        kept = frozenset(keep)
-        for path in self.folder.glob("*.npy"):
-            if path.name not in kept:
-                path.unlink(missing_ok=True)
-        sweep_unfinished(self.folder)
 
 
 _AGAIN = "Run 'activity prepare' again: it redoes only what is missing."

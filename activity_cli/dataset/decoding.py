@@ -19,6 +19,7 @@ from pathlib import Path
 from activity_cli.config import SamplingConfig
 from activity_cli.dataset.clips import ClipStore, clip_name
 from activity_cli.dataset.journal import CutClip, Decoded, Job
+from activity_cli.dataset.looks import LookStore
 from activity_cli.dataset.processes import clean_start, default_workers, own_processes
 from activity_cli.errors import VideoError
 from activity_cli.files import sha256_of
@@ -167,6 +168,7 @@ def decode_one(job: Job, sampling: SamplingConfig, store: ClipStore, threads: in
     """
     from activity_cli.video.reader import Clip, read_clips  # here, so that only workers pay for OpenCV
 
+    looks = LookStore(store)
     content_hash, file_bytes = "", 0
     cuts: dict[tuple[int, float, int], CutClip] = {}
 
@@ -174,6 +176,8 @@ def decode_one(job: Job, sampling: SamplingConfig, store: ClipStore, threads: in
         name = clip_name(content_hash, sampling, clip.start_seconds, clip.end_seconds, clip.take)
         # Also over a clip that is there: a killed run may have left one that it was about to correct.
         store.write(name, clip.frames)
+        if clip.take == 0:
+            looks.write(name, clip.frames)
         cuts[clip.segment, clip.start_seconds, clip.take] = CutClip(
             name, len(clip.frames), clip.start_seconds, clip.end_seconds, clip.segment, clip.take
         )

@@ -26,14 +26,14 @@ SPLIT_FOLDERS = {
 }
 
 
-def find_labeled(videos: Path, labels: Path | None, group_by: str = "none") -> Found:
+def find_labeled(videos: Path, labels: Path | None, pattern: str | None = None) -> Found:
     """Finds the files to learn from, sorted by name.
 
     Args:
         videos: Folder of class folders, or any folder where ``labels`` is given.
         labels: A CSV, or a list of UCF101 (or the folder of its lists).
-        group_by: ``none``, or a regular expression that finds the group in the name; a group
-            that is given with the labels wins.
+        pattern: A regular expression that finds the group in the name; a group that is given with
+            the labels wins.
 
     Raises:
         DatasetError: There is nothing to learn from, or the labels are wrong.
@@ -50,15 +50,13 @@ def find_labeled(videos: Path, labels: Path | None, group_by: str = "none") -> F
         found = files_of_table(videos, labels)
     else:
         found = _from_folders(videos)
-    files = [
-        replace(file, group=file.group or group_of(file.name, group_by)) for file in _without_own_test(found.files)
-    ]
+    files = [replace(file, group=file.group or group_of(file.name, pattern)) for file in _without_own_test(found.files)]
     return Found(sorted(files, key=lambda file: (os.fsencode(file.name), file.start_seconds)), found.format)
 
 
-def group_of(name: str, group_by: str | None) -> str:
+def group_of(name: str, pattern: str | None) -> str:
     """What the pattern's first group (or all of it) matches in ``name``; empty where it does not."""
-    match = re.search(group_by, name) if group_by not in (None, "none") else None
+    match = re.search(pattern, name) if pattern is not None else None
     if match is None:
         return ""
     return (match.group(1) if match.re.groups else match.group(0)) or ""

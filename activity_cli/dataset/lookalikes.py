@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Kin", "Look", "find_kin", "look_of"]
+__all__ = ["LOOK_SHAPE", "Kin", "Look", "find_kin", "look_of"]
 
 Look = npt.NDArray[np.float16]
 """float16 [18, 576]: up to 16 gray thumbnails, the resting one, and the color histogram (512, then zeros)."""
@@ -28,6 +28,7 @@ _Floats = npt.NDArray[np.float32]
 _FRAMES = 16
 _SIDE = 24
 _BINS = 8  # for each color
+LOOK_SHAPE = (_FRAMES + 2, _SIDE * _SIDE)
 _COLOR_SIDE = 56  # pixels of a side that are looked at
 # Mean square distances of thumbnails that have mean 0 and variance 1.
 _SAME_PLACE = 0.08
@@ -44,6 +45,7 @@ _SAME_SOURCE = 0.4
 _FEWEST_SOURCES = 5
 _LARGEST_SHARE = 0.25
 _SIDES = 3  # to learn from, to watch, to test on
+_TRIED = 200  # pairs of a large group
 _BLOCK = 256
 
 
@@ -82,7 +84,7 @@ def look_of(frames: npt.NDArray[np.uint8]) -> Look:
     rows, columns = (max(1, size // _COLOR_SIDE) for size in chosen.shape[1:3])
     levels = np.median(chosen[:, ::rows, ::columns], axis=0).astype(np.intp) * _BINS // 256
     histogram = np.bincount((levels @ np.array([_BINS * _BINS, _BINS, 1])).ravel(), minlength=_BINS**3)
-    look = np.full((_FRAMES + 2, _SIDE * _SIDE), np.nan, np.float16)  # a shorter clip leaves rows empty
+    look = np.full(LOOK_SHAPE, np.nan, np.float16)  # a shorter clip leaves rows empty
     look[: len(gray)] = gray
     look[_FRAMES] = np.median(gray, axis=0)
     look[_FRAMES + 1] = 0
@@ -105,8 +107,12 @@ def find_kin(looks: Sequence[Look], videos: Sequence[Hashable], labels: Sequence
     first_of: dict[Hashable, int] = {}
     for clip, video in enumerate(videos):
         groups.join(first_of.setdefault(video, clip), clip)
-    copies = [pair for pair in _candidates(looks) if not groups.joined(*pair) and _joins(groups, looks, pair)]
+    owners = groups.numbers()
+    pairs = [pair for pair in _candidates(looks) if not groups.joined(*pair) and _joins(groups, looks, pair)]
     recordings = groups.numbers()
+    chains = _chains(looks, recordings)
+    recordings = [owners[clip] if group in chains else group for clip, group in enumerate(recordings)]
+    copies = [(first, second) for first, second in pairs if recordings[first] == recordings[second]]
     for first, second in _akin(np.stack([look[_FRAMES + 1] for look in looks]).astype(np.float32)):
         groups.join(first, second)
     sources, broken = _divisible(recordings, groups.numbers(), labels)
@@ -118,6 +124,24 @@ def _joins(groups: _Groups, looks: Sequence[Look], pair: tuple[int, int]) -> boo
         return False
     groups.join(*pair)
     return True
+
+
+def _chains(looks: Sequence[Look], recordings: Sequence[int]) -> set[int]:
+    """Large groups in which most are no copies of one another.
+
+    At one fixed place, where many do the same, each clip may pass for a copy of the next.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    for clip, group in enumerate(recordings):
+        members[group].append(clip)
+    found = set()
+    for group, clips in members.items():
+        if len(clips) > max(2, _LARGEST_SHARE * len(recordings)):
+            half = len(clips) // 2
+            tried = list(zip(clips, clips[half:] + clips[:half], strict=True))[:: len(clips) // _TRIED + 1]
+            if sum(_is_copy(looks[first], looks[second]) for first, second in tried) < len(tried) / 2:
+                found.add(group)
+    return found
 
 
 def _divisible(recordings: list[int], sources: list[int], labels: Sequence[str]) -> tuple[list[int], list[bool]]:

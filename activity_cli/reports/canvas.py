@@ -17,7 +17,7 @@ from activity_cli.errors import MissingDependencyError, OutputError
 from activity_cli.files import write_bytes
 from activity_cli.reports.text import visible
 
-__all__ = ["BLUE", "FAINT", "GRID", "INK", "MUTED", "ORANGE", "WHITE", "Align", "Canvas", "Color", "Pixels"]
+__all__ = ["BLUE", "FAINT", "GRID", "INK", "MUTED", "ORANGE", "WHITE", "Align", "Canvas", "Color", "Pixels", "fit_into"]
 
 Color = tuple[int, int, int]
 Pixels = npt.NDArray[np.uint8]
@@ -181,3 +181,11 @@ class Canvas:
         if not done:
             raise OutputError(f"{path} cannot be written: PNG encoding failed.")
         write_bytes(path, encoded.tobytes())
+
+
+def fit_into(frame: Pixels, width: int, height: int) -> Pixels:
+    """Scales a frame into a box without changing its shape."""
+    scale = min(width / frame.shape[1], height / frame.shape[0])
+    size = (max(round(frame.shape[1] * scale), 1), max(round(frame.shape[0] * scale), 1))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(frame, size, interpolation=method).astype("uint8")

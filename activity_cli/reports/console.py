@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from activity_cli.reports.leaks import leak_lines
 from activity_cli.reports.summaries import (
     Comparison,
     Mistake,
@@ -67,8 +68,11 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
     _say(console, "Frames and seconds of the videos: smallest/median/largest.", "dim")
     _print_left_out(console, left_out(result.records))
     _print_warnings(console, result.warnings)
+    for line in leak_lines(result.leaks):
+        _say(console, line)
     _say(console, f"Decoded now: {result.decoded}, kept from an earlier run: {result.reused}.")
     _say_path(console, "Contact sheet:", str(result.contact_sheet))
+    _say_path(console, "What belongs together:", str(result.leak_picture or result.leak_report))
     _say_path(console, "Prepared:", str(result.folder))
 
 

@@ -11,7 +11,7 @@ import math
 
 from activity_cli.results import EVALUATION_SCHEMA, PREDICTION_SCHEMA, EvaluationResult, Prediction
 
-__all__ = ["evaluation_document", "prediction_line"]
+__all__ = ["evaluation_document", "indented", "prediction_line", "rounded"]
 
 _LINE_WIDTH = 100
 
@@ -35,9 +35,9 @@ def prediction_line(prediction: Prediction) -> str:
         scores = prediction.scores or {}
         fields |= {
             "label": prediction.label,
-            "confidence": _number(prediction.confidence, 4),
-            "scores": {label: _number(score, 4) for label, score in scores.items()},
-            "duration_seconds": _number(prediction.duration_seconds, 3),
+            "confidence": rounded(prediction.confidence, 4),
+            "scores": {label: rounded(score, 4) for label, score in scores.items()},
+            "duration_seconds": rounded(prediction.duration_seconds, 3),
             "frames_used": prediction.frames_used,
             "model": prediction.model,
         }
@@ -63,9 +63,9 @@ def evaluation_document(result: EvaluationResult) -> str:
     classes = [
         {
             "label": score.label,
-            "precision": _number(score.precision, 6),
-            "recall": _number(score.recall, 6),
-            "f1": _number(score.f1, 6),
+            "precision": rounded(score.precision, 6),
+            "recall": rounded(score.recall, 6),
+            "f1": rounded(score.f1, 6),
             "support": score.support,
         }
         for score in result.classes
@@ -74,8 +74,8 @@ def evaluation_document(result: EvaluationResult) -> str:
         {
             "name": baseline.name,
             "description": baseline.description,
-            "accuracy": _number(baseline.accuracy, 6),
-            "macro_f1": _number(baseline.macro_f1, 6),
+            "accuracy": rounded(baseline.accuracy, 6),
+            "macro_f1": rounded(baseline.macro_f1, 6),
             "reason": baseline.reason,
         }
         for baseline in result.baselines
@@ -87,17 +87,18 @@ def evaluation_document(result: EvaluationResult) -> str:
         "split": result.split,
         "num_clips": result.num_clips,
         "labels": list(result.labels),
-        "accuracy": _number(result.accuracy, 6),
-        "macro_f1": _number(result.macro_f1, 6),
+        "accuracy": rounded(result.accuracy, 6),
+        "macro_f1": rounded(result.macro_f1, 6),
         "classes": classes,
         "confusion": {"labels": list(result.labels), "rows": [list(row) for row in result.confusion]},
         "baselines": baselines,
         "warnings": list(result.warnings),
     }
-    return _indented(document, 0)
+    return indented(document)
 
 
-def _number(value: float | None, decimals: int) -> float | None:
+def rounded(value: float | None, decimals: int) -> float | None:
+    """A number that JSON can hold: NaN and infinity become None."""
     if value is None or not math.isfinite(value):
         return None
     return round(float(value), decimals)
@@ -107,7 +108,7 @@ def _compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
 
 
-def _indented(value: object, depth: int) -> str:
+def indented(value: object, depth: int = 0) -> str:
     """Like ``json.dumps(indent=2)``, but a flat list or object stays on one line.
 
     The standard layout gives every count of a confusion matrix its own line.
@@ -122,9 +123,9 @@ def _indented(value: object, depth: int) -> str:
         return line
     inner = "  " * (depth + 1)
     if isinstance(value, dict):
-        lines = [f"{inner}{_compact(key)}: {_indented(child, depth + 1)}" for key, child in value.items()]
+        lines = [f"{inner}{_compact(key)}: {indented(child, depth + 1)}" for key, child in value.items()]
         opening, closing = "{", "}"
     else:
-        lines = [inner + _indented(child, depth + 1) for child in value]
+        lines = [inner + indented(child, depth + 1) for child in value]
         opening, closing = "[", "]"
     return opening + "\n" + ",\n".join(lines) + "\n" + "  " * depth + closing

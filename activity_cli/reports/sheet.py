@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-
-from activity_cli.reports.canvas import GRID, INK, MUTED, Canvas, Pixels
+from activity_cli.reports.canvas import GRID, INK, MUTED, Canvas, Pixels, fit_into
 
 __all__ = ["ClipStrip", "contact_sheet"]
 
@@ -106,13 +104,5 @@ def _draw_strip(canvas: Canvas, y: int, height: int, slot: int, places: Sequence
         if place >= len(frames):
             canvas.rectangle(x, y, slot, height, GRID)
             continue
-        fitted = _fit(frames[place], slot, height)
+        fitted = fit_into(frames[place], slot, height)
         canvas.paste(x + (slot - fitted.shape[1]) // 2, y + (height - fitted.shape[0]) // 2, fitted)
-
-
-def _fit(frame: Pixels, width: int, height: int) -> Pixels:
-    """Scales a frame into a box without changing its shape."""
-    scale = min(width / frame.shape[1], height / frame.shape[0])
-    size = (max(round(frame.shape[1] * scale), 1), max(round(frame.shape[0] * scale), 1))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return cv2.resize(frame, size, interpolation=method).astype("uint8")

@@ -1,9 +1,4 @@
-"""What the verbs return, and the JSON that programs read.
-
-Frozen dataclasses with plain values only (no arrays), so that a result can be written as JSON,
-compared and kept. Shares and scores are 0 to 1. The schema names carry a version: within a version
-keys are added, never renamed or removed.
-"""
+"""What ``train``, ``evaluate`` and ``predict`` return."""
 
 from __future__ import annotations
 
@@ -12,105 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
-    "EVALUATION_SCHEMA",
-    "PREDICTION_SCHEMA",
     "Baseline",
     "ClassScore",
-    "ClipRecord",
     "EpochRecord",
     "EvaluationResult",
     "LayerRow",
     "Prediction",
-    "PrepareResult",
     "TrainResult",
 ]
-
-PREDICTION_SCHEMA = "activity.prediction/1"
-EVALUATION_SCHEMA = "activity.evaluation/1"
-
-
-@dataclass(frozen=True, slots=True)
-class ClipRecord:
-    """One row of a prepared folder's manifest: one file that was found, kept or not.
-
-    Attributes:
-        path: Relative to the folder of the videos, with ``/``.
-        label: The activity; empty where none was given.
-        group: The person or source; never on two sides of a split.
-        split: train, val, test; empty where the file was not kept.
-        status: ``ok`` (kept), ``rejected`` (cannot be used), ``duplicate`` (same content as an
-            earlier file of the same label), ``spare`` (a further clip of a video that is not learned
-            from: it would be asked twice), ``ignored`` (not a video by its name).
-        reason: Why it was not kept, or what was noticed; for a rejected file it begins with the
-            error's code in brackets.
-        num_frames: Frames of the video, counted as ``counted_by`` says.
-        header_frames: Frames that the header promises; 0 where it says nothing.
-        counted_by: ``decoding`` to the end, or ``packets`` of a long video that was sampled by jumping.
-        frames_per_second: Of the container; 0 where unknown.
-        variable_frame_rate: Whether frames are shown for clearly different times.
-        duration_seconds: Frames over frames per second; 0 where unknown.
-        width, height: Pixels, after rotation.
-        sample_aspect_ratio: Width over height of a stored pixel as it is shown.
-        rotation_degrees: 0, 90, 180, 270 as noted in the file.
-        content_hash: SHA-256 of the file, hexadecimal.
-        start_seconds, end_seconds: The part of the video that the clip stands for.
-        take: 0 for the middle frames of its parts, 1 and up for a further clip of drawn ones.
-        clip: File name under ``clips/``.
-        clip_frames: Frames of the clip, at most the sampling's ``num_frames``.
-    """
-
-    path: str
-    label: str
-    group: str
-    split: str
-    status: str
-    reason: str
-    num_frames: int = 0
-    header_frames: int = 0
-    counted_by: str = ""
-    frames_per_second: float = 0.0
-    variable_frame_rate: bool = False
-    duration_seconds: float = 0.0
-    width: int = 0
-    height: int = 0
-    rotation_degrees: int = 0
-    sample_aspect_ratio: float = 1.0
-    start_seconds: float = 0.0
-    end_seconds: float = 0.0
-    take: int = 0
-    content_hash: str = ""
-    clip: str = ""
-    clip_frames: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PrepareResult:
-    """What :func:`activity_cli.prepare` made.
-
-    Attributes:
-        folder: The prepared folder.
-        format: The form in which the videos were labeled, in plain words.
-        labels: The activities in the order the network will know them.
-        records: A row for every file found.
-        warnings: What a person should know before training.
-        contact_sheet: Picture of the clips as the network will see them.
-        decoded: Videos that were decoded now.
-        reused: Clips that were there from an earlier run.
-    """
-
-    folder: Path
-    format: str
-    labels: tuple[str, ...]
-    records: tuple[ClipRecord, ...]
-    warnings: tuple[str, ...]
-    contact_sheet: Path
-    decoded: int
-    reused: int
-
-    @property
-    def num_failed(self) -> int:
-        """Files that were meant to be used and could not be."""
-        return sum(record.status == "rejected" for record in self.records)
 
 
 @dataclass(frozen=True, slots=True)

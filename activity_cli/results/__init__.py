@@ -1,0 +1,41 @@
+"""What the verbs return, and the JSON that programs read.
+
+Frozen dataclasses with plain values only (no arrays), so that a result can be written as JSON,
+compared and kept. Shares and scores are 0 to 1. The schema names carry a version: within a version
+keys are added, never renamed or removed.
+"""
+
+from __future__ import annotations
+
+from activity_cli.results.learned import (
+    Baseline,
+    ClassScore,
+    EpochRecord,
+    EvaluationResult,
+    LayerRow,
+    Prediction,
+    TrainResult,
+)
+from activity_cli.results.prepared import ClipRecord, LeakReport, PrepareResult, RelatedPair, Tell
+
+__all__ = [
+    "EVALUATION_SCHEMA",
+    "LEAKS_SCHEMA",
+    "PREDICTION_SCHEMA",
+    "Baseline",
+    "ClassScore",
+    "ClipRecord",
+    "EpochRecord",
+    "EvaluationResult",
+    "LayerRow",
+    "LeakReport",
+    "Prediction",
+    "PrepareResult",
+    "RelatedPair",
+    "Tell",
+    "TrainResult",
+]
+
+PREDICTION_SCHEMA = "activity.prediction/1"
+EVALUATION_SCHEMA = "activity.evaluation/1"
+LEAKS_SCHEMA = "activity.leaks/1"

@@ -1,0 +1,158 @@
+"""What ``prepare`` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ClipRecord", "LeakReport", "PrepareResult", "RelatedPair", "Tell"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRecord:
+    """One row of a prepared folder's manifest: one file that was found, kept or not.
+
+    Attributes:
+        path: Relative to the folder of the videos, with ``/``.
+        label: The activity; empty where none was given.
+        group: The person or source; never on two sides of a split.
+        split: train, val, test; empty where the file was not kept.
+        status: ``ok`` (kept), ``rejected`` (cannot be used), ``duplicate`` (same content as an
+            earlier file of the same label), ``spare`` (a further clip of a video that is not learned
+            from: it would be asked twice), ``ignored`` (not a video by its name).
+        reason: Why it was not kept, or what was noticed; for a rejected file it begins with the
+            error's code in brackets.
+        num_frames: Frames of the video, counted as ``counted_by`` says.
+        header_frames: Frames that the header promises; 0 where it says nothing.
+        counted_by: ``decoding`` to the end, or ``packets`` of a long video that was sampled by jumping.
+        frames_per_second: Of the container; 0 where unknown.
+        variable_frame_rate: Whether frames are shown for clearly different times.
+        duration_seconds: Frames over frames per second; 0 where unknown.
+        width, height: Pixels, after rotation.
+        sample_aspect_ratio: Width over height of a stored pixel as it is shown.
+        rotation_degrees: 0, 90, 180, 270 as noted in the file.
+        content_hash: SHA-256 of the file, hexadecimal.
+        start_seconds, end_seconds: The part of the video that the clip stands for.
+        take: 0 for the middle frames of its parts, 1 and up for a further clip of drawn ones.
+        clip: File name under ``clips/``.
+        clip_frames: Frames of the clip, at most the sampling's ``num_frames``.
+    """
+
+    path: str
+    label: str
+    group: str
+    split: str
+    status: str
+    reason: str
+    num_frames: int = 0
+    header_frames: int = 0
+    counted_by: str = ""
+    frames_per_second: float = 0.0
+    variable_frame_rate: bool = False
+    duration_seconds: float = 0.0
+    width: int = 0
+    height: int = 0
+    rotation_degrees: int = 0
+    sample_aspect_ratio: float = 1.0
+    start_seconds: float = 0.0
+    end_seconds: float = 0.0
+    take: int = 0
+    content_hash: str = ""
+    clip: str = ""
+    clip_frames: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedPair:
+    """Two clips that belong together: ``copy`` (of one recording) or ``source`` (of one place)."""
+
+    kind: str
+    first: ClipRecord
+    second: ClipRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """How well a property of the files alone tells the label.
+
+    Attributes:
+        name: ``length``, ``frame rate``, ``frame size``, ``file type`` or ``all together``.
+        accuracy: Cross-validated by group, 0 to 1.
+        chance: Of always naming the most frequent label.
+        suspicious: Whether that is too good for chance.
+    """
+
+    name: str
+    accuracy: float
+    chance: float
+    suspicious: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeakReport:
+    """What belongs together in a data set, and on which sides of the split it stands.
+
+    Attributes:
+        grouping: Where the groups come from: ``given``, ``looks``, or ``none`` (each video by itself).
+        compared: Whether the clips were compared by their looks.
+        num_clips: Clips that were compared; a further clip of the same part of a video does not count.
+        num_groups: Groups that no split divides.
+        largest_share: Of the clips, in the largest group.
+        num_copies: Pairs of clips that show one recording.
+        num_two_labels: Those of them with two labels.
+        one_place_share: Of the clips, where the place is no help to tell sources apart.
+        exposed_by_video: Share of the test clips with a relative in training, were the split drawn by
+            video alone; None without a test.
+        exposed: The same of the split as it is.
+        pairs: Copies, and an example of each of the largest sources.
+        tells: What the files alone say of the label.
+    """
+
+    grouping: str
+    compared: bool
+    num_clips: int
+    num_groups: int
+    largest_share: float
+    num_copies: int
+    num_two_labels: int
+    one_place_share: float
+    exposed_by_video: float | None
+    exposed: float | None
+    pairs: tuple[RelatedPair, ...]
+    tells: tuple[Tell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareResult:
+    """What :func:`activity_cli.prepare` made.
+
+    Attributes:
+        folder: The prepared folder.
+        format: The form in which the videos were labeled, in plain words.
+        labels: The activities in the order the network will know them.
+        records: A row for every file found.
+        warnings: What a person should know before training.
+        contact_sheet: Picture of the clips as the network will see them.
+        leaks: What belongs together, and on which sides of the split it stands.
+        leak_report: The same as JSON.
+        leak_picture: Pairs of clips that belong together, side by side; None where there are none.
+        decoded: Videos that were decoded now.
+        reused: Clips that were there from an earlier run.
+    """
+
+    folder: Path
+    format: str
+    labels: tuple[str, ...]
+    records: tuple[ClipRecord, ...]
+    warnings: tuple[str, ...]
+    contact_sheet: Path
+    leaks: LeakReport
+    leak_report: Path
+    leak_picture: Path | None
+    decoded: int
+    reused: int
+
+    @property
+    def num_failed(self) -> int:
+        """Files that were meant to be used and could not be."""
+        return sum(record.status == "rejected" for record in self.records)
