@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,11 @@ from activity_cli.results import (
     EpochRecord,
     EvaluationResult,
     LayerRow,
+    LeakReport,
     Prediction,
     PrepareResult,
+    RelatedPair,
+    Tell,
     TrainResult,
 )
 
@@ -87,9 +91,18 @@ def preparation(num_rejected: int = 1) -> PrepareResult:
         tuple(records),
         (f"few {HOSTILE}",),
         Path("sheet.png"),
+        leaks(records[:3]),
+        Path("leaks.json"),
+        Path("leaks.png"),
         3,
         1,
     )
+
+
+def leaks(clips: Sequence[ClipRecord]) -> LeakReport:
+    tells = (Tell("length", 0.25, 0.5, False), Tell("all together", 0.5, 0.5, False))
+    pairs = (RelatedPair("copy", clips[0], clips[1]), RelatedPair("source", clips[0], clips[2]))
+    return LeakReport("looks", True, 4, 3, 0.5, 1, 0, 0.0, 0.36, 0.0, pairs, tells)
 
 
 LAYERS = (

@@ -65,9 +65,10 @@ def divide(records: Sequence[ClipRecord], config: SplitConfig, store: ClipStore,
     }
     sides = [split for record, split in zip(kept, splits, strict=True) if record.take == 0]
     leaks = find_leaks(clips, kin, grouping, sides, config)
+    doubts = split_warnings(members, splits, config, by_looks=grouping.kind == "looks")
     return Division(
         records=tuple(placed.get(id(record)) or replace(record, split="") for record in records),
-        warnings=(*grouping.warnings, *split_warnings(members, splits, config), *_tell_warnings(leaks)),
+        warnings=(*grouping.warnings, *doubts, *_tell_warnings(leaks)),
         leaks=leaks,
     )
 

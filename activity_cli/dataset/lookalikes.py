@@ -12,7 +12,7 @@ A clip is reduced to its look (:func:`look_of`, 20 kB); looks are compared in tw
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy.typing as npt
 __all__ = ["LOOK_SHAPE", "Kin", "Look", "find_kin", "look_of"]
 
 Look = npt.NDArray[np.float16]
-"""float16 [18, 576]: up to 16 gray thumbnails, the resting one, and the color histogram (512, then zeros)."""
+"""float16 [18, 576]: up to 16 gray thumbnails, the resting one, and colors (512 of a histogram, 2 of the tint)."""
 
 _Floats = npt.NDArray[np.float32]
 
@@ -29,6 +29,7 @@ _FRAMES = 16
 _SIDE = 24
 _BINS = 8  # for each color
 LOOK_SHAPE = (_FRAMES + 2, _SIDE * _SIDE)
+_TINT = slice(_BINS**3, _BINS**3 + 2)  # behind the histogram
 _COLOR_SIDE = 56  # pixels of a side that are looked at
 # Mean square distances of thumbnails that have mean 0 and variance 1.
 _SAME_PLACE = 0.08
@@ -36,6 +37,9 @@ _SAME_PLACE = 0.08
 _SAME_MOTION = 0.25
 # Cosine of the pictures of where something moves; copies have 0.85 or more.
 _SAME_WHERE = 0.75
+# Differences of the tint, in parts of it and in parts of white, that brightness alone may make.
+_SAME_TINT, _NO_TINT = 0.4, 0.03
+_TINY = 1e-9
 # Of a clip in which nothing moves: what the codec adds.
 _NOISE = 0.001
 # Measured on 371 tennis clips of 98 sources: 0.35 keeps 89 % of the pairs together, 0.4 99 %, and 0.45
@@ -89,16 +93,24 @@ def look_of(frames: npt.NDArray[np.uint8]) -> Look:
     look[_FRAMES] = np.median(gray, axis=0)
     look[_FRAMES + 1] = 0
     look[_FRAMES + 1, : _BINS**3] = np.sqrt(histogram / histogram.sum())
+    red, green, blue = np.median(thumbnails, axis=0).mean((0, 1)) / 255
+    look[_FRAMES + 1, _TINT] = red - green, blue - green
     return look
 
 
-def find_kin(looks: Sequence[Look], videos: Sequence[Hashable], labels: Sequence[str]) -> Kin:
+def find_kin(
+    looks: Sequence[Look],
+    videos: Sequence[Hashable],
+    labels: Sequence[str],
+    advance: Callable[[int], None] = lambda clips: None,
+) -> Kin:
     """Groups clips by their looks.
 
     Args:
         looks: One for each clip.
         videos: What each was cut from: clips of one video belong together whatever they look like.
         labels: What each shows.
+        advance: Hears of the clips that have been compared with all.
     """
     number = len(looks)
     if not number:
@@ -108,12 +120,12 @@ def find_kin(looks: Sequence[Look], videos: Sequence[Hashable], labels: Sequence
     for clip, video in enumerate(videos):
         groups.join(first_of.setdefault(video, clip), clip)
     owners = groups.numbers()
-    pairs = [pair for pair in _candidates(looks) if not groups.joined(*pair) and _joins(groups, looks, pair)]
+    pairs = [pair for pair in _candidates(looks, advance) if not groups.joined(*pair) and _joins(groups, looks, pair)]
     recordings = groups.numbers()
     chains = _chains(looks, recordings)
     recordings = [owners[clip] if group in chains else group for clip, group in enumerate(recordings)]
     copies = [(first, second) for first, second in pairs if recordings[first] == recordings[second]]
-    for first, second in _akin(np.stack([look[_FRAMES + 1] for look in looks]).astype(np.float32)):
+    for first, second in _akin(np.stack([look[_FRAMES + 1, : _BINS**3] for look in looks]).astype(np.float32)):
         groups.join(first, second)
     sources, broken = _divisible(recordings, groups.numbers(), labels)
     return Kin(tuple(recordings), tuple(sources), tuple(copies), tuple(broken))
@@ -164,7 +176,7 @@ def _divisible(recordings: list[int], sources: list[int], labels: Sequence[str])
     ]
 
 
-def _candidates(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:
+def _candidates(looks: Sequence[Look], advance: Callable[[int], None]) -> Iterator[tuple[int, int]]:
     """Pairs whose resting picture is the same, and in which something moves at the same places."""
     resting = np.stack([look[_FRAMES] for look in looks]).astype(np.float32)
     moving = np.stack([_where_it_moves(look) for look in looks])
@@ -175,6 +187,7 @@ def _candidates(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:
         for row, column in np.argwhere(near):
             if column > row + begin:
                 yield int(row) + begin, int(column)
+        advance(len(rows))
 
 
 def _where_it_moves(look: Look) -> _Floats:
@@ -211,6 +224,8 @@ def _distances(first: _Floats, second: _Floats) -> _Floats:
 def _is_copy(first: Look, second: Look) -> bool:
     rest, other_rest = (look[_FRAMES : _FRAMES + 1].astype(np.float32) for look in (first, second))
     frames, others = (_frames(look) for look in (first, second))
+    if not _tinted_alike(first, second):
+        return False
     for turned in (False, True):
         if turned:
             others, other_rest = _mirrored(others), _mirrored(other_rest)
@@ -219,11 +234,31 @@ def _is_copy(first: Look, second: Look) -> bool:
         # Less the resting picture: brightness that was clipped changes that, and not what moves.
         moving, other_moving = frames - rest, others - other_rest
         energy = ((moving**2).mean() + (other_moving**2).mean()) / 2 + _NOISE
-        apart = _distances(moving, other_moving)
-        # Of a trimmed copy some frames have no partner in it, but its own all have one.
-        if min(np.median(apart.min(0)), np.median(apart.min(1))) < _SAME_MOTION * energy:
+        # Of the longer one some frames have no partner in a trimmed copy, whose own all have one.
+        if min(_off_the_path(moving, other_moving), _off_the_path(other_moving, moving)) < _SAME_MOTION * energy:
             return True
     return False
+
+
+def _tinted_alike(first: Look, second: Look) -> bool:
+    tints = np.stack([look[_FRAMES + 1, _TINT] for look in (first, second)]).astype(np.float32)
+    strongest = np.linalg.norm(tints, axis=1).max()
+    return bool(np.linalg.norm(tints[0] - tints[1]) < _SAME_TINT * strongest + _NO_TINT)
+
+
+def _off_the_path(frames: _Floats, others: _Floats) -> float:
+    """Median mean square distance of frames from the path through the others: [A, P], [B, P].
+
+    A copy that was cut or sampled differently has frames from between those of the other.
+    """
+    apart = _distances(frames, others)
+    if len(others) == 1:
+        return float(np.median(apart))
+    near, far = apart[:, :-1], apart[:, 1:]
+    steps = ((others[1:] - others[:-1]) ** 2).mean(1)
+    along = np.clip((near - far + steps) / 2 / np.maximum(steps, _TINY), 0, 1)
+    off = near - along * (near - far + steps) + along**2 * steps
+    return float(np.median(off.min(1)))
 
 
 def _frames(look: Look) -> _Floats:

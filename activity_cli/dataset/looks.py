@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import asdict
@@ -95,17 +95,22 @@ def kin_of(
     with progress.stage("Comparing clips", len(clips), "clip") as stage:
         try:
             # The looks of thousands of clips are large: the memory they take goes with the process.
-            kin = in_own_process(_compare, store, clips, owners, labels)
+            kin = in_own_process(_compare, store, clips, owners, labels, advance=stage.advance)
         except (BrokenProcessPool, MemoryError):
             return None
-        stage.advance(len(clips))
     write_text(known, json.dumps({"key": key, **asdict(kin)}) + "\n")
     return kin
 
 
-def _compare(store: ClipStore, clips: Sequence[str], owners: Sequence[Owner], labels: Sequence[str]) -> Kin:
+def _compare(
+    store: ClipStore,
+    clips: Sequence[str],
+    owners: Sequence[Owner],
+    labels: Sequence[str],
+    advance: Callable[[int], None],
+) -> Kin:
     looks = LookStore(store)
-    return find_kin([looks.read(clip) for clip in clips], owners, labels)
+    return find_kin([looks.read(clip) for clip in clips], owners, labels, advance)
 
 
 def _read(path: Path, key: str, number: int) -> Kin | None:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from typing import ParamSpec, TypeVar
+from multiprocessing.connection import Connection
+from typing import TypeVar, cast
 
 __all__ = ["clean_start", "default_workers", "in_own_process", "own_processes"]
 
-_Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
 
 # What one process may allocate: frames of 100 megapixels fit, a bomb does not.
@@ -33,24 +33,47 @@ def own_processes(number: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(number, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
 
 
-def in_own_process(
-    function: Callable[_Arguments, _Answer], *words: _Arguments.args, **options: _Arguments.kwargs
-) -> _Answer:
-    """Calls a function in a process of its own, whose memory goes with it.
+def in_own_process(function: Callable[..., _Answer], *words: object, advance: Callable[[int], None]) -> _Answer:
+    """Calls a function in a process of its own, whose memory goes with it, and which ends when this one does.
+
+    Args:
+        function: Is also handed ``advance``, by name; what it calls that with arrives here.
+        words: What it is called with.
+        advance: Hears of the work that is done.
 
     Raises:
         BrokenProcessPool: The process died.
     """
-    with own_processes(1) as executor:
-        try:
-            with clean_start():
-                future = executor.submit(function, *words, **options)
-            return future.result()
-        except BrokenPipeError as error:
-            raise BrokenProcessPool("the process died at its start") from error
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(sender, function, words), daemon=True)
+    try:
+        with clean_start():
+            process.start()
+        sender.close()  # its own end is the only one now: it is closed when the process dies
+        while True:
+            kind, content = receiver.recv()
+            if kind == "done":
+                return cast(_Answer, content)
+            if kind == "failed":
+                raise content
+            advance(content)
+    except (EOFError, BrokenPipeError) as error:
+        raise BrokenProcessPool("the process died") from error
+    finally:
+        if process.pid is not None:
+            process.kill()
+            process.join()
+        receiver.close()
+
+
+def _answer(sender: Connection, function: Callable[..., object], words: tuple[object, ...]) -> None:
+    _begin()
+    try:
+        answer = "done", function(*words, advance=lambda amount: sender.send(("advance", amount)))
+    except Exception as error:
+        answer = "failed", error
+    sender.send(answer)
 
 
 @contextmanager

@@ -122,8 +122,17 @@ class _Plan:
             counts[label, split] += number
 
 
-def split_warnings(members: Sequence[Member], splits: Sequence[str], config: SplitConfig) -> list[str]:
-    """What a person should know of a split before believing a score from it."""
+def split_warnings(
+    members: Sequence[Member], splits: Sequence[str], config: SplitConfig, *, by_looks: bool = False
+) -> list[str]:
+    """What a person should know of a split before believing a score from it.
+
+    Args:
+        members: The clips.
+        splits: Where each was placed.
+        config: What was asked for.
+        by_looks: Whether the groups were found by looks, which may err.
+    """
     warnings = []
     wanted = [s for s, f in zip(SPLITS, (1.0, config.val_fraction, config.test_fraction), strict=True) if f > 0]
     present = {(member.label, split) for member, split in zip(members, splits, strict=True)}
@@ -131,13 +140,19 @@ def split_warnings(members: Sequence[Member], splits: Sequence[str], config: Spl
         missing = [split for split in wanted if (label, split) not in present]
         if missing:
             groups = len({member.group for member in members if member.label == label})
+            doubt = ", or use --group-by none if these do not belong together" if by_looks and groups < number else ""
             what = "1 clip" if number == 1 else f"{number} clips from {_counted(groups, 'group')}"
-            warnings.append(f"{label!r} has {what}: none in {' and '.join(missing)}. Add clips of others.")
+            warnings.append(f"{label!r} has {what}: none in {' and '.join(missing)}. Add clips of others{doubt}.")
     sides: dict[str, set[str]] = defaultdict(set)
     for member, split in zip(members, splits, strict=True):
         sides[member.group].add(split)
     torn = sorted(group for group, found in sides.items() if len(found) > 1)
-    if torn:
+    if torn and by_looks:
+        warnings.append(
+            f"The given splits divide {_counted(len(torn), 'group')} of clips that look related: the score may be too "
+            "good. leaks.png in the prepared folder shows some."
+        )
+    elif torn:
         warnings.append(
             f"The given splits divide {_counted(len(torn), 'group')} (such as {torn[0]!r}): the score will be too good."
         )
