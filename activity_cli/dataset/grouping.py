@@ -102,7 +102,13 @@ def _ungrouped(clips: Sequence[ClipRecord], config: SplitConfig) -> list[str]:
 def _one_place(kin: Kin | None) -> tuple[str, ...]:
     if kin is None:
         return ("The clips were not compared by their looks: each video is its own group.",)
-    here = sum(kin.broken)
+    here, same = sum(kin.broken), sum(kin.doubted)
+    if same:
+        return (
+            f"{same} of {len(kin.doubted)} clips look nearly the same, as where one camera sees a machine do the same "
+            "all day: they are not kept together. If they are copies of a few recordings, the test score will be too "
+            "good: say which belong together with --group-by REGEX, or a column group in --labels.",
+        )
     if not here:
         return ()
     which = "All clips look" if here == len(kin.broken) else f"{here} of {len(kin.broken)} clips look"

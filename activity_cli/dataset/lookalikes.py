@@ -1,12 +1,7 @@
 """Which clips belong together by their looks: copies of one recording, and recordings of one place.
 
-A clip is reduced to its look (:func:`look_of`, 20 kB); looks are compared in two ways:
-
-- Copies (re-encoded, resized, trimmed, mirrored, brightened): the resting picture must be nearly the same,
-  and what moves in front of it must be the same motion. The second keeps apart what one fixed camera
-  filmed on two occasions, however still the picture.
-- Sources: the colors of the resting picture, as a histogram compared by the Hellinger distance, which
-  neither a mirror nor a moving camera changes much.
+Copies are told by their motion (see ``copies``); sources by the colors of the resting picture, as a
+histogram compared by the Hellinger distance, which neither a mirror nor a moving camera changes much.
 """
 
 from __future__ import annotations
@@ -18,30 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LOOK_SHAPE", "Kin", "Look", "find_kin", "look_of"]
+from activity_cli.dataset.copies import Album
+from activity_cli.dataset.thumbnails import COLORS, Look
 
-Look = npt.NDArray[np.float16]
-"""float16 [18, 576]: up to 16 gray thumbnails, the resting one, and colors (512 of a histogram, 2 of the tint)."""
+__all__ = ["Kin", "find_kin"]
 
 _Floats = npt.NDArray[np.float32]
 
-_FRAMES = 16
-_SIDE = 24
-_BINS = 8  # for each color
-LOOK_SHAPE = (_FRAMES + 2, _SIDE * _SIDE)
-_TINT = slice(_BINS**3, _BINS**3 + 2)  # behind the histogram
-_COLOR_SIDE = 56  # pixels of a side that are looked at
-# Mean square distances of thumbnails that have mean 0 and variance 1.
-_SAME_PLACE = 0.08
-# The part of the motion that may be different: the frames of a trimmed copy lie between those of the other.
-_SAME_MOTION = 0.25
-# Cosine of the pictures of where something moves; copies have 0.85 or more.
-_SAME_WHERE = 0.75
-# Differences of the tint, in parts of it and in parts of white, that brightness alone may make.
-_SAME_TINT, _NO_TINT = 0.4, 0.03
-_TINY = 1e-9
-# Of a clip in which nothing moves: what the codec adds.
-_NOISE = 0.001
 # Measured on 371 tennis clips of 98 sources: 0.35 keeps 89 % of the pairs together, 0.4 99 %, and 0.45
 # runs half of all clips together.
 _SAME_SOURCE = 0.4
@@ -49,6 +27,7 @@ _SAME_SOURCE = 0.4
 _FEWEST_SOURCES = 5
 _LARGEST_SHARE = 0.25
 _SIDES = 3  # to learn from, to watch, to test on
+_MANY_COPIES = 8
 _TRIED = 200  # pairs of a large group
 _BLOCK = 256
 
@@ -62,6 +41,7 @@ class Kin:
         sources: For each clip the group of all that look filmed in one place; none of a split's sides
             would be left without clips by keeping them whole.
         copies: Pairs of clips that show one recording, as many as it takes to connect each group.
+        doubted: For each clip whether it looks like a copy of so many that this is not believed.
         broken: For each clip whether the source it looks filmed in was too large, or left a label no
             choice of sides; ``sources`` then keeps only its recordings together.
     """
@@ -69,33 +49,8 @@ class Kin:
     recordings: tuple[int, ...]
     sources: tuple[int, ...]
     copies: tuple[tuple[int, int], ...]
+    doubted: tuple[bool, ...]
     broken: tuple[bool, ...]
-
-
-def look_of(frames: npt.NDArray[np.uint8]) -> Look:
-    """Reduces a clip to what is compared.
-
-    Args:
-        frames: uint8 [T, H, W, 3], RGB, T >= 1.
-    """
-    from activity_cli.video.fitting import fit_frame  # here: only what looks at frames pays for OpenCV
-
-    places = np.linspace(0, len(frames) - 1, min(len(frames), _FRAMES)).round().astype(int)
-    chosen = frames[places]
-    thumbnails = np.stack([fit_frame(frame, _SIDE, "squash") for frame in chosen])
-    gray = (thumbnails @ np.array([0.299, 0.587, 0.114], np.float32)).reshape(len(chosen), -1)
-    gray = (gray - gray.mean(1, keepdims=True)) / (gray.std(1, keepdims=True) + np.float32(1e-3))
-    rows, columns = (max(1, size // _COLOR_SIDE) for size in chosen.shape[1:3])
-    levels = np.median(chosen[:, ::rows, ::columns], axis=0).astype(np.intp) * _BINS // 256
-    histogram = np.bincount((levels @ np.array([_BINS * _BINS, _BINS, 1])).ravel(), minlength=_BINS**3)
-    look = np.full(LOOK_SHAPE, np.nan, np.float16)  # a shorter clip leaves rows empty
-    look[: len(gray)] = gray
-    look[_FRAMES] = np.median(gray, axis=0)
-    look[_FRAMES + 1] = 0
-    look[_FRAMES + 1, : _BINS**3] = np.sqrt(histogram / histogram.sum())
-    red, green, blue = np.median(thumbnails, axis=0).mean((0, 1)) / 255
-    look[_FRAMES + 1, _TINT] = red - green, blue - green
-    return look
 
 
 def find_kin(
@@ -114,44 +69,46 @@ def find_kin(
     """
     number = len(looks)
     if not number:
-        return Kin((), (), (), ())
+        return Kin((), (), (), (), ())
     groups = _Groups(number)
     first_of: dict[Hashable, int] = {}
     for clip, video in enumerate(videos):
         groups.join(first_of.setdefault(video, clip), clip)
     owners = groups.numbers()
-    pairs = [pair for pair in _candidates(looks, advance) if not groups.joined(*pair) and _joins(groups, looks, pair)]
+    album = Album(looks)
+    pairs = []
+    for first, second in album.copies(groups.joined, advance):
+        groups.join(first, second)
+        pairs.append((first, second))
     recordings = groups.numbers()
-    chains = _chains(looks, recordings)
-    recordings = [owners[clip] if group in chains else group for clip, group in enumerate(recordings)]
+    doubted = _doubtful(album, recordings, labels)
+    alike = tuple(group in doubted for group in recordings)
+    recordings = [owners[clip] if group in doubted else group for clip, group in enumerate(recordings)]
     copies = [(first, second) for first, second in pairs if recordings[first] == recordings[second]]
-    for first, second in _akin(np.stack([look[_FRAMES + 1, : _BINS**3] for look in looks]).astype(np.float32)):
+    for first, second in _akin(np.stack([look[COLORS] for look in looks]).astype(np.float32)):
         groups.join(first, second)
     sources, broken = _divisible(recordings, groups.numbers(), labels)
-    return Kin(tuple(recordings), tuple(sources), tuple(copies), tuple(broken))
+    return Kin(tuple(recordings), tuple(sources), tuple(copies), alike, tuple(broken))
 
 
-def _joins(groups: _Groups, looks: Sequence[Look], pair: tuple[int, int]) -> bool:
-    if not _is_copy(looks[pair[0]], looks[pair[1]]):
-        return False
-    groups.join(*pair)
-    return True
+def _doubtful(album: Album, recordings: Sequence[int], labels: Sequence[str]) -> set[int]:
+    """Groups of copies that are hardly that: where one camera sees a machine do the same all day.
 
-
-def _chains(looks: Sequence[Look], recordings: Sequence[int]) -> set[int]:
-    """Large groups in which most are no copies of one another.
-
-    At one fixed place, where many do the same, each clip may pass for a copy of the next.
+    They are large, and either chains, in which most are no copies of one another, or all there is of a
+    label, so that nothing could be tested.
     """
     members: dict[int, list[int]] = defaultdict(list)
-    for clip, group in enumerate(recordings):
+    groups_of: dict[str, set[int]] = defaultdict(set)
+    for clip, (group, label) in enumerate(zip(recordings, labels, strict=True)):
         members[group].append(clip)
-    found = set()
+        groups_of[label].add(group)
+    found = {group for groups in groups_of.values() if len(groups) == 1 for group in groups}
+    found = {group for group in found if len(members[group]) >= _MANY_COPIES}
     for group, clips in members.items():
         if len(clips) > max(2, _LARGEST_SHARE * len(recordings)):
             half = len(clips) // 2
             tried = list(zip(clips, clips[half:] + clips[:half], strict=True))[:: len(clips) // _TRIED + 1]
-            if sum(_is_copy(looks[first], looks[second]) for first, second in tried) < len(tried) / 2:
+            if sum(album.is_copy(first, second) for first, second in tried) < len(tried) / 2:
                 found.add(group)
     return found
 
@@ -176,26 +133,6 @@ def _divisible(recordings: list[int], sources: list[int], labels: Sequence[str])
     ]
 
 
-def _candidates(looks: Sequence[Look], advance: Callable[[int], None]) -> Iterator[tuple[int, int]]:
-    """Pairs whose resting picture is the same, and in which something moves at the same places."""
-    resting = np.stack([look[_FRAMES] for look in looks]).astype(np.float32)
-    moving = np.stack([_where_it_moves(look) for look in looks])
-    for begin in range(0, len(looks), _BLOCK):
-        rows, where = resting[begin : begin + _BLOCK], moving[begin : begin + _BLOCK]
-        near = (_distances(rows, resting) < _SAME_PLACE) & (where @ moving.T > _SAME_WHERE)
-        near |= (_distances(rows, _mirrored(resting)) < _SAME_PLACE) & (where @ _mirrored(moving).T > _SAME_WHERE)
-        for row, column in np.argwhere(near):
-            if column > row + begin:
-                yield int(row) + begin, int(column)
-        advance(len(rows))
-
-
-def _where_it_moves(look: Look) -> _Floats:
-    """float32 [576], of length 1; a constant where nothing moves."""
-    spread = np.asarray(_frames(look).std(0) + np.sqrt(_NOISE), np.float32)
-    return np.asarray(spread / np.linalg.norm(spread), np.float32)
-
-
 def _akin(colors: _Floats) -> Iterator[tuple[int, int]]:
     """Pairs that connect all whose colors are alike, each clip reached once."""
     waiting = np.arange(len(colors))
@@ -209,61 +146,6 @@ def _akin(colors: _Floats) -> Iterator[tuple[int, int]]:
         reached = close.any(0)
         yield from zip(seen[close.argmax(0)[reached]].tolist(), waiting[reached].tolist(), strict=True)
         frontier, waiting = np.append(frontier, waiting[reached]), waiting[~reached]
-
-
-def _mirrored(pictures: _Floats) -> _Floats:
-    return pictures.reshape(len(pictures), _SIDE, _SIDE)[:, :, ::-1].reshape(len(pictures), -1)
-
-
-def _distances(first: _Floats, second: _Floats) -> _Floats:
-    """Mean square distance of each pair: [A, P], [B, P] -> [A, B]."""
-    squares = (first**2).sum(1)[:, None] + (second**2).sum(1)[None] - 2 * first @ second.T
-    return np.asarray(squares / first.shape[1], np.float32)
-
-
-def _is_copy(first: Look, second: Look) -> bool:
-    rest, other_rest = (look[_FRAMES : _FRAMES + 1].astype(np.float32) for look in (first, second))
-    frames, others = (_frames(look) for look in (first, second))
-    if not _tinted_alike(first, second):
-        return False
-    for turned in (False, True):
-        if turned:
-            others, other_rest = _mirrored(others), _mirrored(other_rest)
-        if _distances(rest, other_rest)[0, 0] >= _SAME_PLACE:
-            continue
-        # Less the resting picture: brightness that was clipped changes that, and not what moves.
-        moving, other_moving = frames - rest, others - other_rest
-        energy = ((moving**2).mean() + (other_moving**2).mean()) / 2 + _NOISE
-        # Of the longer one some frames have no partner in a trimmed copy, whose own all have one.
-        if min(_off_the_path(moving, other_moving), _off_the_path(other_moving, moving)) < _SAME_MOTION * energy:
-            return True
-    return False
-
-
-def _tinted_alike(first: Look, second: Look) -> bool:
-    tints = np.stack([look[_FRAMES + 1, _TINT] for look in (first, second)]).astype(np.float32)
-    strongest = np.linalg.norm(tints, axis=1).max()
-    return bool(np.linalg.norm(tints[0] - tints[1]) < _SAME_TINT * strongest + _NO_TINT)
-
-
-def _off_the_path(frames: _Floats, others: _Floats) -> float:
-    """Median mean square distance of frames from the path through the others: [A, P], [B, P].
-
-    A copy that was cut or sampled differently has frames from between those of the other.
-    """
-    apart = _distances(frames, others)
-    if len(others) == 1:
-        return float(np.median(apart))
-    near, far = apart[:, :-1], apart[:, 1:]
-    steps = ((others[1:] - others[:-1]) ** 2).mean(1)
-    along = np.clip((near - far + steps) / 2 / np.maximum(steps, _TINY), 0, 1)
-    off = near - along * (near - far + steps) + along**2 * steps
-    return float(np.median(off.min(1)))
-
-
-def _frames(look: Look) -> _Floats:
-    frames = look[:_FRAMES]
-    return frames[~np.isnan(frames[:, 0])].astype(np.float32)
 
 
 class _Groups:

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.dataset.clips import ClipStore, sweep_arrays, write_array
-from activity_cli.dataset.lookalikes import LOOK_SHAPE, Kin, Look, find_kin, look_of
+from activity_cli.dataset.lookalikes import Kin, find_kin
 from activity_cli.dataset.processes import in_own_process
+from activity_cli.dataset.thumbnails import LOOK_SHAPE, Look, look_of
 from activity_cli.files import write_text
 from activity_cli.progress import Progress
 
@@ -56,9 +57,7 @@ class LookStore:
         """
         with suppress(OSError, ValueError, EOFError):
             look: Look = np.load(self.folder / name, allow_pickle=False)
-            # A short clip leaves rows empty, but never the first, nor the two last.
-            whole = look.dtype == np.float16 and look.shape == LOOK_SHAPE and np.isfinite(look[[0, -2, -1]]).all()
-            if whole:
+            if look.dtype == np.float16 and look.shape == LOOK_SHAPE and np.isfinite(look).all():
                 return look
         return self.write(name, self._clips.read(name))
 
@@ -121,8 +120,9 @@ def _read(path: Path, key: str, number: int) -> Kin | None:
         recordings=tuple(int(group) for group in kept["recordings"]),
         sources=tuple(int(group) for group in kept["sources"]),
         copies=tuple((int(first), int(second)) for first, second in kept["copies"]),
+        doubted=tuple(bool(one) for one in kept["doubted"]),
         broken=tuple(bool(one) for one in kept["broken"]),
     )
     in_range = all(0 <= clip < number for clip in (*kin.recordings, *kin.sources, *chain.from_iterable(kin.copies)))
-    whole = len(kin.recordings) == len(kin.sources) == len(kin.broken) == number
+    whole = len(kin.recordings) == len(kin.sources) == len(kin.doubted) == len(kin.broken) == number
     return kin if whole and in_range else None

@@ -23,7 +23,7 @@ _FOLDS = 5
 _BINS = 8
 # Above guessing by less than this, or by less than so many standard errors, may be chance.
 _MARGIN = 0.1
-_ERRORS = 3.0
+_ERRORS = 4.0
 
 _Codes = npt.NDArray[np.intp]
 

@@ -1,0 +1,62 @@
+"""Videos of places: a textured background that is the place, and something that moves in front of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from activity_cli.config import SamplingConfig
+from activity_cli.dataset.lookalikes import Kin, find_kin
+from activity_cli.dataset.thumbnails import look_of
+from activity_cli.video.reader import Clip, read_clips
+
+SIZE = 96, 128  # height, width
+FRAMES = 30
+
+
+def place_of(place: int) -> npt.NDArray[np.uint8]:
+    """A background: blotches of a few colors, other ones at each place."""
+    rng = np.random.default_rng([7, place])
+    colors = rng.integers(0, 256, (4, 3))
+    coarse = colors[rng.integers(0, 4, (6, 8))].astype(np.uint8)
+    return np.asarray(cv2.resize(coarse, SIZE[::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def scene(path: Path, place: int, motion: int, *, fps: float = 15.0) -> Path:
+    """Writes a video of two soft balls on winding ways that ``motion`` draws, filmed at ``place``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    background = place_of(place).astype(np.float32)
+    rng = np.random.default_rng([11, motion])
+    ways = [_way(rng) for _ in range(2)]
+    colors = rng.integers(0, 256, (2, 3))
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, SIZE[::-1])
+    assert writer.isOpened()
+    for number in range(FRAMES):
+        frame = background
+        for way, color in zip(ways, colors, strict=True):
+            y, x = way[number]
+            ball = np.exp(-((((rows - y) ** 2 + (columns - x) ** 2) / 14**2) ** 2))[..., np.newaxis]
+            frame = frame * (1 - ball) + color * ball
+        writer.write(frame.astype(np.uint8))
+    writer.release()
+    return path
+
+
+def _way(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    corners = rng.uniform(0.1, 0.9, (4, 2)) * SIZE
+    times = np.linspace(0, 3, FRAMES)
+    return np.stack([np.interp(times, range(4), corners[:, axis]) for axis in (0, 1)], 1)
+
+
+def kin_of(paths: list[Path], labels: list[str] | None = None) -> Kin:
+    """What belongs together of these videos, by their looks."""
+    looks = []
+    for path in paths:
+        clips: list[Clip] = []
+        read_clips(path, SamplingConfig(num_frames=16, frame_size=96), deliver=clips.append)
+        looks.append(look_of(clips[0].frames))
+    return find_kin(looks, range(len(looks)), labels or ["one", "two"] * (len(looks) // 2) + ["one"] * (len(looks) % 2))
