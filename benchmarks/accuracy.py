@@ -5,7 +5,7 @@ Every clip is tested once: the groups (persons, source videos) are dealt into fo
 part of the other groups is kept for validation (early stopping), the rest is learned from. Nothing is
 chosen by looking at a test fold. Beside the model stand the simpler judges on the same clips.
 
-    python benchmarks/accuracy.py [--folds N] [--encoder NAME] [--data DIR] [SET ...]
+    python benchmarks/accuracy.py [--folds N] [--encoder NAME] [--fit FIT] [--data DIR] [SET ...]
 
 SET is sample_videos, or a folder with videos.csv (path,label,group) under --data.
 """
@@ -28,6 +28,7 @@ from activity_cli import (
     EvaluationResult,
     NetworkConfig,
     PrepareConfig,
+    SamplingConfig,
     SplitConfig,
     TrainConfig,
     evaluate,
@@ -35,6 +36,7 @@ from activity_cli import (
     train,
 )
 from activity_cli.cli.bars import TerminalProgress
+from activity_cli.config import FITS
 from activity_cli.dataset.splits import Member, assign_splits
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +57,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
     ]
 
 
-def run_set(folder: Path, folds: int, seed: int, encoder: str) -> list[EvaluationResult]:
+def run_set(folder: Path, folds: int, seed: int, encoder: str, fit: str) -> list[EvaluationResult]:
     """Trains and judges once a fold."""
     rows = rows_of(folder)
     labels, groups = [row["label"] for row in rows], [row["group"] for row in rows]
@@ -68,7 +70,8 @@ def run_set(folder: Path, folds: int, seed: int, encoder: str) -> list[Evaluatio
             with_splits = assigned(rows, {int(number) for number in tested}, seed + fold)
             write_csv(work / "labels.csv", with_splits)
             # One folder for all folds: clips and features are computed once, only the splits change.
-            prepare(PrepareConfig(folder, work / "prepared", work / "labels.csv", overwrite=True))
+            sampling = SamplingConfig(fit=fit)
+            prepare(PrepareConfig(folder, work / "prepared", work / "labels.csv", sampling, overwrite=True))
             network = NetworkConfig(encoder=encoder)
             train(TrainConfig(work / "prepared", work / "model", network=network, overwrite=True), progress)
             results.append(evaluate(EvaluateConfig(work / "model"), progress))
@@ -121,13 +124,14 @@ def main() -> int:
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--encoder", default=NetworkConfig().encoder)
+    parser.add_argument("--fit", choices=FITS, default=SamplingConfig().fit)
     options = parser.parse_args()
     for name in options.sets:
         folder = ROOT / name if (ROOT / name).is_dir() else options.data / name
         if not rows_of(folder):
             print(f"{name}: not here, left out", file=sys.stderr)
             continue
-        report(name, run_set(folder, options.folds, options.seed, options.encoder))
+        report(name, run_set(folder, options.folds, options.seed, options.encoder, options.fit))
     return 0
 
 
