@@ -15,7 +15,7 @@ from typing import Any
 
 from activity_cli.config import SamplingConfig
 from activity_cli.dataset.clips import ClipStore
-from activity_cli.files import explained, write_text
+from activity_cli.files import explained, written_aside
 from activity_cli.video.sampling import Segment
 
 __all__ = ["CutClip", "Decoded", "Job", "Journal"]
@@ -123,7 +123,8 @@ class Journal:
 
     def compact(self, names: Sequence[str]) -> None:
         """Rewrites the journal with these files only, whole or not at all."""
-        write_text(self._path, "".join(self._line(name) for name in names if name in self._known))
+        with written_aside(self._path) as aside, aside.open("w", encoding="ascii") as journal:
+            journal.writelines(self._line(name) for name in names if name in self._known)
 
     def _line(self, name: str) -> str:
         stamp, decoded = self._known[name]
@@ -139,24 +140,28 @@ class Journal:
     def _read(self) -> None:
         if not self._path.exists():
             return
-        with explained(self._path):
-            text = self._path.read_text(encoding="utf-8", errors="replace")
-        if text and not text.endswith("\n"):
+        line = "\n"
+        # A line at a time: all of them at once would be the largest thing in memory.
+        with explained(self._path), self._path.open(encoding="utf-8", errors="replace") as journal:
+            for line in journal:
+                self._learn(line)
+        if not line.endswith("\n"):
             # The next line must not be glued to a cut one.
             with explained(self._path), self._path.open("a", encoding="ascii") as journal:
                 journal.write("\n")
-        for line in text.splitlines():
-            try:
-                row: Mapping[str, Any] = json.loads(line)
-                if row["sampling"] != self._settings or (row["error_code"] and row["decoder"] != self._decoder):
-                    continue
-                values = {field.name: row[field.name] for field in fields(Decoded)}
-                values["clips"] = tuple(CutClip(**cut) for cut in row["clips"])
-                stamp, segments = list(row["stamp"]), list(row["segments"])
-                self._known[row["name"]] = (stamp, Decoded(**values))
-                self._segments[row["name"]] = segments
-            except (ValueError, KeyError, TypeError):
-                continue
+
+    def _learn(self, line: str) -> None:
+        try:
+            row: Mapping[str, Any] = json.loads(line)
+            if row["sampling"] != self._settings or (row["error_code"] and row["decoder"] != self._decoder):
+                return
+            values = {field.name: row[field.name] for field in fields(Decoded)}
+            values["clips"] = tuple(CutClip(**cut) for cut in row["clips"])
+            stamp, segments = list(row["stamp"]), list(row["segments"])
+            self._known[row["name"]] = (stamp, Decoded(**values))
+            self._segments[row["name"]] = segments
+        except (ValueError, KeyError, TypeError):
+            pass  # a line that was cut, or is of another version
 
 
 def _decoder_version() -> str:

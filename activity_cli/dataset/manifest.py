@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,7 +17,7 @@ from typing import Any
 from activity_cli.config import SamplingConfig, SplitConfig
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.errors import ActivityError, DatasetError
-from activity_cli.files import write_text
+from activity_cli.files import write_text, written_aside
 from activity_cli.results import ClipRecord
 
 __all__ = [
@@ -103,7 +102,8 @@ def write_prepared(
     """
     labels = tuple(sorted({record.label for record in records if record.status == "ok"}))
     fingerprint = _fingerprint(records)
-    write_text(folder / "manifest.csv", _csv_of(records))
+    with written_aside(folder / "manifest.csv") as aside:
+        _write_csv(records, aside)
     config = {
         "schema": PREPARED_SCHEMA,
         "labels": labels,
@@ -176,23 +176,28 @@ def _record_of(row: Mapping[str, str]) -> ClipRecord:
     return ClipRecord(**{name: reader(row[name]) for name, reader in _READERS.items()})
 
 
-def _csv_of(records: Iterable[ClipRecord]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(_READERS), lineterminator="\n")
-    # Python below 3.13 leaves a carriage return unquoted where it does not end lines itself.
-    quoting = csv.DictWriter(text, fieldnames=list(_READERS), lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writeheader()
-    for record in records:
-        row = asdict(record)
-        (quoting if any("\r" in str(value) for value in row.values()) else writer).writerow(row)
-    return text.getvalue()
+def _write_csv(records: Iterable[ClipRecord], path: Path) -> None:
+    # File names that are not valid UTF-8 survive.
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.DictWriter(file, fieldnames=list(_READERS), lineterminator="\n")
+        # Python below 3.13 leaves a carriage return unquoted where it does not end lines itself.
+        quoting = csv.DictWriter(file, fieldnames=list(_READERS), lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writeheader()
+        for record in records:
+            row = asdict(record)
+            (quoting if any("\r" in str(value) for value in row.values()) else writer).writerow(row)
 
 
 def _fingerprint(records: Iterable[ClipRecord]) -> str:
     rows = sorted(
         [r.path, r.label, r.group, r.split, r.clip, r.start_seconds, r.take] for r in records if r.status == "ok"
     )
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    # The hash of all of it as one list, without ever writing that list out.
+    digest = hashlib.sha256(b"[")
+    for number, row in enumerate(rows):
+        digest.update(f"{', ' if number else ''}{json.dumps(row)}".encode())
+    digest.update(b"]")
+    return digest.hexdigest()
 
 
 _AGAIN = "Run 'activity prepare' again: it redoes only what is missing."
