@@ -162,3 +162,20 @@ def test_a_pattern_that_is_no_regular_expression_is_refused_with_an_example() ->
     with pytest.raises(ConfigError, match="not a regular expression") as caught:
         SplitConfig(group_by="person(")
     assert "--group-by" in caught.value.hint
+
+
+def test_the_least_cost_is_reached_by_single_clips_and_is_never_undercut() -> None:
+    from activity_cli.dataset.splits import _Plan  # the bound that ends the search early
+
+    rng = random.Random(5)
+    for _ in range(200):
+        totals = Counter({f"label{label}": rng.randint(1, 40) for label in range(rng.randint(1, 4))})
+        config = SplitConfig(rng.choice([0.0, 0.1, 0.2, 0.45]), rng.choice([0.0, 0.2, 0.33]))
+        single = {f"{label}{clip}": Counter([label]) for label, number in totals.items() for clip in range(number)}
+        plan = _Plan(single, totals, config)
+        costs = [plan.cost(plan.place(sorted(single), {}, (), rng)) for _ in range(3)]
+        assert min(costs) == pytest.approx(plan.least_cost()), (totals, config)
+        pairs = {f"pair{n}": Counter(rng.choices(list(totals), k=2)) for n in range(20)}
+        totals = sum(pairs.values(), Counter[str]())
+        plan = _Plan(pairs, totals, config)
+        assert plan.cost(plan.place(sorted(pairs), {}, (), rng)) >= plan.least_cost() - 1e-9

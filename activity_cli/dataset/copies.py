@@ -19,8 +19,8 @@ __all__ = ["Album"]
 _Floats = npt.NDArray[np.float32]
 _Clips = npt.NDArray[np.intp]
 
-# Mean square distance of two resting pictures.
-_SAME_PLACE = 0.2
+# Mean square distance of two resting pictures, in parts of what they have: a camera that moves leaves little.
+_SAME_PLACE = 0.4
 # The part of the motion that may be different. Measured: copies have at most 0.15, others 0.28 or more.
 _SAME_MOTION = 0.2
 # Cosine of the pictures of where something moves; copies have 0.85 or more.
@@ -58,11 +58,14 @@ class Album:
     def __len__(self) -> int:
         return len(self._frames)
 
-    def copies(self, skip: Callable[[int, int], bool], advance: Callable[[int], None]) -> Iterator[tuple[int, int]]:
+    def copies(
+        self, wanted: Callable[[int, _Clips], _Clips], advance: Callable[[int], None]
+    ) -> Iterator[tuple[int, int]]:
         """All pairs that show one recording, the earlier clip first.
 
         Args:
-            skip: Says which pairs need not be told; it is asked again right before each.
+            wanted: Of a clip and others, says with which others a pair is of interest. It is asked again
+                right before each pair is told.
             advance: Hears of the clips that have been compared with all.
         """
         for begin in range(0, len(self), _BLOCK):
@@ -71,10 +74,9 @@ class Album:
                 near = self._near(slice(begin, end), mirrored)
                 for clip in range(begin, end):
                     others = np.flatnonzero(near[clip - begin, clip + 1 :]) + clip + 1
-                    others = np.array([other for other in others.tolist() if not skip(clip, other)], np.intp)
-                    for other in self._copies_of(clip, others, mirrored).tolist():
-                        if not skip(clip, other):
-                            yield clip, other
+                    for other in self._copies_of(clip, wanted(clip, others), mirrored):
+                        if wanted(clip, np.array([other])).size:
+                            yield clip, int(other)
             advance(end - begin)
 
     def is_copy(self, first: int, second: int) -> bool:
@@ -90,7 +92,9 @@ class Album:
         resting, where = self._resting[clips], self._where[clips]
         if mirrored:
             resting, where = _mirrored(resting), _mirrored(where)
-        near = (_distances(resting, self._resting) < _SAME_PLACE) & (where @ self._where.T > _SAME_WHERE)
+        contrast = (resting**2).mean(1)[:, np.newaxis] + (self._resting**2).mean(1)
+        near = _distances(resting, self._resting) <= _SAME_PLACE / 2 * contrast
+        near = np.asarray(near & (where @ self._where.T > _SAME_WHERE), np.bool_)
         rows, columns = np.nonzero(near)
         one, other = self._tints[clips][rows], self._tints[columns]
         strongest = np.maximum(np.linalg.norm(one, axis=1), np.linalg.norm(other, axis=1))
@@ -99,7 +103,8 @@ class Album:
 
     def _copies_of(self, clip: int, others: _Clips, mirrored: bool) -> _Clips:
         """Which of others are copies of a clip. Smaller pictures are never further apart: they rule out most."""
-        others = others[self._same_motion(clip, others, mirrored, small=True)]
+        if others.size:
+            others = others[self._same_motion(clip, others, mirrored, small=True)]
         batches = [others[begin : begin + _BATCH] for begin in range(0, len(others), _BATCH)]
         return np.concatenate(
             [others[:0], *(batch[self._same_motion(clip, batch, mirrored, small=False)] for batch in batches)]

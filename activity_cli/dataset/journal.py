@@ -76,6 +76,9 @@ class Decoded:
     error_message: str = ""
 
 
+_DECODED = [field.name for field in fields(Decoded)]
+
+
 class Journal:
     """What is known of files that did not change since they were decoded.
 
@@ -155,7 +158,7 @@ class Journal:
             row: Mapping[str, Any] = json.loads(line)
             if row["sampling"] != self._settings or (row["error_code"] and row["decoder"] != self._decoder):
                 return
-            values = {field.name: row[field.name] for field in fields(Decoded)}
+            values = {name: row[name] for name in _DECODED}
             values["clips"] = tuple(CutClip(**cut) for cut in row["clips"])
             stamp, segments = list(row["stamp"]), list(row["segments"])
             self._known[row["name"]] = (stamp, Decoded(**values))

@@ -77,7 +77,7 @@ def find_kin(
     owners = groups.numbers()
     album = Album(looks)
     pairs = []
-    for first, second in album.copies(groups.joined, advance):
+    for first, second in album.copies(groups.not_with, advance):
         groups.join(first, second)
         pairs.append((first, second))
     recordings = groups.numbers()
@@ -149,23 +149,18 @@ def _akin(colors: _Floats) -> Iterator[tuple[int, int]]:
 
 
 class _Groups:
-    """Connected components, each named by its first member."""
+    """What has been joined so far; each group is named by its first member."""
 
     def __init__(self, number: int) -> None:
-        self._parent = list(range(number))
+        self._group = np.arange(number)
 
     def join(self, first: int, second: int) -> None:
-        one, other = sorted((self._root(first), self._root(second)))
-        self._parent[other] = one
+        one, other = sorted((self._group[first], self._group[second]))
+        self._group[self._group == other] = one
 
-    def joined(self, first: int, second: int) -> bool:
-        return self._root(first) == self._root(second)
+    def not_with(self, clip: int, others: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Those of others that are not in the group of a clip."""
+        return np.asarray(others[self._group[others] != self._group[clip]], np.intp)
 
     def numbers(self) -> list[int]:
-        return [self._root(one) for one in range(len(self._parent))]
-
-    def _root(self, one: int) -> int:
-        while self._parent[one] != one:
-            self._parent[one] = self._parent[self._parent[one]]
-            one = self._parent[one]
-        return one
+        return list(map(int, self._group))

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -179,13 +180,13 @@ def _record_of(row: Mapping[str, str]) -> ClipRecord:
 def _write_csv(records: Iterable[ClipRecord], path: Path) -> None:
     # File names that are not valid UTF-8 survive.
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(file, fieldnames=list(_READERS), lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\n")
         # Python below 3.13 leaves a carriage return unquoted where it does not end lines itself.
-        quoting = csv.DictWriter(file, fieldnames=list(_READERS), lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writeheader()
-        for record in records:
-            row = asdict(record)
-            (quoting if any("\r" in str(value) for value in row.values()) else writer).writerow(row)
+        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerow(_READERS)
+        values = attrgetter(*_READERS)
+        for row in map(values, records):
+            (quoting if any("\r" in value for value in row if isinstance(value, str)) else writer).writerow(row)
 
 
 def _fingerprint(records: Iterable[ClipRecord]) -> str:

@@ -6,10 +6,12 @@ says little about the next person. A group is never divided.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from activity_cli.config import SPLITS, SplitConfig
 
@@ -22,6 +24,7 @@ LEARN = "learn"
 _MISSING_COST = {"train": 1000.0, "val": 10.0, "test": 10.0}
 # Random restarts share this many placements, so that the time stays flat in the number of groups.
 _PLACEMENTS = 20_000
+_TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,11 @@ def assign_splits(members: Sequence[Member], config: SplitConfig) -> list[str]:
     free = sorted(set(groups) - set(fixed))
     starts = max(1, min(50, _PLACEMENTS // max(1, len(free))))
     rng = random.Random(config.seed)
-    best = min((plan.place(free, fixed, untested, rng) for _ in range(starts)), key=plan.cost)
+    best, lowest = plan.place(free, fixed, untested, rng), plan.least_cost()
+    for _ in range(starts - 1):
+        if plan.cost(best) <= lowest + _TINY:
+            break  # no placement is better
+        best = min(best, plan.place(free, fixed, untested, rng), key=plan.cost)
     return [_side(member, best[member.group]) for member in members]
 
 
@@ -74,7 +81,7 @@ class _Plan:
     """The targets of a split, and how far a placement is from them."""
 
     def __init__(self, groups: Mapping[str, Counter[str]], totals: Counter[str], config: SplitConfig) -> None:
-        self._groups = groups
+        self._groups, self._totals = groups, totals
         fractions = {"val": config.val_fraction, "test": config.test_fraction}
         fractions["train"] = 1 - sum(fractions.values())
         self._splits = [split for split in SPLITS if fractions[split] > 0]
@@ -94,7 +101,7 @@ class _Plan:
             sides = [split for split in self._splits if split != "test" or group not in untested]
             choices = {split: self._change(counts, group, split) for split in sides}
             best = min(choices.values())
-            split = rng.choice([name for name, change in choices.items() if change <= best + 1e-9])
+            split = rng.choice([name for name, change in choices.items() if change <= best + _TINY])
             placed[group] = split
             self._count(counts, group, split)
         return placed
@@ -104,6 +111,24 @@ class _Plan:
         for group, split in placed.items():
             self._count(counts, group, split)
         return sum(self._cell(label, split, counts[label, split]) for label, split in self._targets)
+
+    def least_cost(self) -> float:
+        """What no placement can be below: each label divided as well as single clips could be."""
+        return sum(self._least_cost(label, number) for label, number in self._totals.items())
+
+    def _least_cost(self, label: str, number: int) -> float:
+        # The cost is convex in each count: the best ones are beside the targets, or one clip from nothing.
+        others = [split for split in self._splits if split != "train"]
+        near = [
+            {max(0, math.floor(self._targets[label, split]) + step) for step in (-1, 0, 1, 2)} | {0, 1}
+            for split in others
+        ]
+        return min(
+            sum(self._cell(label, split, count) for split, count in zip(others, counts, strict=True))
+            + self._cell(label, "train", number - sum(counts))
+            for counts in product(*near)
+            if sum(counts) <= number
+        )
 
     def _change(self, counts: Counter[tuple[str, str]], group: str, split: str) -> float:
         change = 0.0
