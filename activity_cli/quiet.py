@@ -42,6 +42,7 @@ def stdout_for_data_only() -> None:
     """
     # A stream that was closed at the start (>&-) leaves its number to the next file that is opened, and
     # what is printed would go into that file.
+    closed = not _is_open(1)
     for number in (0, 1, 2):
         if not _is_open(number):
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
@@ -49,7 +50,8 @@ def stdout_for_data_only() -> None:
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     _flush()
-    data = os.dup(1)
+    # Where stdout was closed, writing to it fails: an answer that is lost is not a success.
+    data = os.open(os.devnull, os.O_RDONLY) if closed else os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(data, "w", encoding="utf-8", errors="surrogateescape", buffering=1)
 

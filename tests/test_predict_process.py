@@ -184,13 +184,29 @@ def test_a_full_disk_behind_stdout_is_one_line(command: list[str], model: Path, 
         assert b"No space left" in line
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
+@pytest.mark.parametrize("closed", ["2>&-", "<&-"])
 def test_a_closed_stream_is_no_reason_to_fail(command: list[str], model: Path, video: Path, closed: str) -> None:
     words = ["sh", "-c", f'exec "$@" {closed}', "sh", *command, "predict", str(video), "--model", str(model)]
-    result = run(words)
-    assert (result.returncode, result.stderr) == (0, b"")
-    if not closed.startswith(">"):
-        assert json.loads(result.stdout)["status"] == "ok"
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "ok"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", ">&- <&-"])
+def test_an_answer_that_is_lost_is_no_success(command: list[str], model: Path, video: Path, closed: str) -> None:
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *command, "predict", str(video), "--model", str(model)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == (0 if "2>&-" in closed else 1), done.stderr
+
+
+def test_a_dash_without_a_stdin_is_one_line(command: list[str], model: Path) -> None:
+    words = ["sh", "-c", 'exec "$@" <&-', "sh", *command, "predict", "-", "--model", str(model)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("activity: '-' is stdin, which is closed.")
 
 
 def test_a_terminal_gets_a_table_with_colors_unless_told_otherwise(

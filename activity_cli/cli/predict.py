@@ -94,6 +94,8 @@ def _on_disk(text: str) -> Iterator[Path]:
     Decoding needs to go back and forth in it.
     """
     path = Path(text)
+    if text == "-" and sys.stdin is None:
+        raise UsageError("'-' is stdin, which is closed.", "Pipe a video into it.", code="usage.input")
     if text != "-" and not _is_pipe(path):
         yield path
         return
@@ -141,8 +143,14 @@ def _write_table(answers: Iterator[Prediction], quiet: bool) -> int:
 
     from activity_cli.reports.console import print_predictions
 
-    found = list(answers)
-    print_predictions(Console(), found)
+    found = []
+    try:
+        for answer in answers:
+            found.append(answer)
+    finally:
+        # Also when interrupted: what is known is not lost.
+        if found:
+            print_predictions(Console(), found)
     return sum(answer.status != "ok" for answer in found)
 
 
