@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from activity_cli import NetworkConfig, SamplingConfig
-from activity_cli.model.layers import CenterOverTime, FrameEncoder, MaskedMean
+from activity_cli.model.layers import CenterOverTime, FrameEncoder
+from activity_cli.model.pooling import MaskedMean
 from activity_cli.model.network import Network, build_network
 
 BATCH, STEPS, SIZE = 3, 5, 32

@@ -14,7 +14,8 @@ import pytest
 from activity_cli import BundleError, NetworkConfig, SamplingConfig
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.layers import FrameEncoder
-from activity_cli.model.network import Network, build_network, build_sequence, layer_rows, load_network
+from activity_cli.model.network import Network, build_network, layer_rows, load_network
+from activity_cli.model.sequence import build_sequence
 
 CONFIG = NetworkConfig(encoder="small", units=8)
 SAMPLING = SamplingConfig(num_frames=4, frame_size=32)

@@ -11,13 +11,23 @@ import typer
 
 from activity_cli.cli.boundary import INTERRUPTED, guarded
 from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
-from activity_cli.config import DEFAULT_MODEL, DEFAULT_PREPARED, ENCODERS, NetworkConfig, TrainConfig
+from activity_cli.config import (
+    DEFAULT_MODEL,
+    DEFAULT_PREPARED,
+    ENCODERS,
+    POOLINGS,
+    SEQUENCES,
+    NetworkConfig,
+    TrainConfig,
+)
 
 __all__ = ["train_command"]
 
 _NETWORK, _TRAIN = NetworkConfig(), TrainConfig()
 
 Encoder = Enum("Encoder", {name: name for name in ENCODERS}, type=str)  # type: ignore[misc]
+Sequence = Enum("Sequence", {name: name for name in SEQUENCES}, type=str)  # type: ignore[misc]
+Pooling = Enum("Pooling", {name: name for name in POOLINGS}, type=str)  # type: ignore[misc]
 
 
 @guarded
@@ -33,7 +43,20 @@ def train_command(
             "for a few dozen clips per activity. small: from scratch, for pictures unlike photographs."
         ),
     ] = Encoder(_NETWORK.encoder),
-    units: Annotated[int, typer.Option(help="Width of the LSTM.", metavar="N")] = _NETWORK.units,
+    sequence: Annotated[
+        Sequence,
+        typer.Option(
+            help="What reads the frames in their order: lstm, bilstm (in both directions), gru; or, to compare "
+            "with, mean (without order) or frame (the middle one alone)."
+        ),
+    ] = Sequence(_NETWORK.sequence),
+    units: Annotated[int, typer.Option(help="Width of the recurrent layers.", metavar="N")] = _NETWORK.units,
+    recurrent_layers: Annotated[
+        int, typer.Option(help="Recurrent layers, one on top of the other.", metavar="N")
+    ] = _NETWORK.recurrent_layers,
+    pooling: Annotated[
+        Pooling, typer.Option(help="What becomes of their outputs over the frames; attention is a learned mean.")
+    ] = Pooling(_NETWORK.pooling),
     dropout: Annotated[
         float, typer.Option(help="Share of the features dropped while training.", metavar="SHARE")
     ] = _NETWORK.dropout,
@@ -77,7 +100,15 @@ def train_command(
     config = TrainConfig(
         prepared=prepared,
         out=out,
-        network=NetworkConfig(encoder.value, units, dropout, center),
+        network=NetworkConfig(
+            encoder=encoder.value,
+            units=units,
+            dropout=dropout,
+            center=center,
+            sequence=sequence.value,
+            recurrent_layers=recurrent_layers,
+            pooling=pooling.value,
+        ),
         epochs=epochs,
         patience=patience,
         batch_size=batch_size,

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from activity_cli.config import NetworkConfig
 from activity_cli.files import write_bytes
-from activity_cli.model.network import Network, build_sequence
+from activity_cli.model.network import Network
+from activity_cli.model.sequence import build_sequence
 from activity_cli.quiet import native_output_silenced
 
 __all__ = ["encoder_fingerprint", "encoder_to_litert", "sequence_to_litert"]

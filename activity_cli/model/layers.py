@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["CenterOverTime", "FrameEncoder", "MaskedMean"]
+__all__ = ["CenterOverTime", "FrameEncoder"]
 
 
 @keras.saving.register_keras_serializable("activity")
@@ -69,28 +69,6 @@ class FrameEncoder(keras.layers.Layer):
         config = dict(config)
         cnn = keras.saving.deserialize_keras_object(config.pop("cnn"))
         return cls(cnn=cnn, **config)
-
-
-@keras.saving.register_keras_serializable("activity")
-class MaskedMean(keras.layers.Layer):
-    """Mean over the real steps of ``[B, T, D]``, given ``mask`` ``bool [B, T]``; ``[B, D]``."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
-
-    def compute_mask(self, features: tf.Tensor, previous_mask: tf.Tensor | None = None) -> None:
-        # There is no time left to mask; passed on, the mask would reach the loss.
-        return None
-
-    def call(self, features: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        weights = tf.cast(mask, features.dtype)[..., tf.newaxis]
-        return tf.reduce_sum(features * weights, axis=1) / tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)
-
-    def compute_output_shape(
-        self, features_shape: tuple[int | None, ...], mask_shape: tuple[int | None, ...] | None = None
-    ) -> tuple[int | None, ...]:
-        return (features_shape[0], features_shape[2])
 
 
 @keras.saving.register_keras_serializable("activity")

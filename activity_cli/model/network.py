@@ -16,11 +16,12 @@ import keras
 
 from activity_cli.config import NetworkConfig, SamplingConfig
 from activity_cli.errors import BundleError
-from activity_cli.model.encoders import ENCODER_SPECS, build_encoder
-from activity_cli.model.layers import CenterOverTime, FrameEncoder, MaskedMean
+from activity_cli.model.encoders import build_encoder
+from activity_cli.model.layers import FrameEncoder
+from activity_cli.model.sequence import build_sequence
 from activity_cli.results import LayerRow
 
-__all__ = ["Network", "build_network", "build_sequence", "layer_rows", "load_network"]
+__all__ = ["Network", "build_network", "layer_rows", "load_network"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,41 +61,6 @@ def build_network(
     probabilities = sequence([features, mask])
     whole = keras.Model([clips, mask], probabilities, name="activity")
     return Network(whole, encoder, sequence)
-
-
-def build_sequence(
-    config: NetworkConfig, num_frames: int, num_features: int, num_classes: int, *, unroll: bool = False
-) -> keras.Model:
-    """Builds the part that reads the features in their order.
-
-    Args:
-        config: Its shape.
-        num_frames: ``T``.
-        num_features: ``D``.
-        num_classes: Activities to tell apart.
-        unroll: One copy of the LSTM's step for each frame, which converts to built-in LiteRT
-            operations; the weights are the same.
-
-    Returns:
-        A model from ``[features float32 [B, T, D], mask bool [B, T]]`` to probabilities.
-    """
-    # Layers
-    features = keras.Input((num_frames, num_features), name="features")
-    mask = keras.Input((num_frames,), dtype="bool", name="mask")
-    lstm = keras.layers.LSTM(
-        config.units, return_sequences=True, unroll=unroll, use_cudnn=False if unroll else "auto", name="lstm"
-    )
-    scale = 1 / ENCODER_SPECS[config.encoder].feature_std
-    # Functional model
-    x = keras.layers.Rescaling(scale, name="scale")(features)
-    if config.center:
-        x = CenterOverTime(name="center")(x, mask=mask)
-    x = keras.layers.Dropout(config.dropout, name="feature_dropout")(x)
-    x = lstm(x, mask=mask)
-    x = MaskedMean(name="pool")(x, mask=mask)
-    x = keras.layers.Dropout(config.dropout, name="dropout")(x)
-    probabilities = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="classes")(x)
-    return keras.Model([features, mask], probabilities, name="sequence")
 
 
 def load_network(path: Path, config: NetworkConfig, sampling: SamplingConfig, num_classes: int) -> Network:
