@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from activity_cli import NetworkConfig, SamplingConfig
 from activity_cli.model.layers import CenterOverTime, FrameEncoder
-from activity_cli.model.pooling import MaskedMean
 from activity_cli.model.network import Network, build_network
+from activity_cli.model.pooling import MaskedMean
 
 BATCH, STEPS, SIZE = 3, 5, 32
 LENGTHS = (5, 3, 2)
