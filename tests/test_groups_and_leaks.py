@@ -5,19 +5,28 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 from typer.testing import Result
 
 from activity_cli import PrepareConfig, PrepareResult, SamplingConfig, SplitConfig
 from activity_cli import prepare as prepare_videos
+from activity_cli.dataset.clips import ClipStore, write_array
+from activity_cli.dataset.lookalikes import find_kin
+from activity_cli.dataset.looks import kin_of
 from activity_cli.dataset.processes import in_own_process
+from activity_cli.dataset.thumbnails import LOOK_SHAPE
 from activity_cli.errors import DatasetError
+from activity_cli.progress import SilentProgress
 from encoded_videos import ffmpeg
 from scenes import scene
 
@@ -212,3 +221,34 @@ def test_a_process_of_its_own_answers_fails_or_dies() -> None:
     with pytest.raises(BrokenProcessPool):
         in_own_process(_answer, 2, advance=heard.append)
     assert heard == [2, 2, 2]
+
+
+def test_many_clips_are_compared_in_a_process_of_their_own_with_the_same_result(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    store, names = ClipStore(tmp_path / "clips"), [f"{number}.npy" for number in range(230)]
+    looks = rng.normal(size=(230, *LOOK_SHAPE)).astype(np.float16)
+    looks[200:] = looks[:30]
+    for name, look in zip(names, looks, strict=True):
+        write_array(tmp_path / "looks" / name, look)
+    owners, labels = [(name, "") for name in names], ["a", "b"] * 115
+    told = _Told()
+    kin = kin_of(store, names, owners, labels, told)
+    assert kin is not None
+    assert kin == find_kin(looks, owners, labels)
+    assert kin.copies == tuple((number, number + 200) for number in range(30))
+    assert told.done == 230
+    shutil.rmtree(tmp_path / "looks")
+    assert kin_of(store, names, owners, labels, told) == kin, "not read back"
+    assert told.done == 230
+
+
+class _Told(SilentProgress):
+    """Counts what it is told."""
+
+    done = 0
+
+    def stage(self, title: str, total: int | None, unit: str) -> AbstractContextManager[Any]:
+        return nullcontext(self)
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        self.done += amount

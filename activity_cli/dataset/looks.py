@@ -25,6 +25,8 @@ __all__ = ["MOST_COMPARED", "LookStore", "kin_of"]
 
 # Every clip is compared with every other: 20,000 take about two minutes.
 MOST_COMPARED = 20_000
+# So few are compared before a process for it has started.
+_FEW = 200
 # Part of the key of what is kept: another way of comparing may find others.
 _METHOD = 1
 
@@ -92,11 +94,14 @@ def kin_of(
         if (kin := _read(known, key, len(clips))) is not None:
             return kin
     with progress.stage("Comparing clips", len(clips), "clip") as stage:
-        try:
-            # The looks of thousands of clips are large: the memory they take goes with the process.
-            kin = in_own_process(_compare, store, clips, owners, labels, advance=stage.advance)
-        except (BrokenProcessPool, MemoryError):
-            return None
+        if len(clips) <= _FEW:
+            kin = _compare(store, clips, owners, labels, stage.advance)
+        else:
+            try:
+                # The looks of thousands of clips are large: the memory they take goes with the process.
+                kin = in_own_process(_compare, store, clips, owners, labels, advance=stage.advance)
+            except (BrokenProcessPool, MemoryError):
+                return None
     write_text(known, json.dumps({"key": key, **asdict(kin)}) + "\n")
     return kin
 
