@@ -68,17 +68,22 @@ def _prepare(found: Found, config: PrepareConfig, progress: Progress) -> Prepare
     new = [job for job in jobs if job.name not in known]
     results = known | _decode(new, config, store, journal, progress)
 
-    division = divide(list_records(files, results), config.split, store, progress)
+    records = list_records(files, results)
+    num_decoded, num_reused = len(new), sum(bool(decoded.clips) for decoded in known.values())
+    if new or len(known) != journal.length:
+        journal.compact([job.name for job in jobs])
+    # Also the clips of rejected and double files: without them a repeated run would decode those again.
+    clips = {cut.clip for decoded in results.values() for cut in decoded.clips}
+    # All that is needed from here on stands in the records; of thousands of videos the rest is large.
+    del jobs, known, new, results, journal
+
+    division = divide(records, config.split, store, progress)
     for warning in division.warnings:
         progress.warn(warning)
 
     with suppress(DatasetError):
         before = read_config(config.out)
     prepared = write_prepared(config.out, division.records, config.sampling, config.split, _origin(config))
-    if new or len(known) != journal.length:
-        journal.compact([job.name for job in jobs])
-    # Also the clips of rejected and double files: without them a repeated run would decode those again.
-    clips = {cut.clip for decoded in results.values() for cut in decoded.clips}
     sweep_arrays(store.folder, clips)
     LookStore(store).sweep(clips)
     sweep_unfinished(config.out)
@@ -96,8 +101,8 @@ def _prepare(found: Found, config: PrepareConfig, progress: Progress) -> Prepare
         leaks=division.leaks,
         leak_report=leak_report,
         leak_picture=leak_picture,
-        decoded=len(new),
-        reused=sum(bool(decoded.clips) for decoded in known.values()),
+        decoded=num_decoded,
+        reused=num_reused,
     )
 
 

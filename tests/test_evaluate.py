@@ -115,12 +115,12 @@ def test_a_place_that_cannot_be_written_is_one_line(activity: Activity, model: P
 
 
 def test_clips_of_other_settings_are_refused(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
-    other = replace(TINY_SAMPLING, num_frames=5, fit="crop")
+    other = replace(TINY_SAMPLING, num_frames=5, fit="pad")
     prepare(PrepareConfig(videos, tmp_path / "other", sampling=other, workers=1))
     result = activity("evaluate", model, "--data", tmp_path / "other")
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
-    for text in ("num_frames 5", "num_frames 6", "fit crop", "fit squash", "model@"):
+    for text in ("num_frames 5", "num_frames 6", "fit pad", "fit crop", "model@"):
         assert text in line
     assert "frame_size" not in line
 

@@ -16,7 +16,7 @@ from activity_cli.video.reader import Clip, VideoInfo, read_clip, read_clips
 from activity_cli.video.sampling import Segment
 from encoded_videos import encode, ffmpeg, number_of, truth_of
 
-SAMPLING = SamplingConfig(num_frames=16, frame_size=64)
+SAMPLING = SamplingConfig(num_frames=16, frame_size=64, fit="squash")
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "veryfast")
 OPEN_GOP = (*H264, "-bf", 3, "-x264-params", "open-gop=1:keyint=25:min-keyint=25:scenecut=0")
 

@@ -19,18 +19,18 @@ from activity_cli.video.reader import Clip, fit_frame, read_clip
 from activity_cli.video.sampling import at_rate, evenly_spaced
 from data_support import CONTAINERS, draw_numbers, no_privileges, numbers_in
 
-SMALL = SamplingConfig(num_frames=6, frame_size=64)
+SMALL = SamplingConfig(num_frames=6, frame_size=64, fit="squash")
 
 
 @pytest.mark.parametrize(("ending", "codec"), CONTAINERS)
 def test_the_frames_returned_are_the_frames_asked_for(ending: str, codec: str, tmp_path: Path) -> None:
     path = draw_numbers(tmp_path / f"numbers.{ending}", 50, codec=codec)
     for num_frames in (1, 2, 7, 16, 49, 50, 51):
-        clip = read_clip(path, SamplingConfig(num_frames=num_frames, frame_size=64))
+        clip = read_clip(path, SamplingConfig(num_frames=num_frames, frame_size=64, fit="squash"))
         assert clip.indices == evenly_spaced(50, num_frames)
         assert numbers_in(clip.frames) == clip.indices
     for rate in (2.0, 5.0, 12.5, 25.0, 100.0):
-        clip = read_clip(path, SamplingConfig(num_frames=8, frames_per_second=rate, frame_size=64))
+        clip = read_clip(path, SamplingConfig(num_frames=8, frames_per_second=rate, frame_size=64, fit="squash"))
         assert clip.indices == at_rate([index / 25 for index in range(50)], 8, rate)
         assert numbers_in(clip.frames) == clip.indices
     assert (clip.info.num_frames, clip.info.header_frames) == (50, 50)

@@ -28,7 +28,7 @@ MOST_COMPARED = 20_000
 # So few are compared before a process for it has started.
 _FEW = 200
 # Part of the key of what is kept: another way of comparing may find others.
-_METHOD = 1
+_METHOD = 2
 
 Owner = tuple[str, str]
 """What a clip was cut from: the hash of the video's content, and the given group, or nothing."""
