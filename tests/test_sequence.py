@@ -24,7 +24,7 @@ BASE = NetworkConfig(encoder="small", units=4)
 CONFIGS = [
     *(
         replace(BASE, sequence=sequence, pooling=pooling, recurrent_layers=1 + (number % 2))
-        for number, (sequence, pooling) in enumerate(product(("lstm", "bilstm", "gru"), POOLINGS))
+        for number, (sequence, pooling) in enumerate(product(("lstm", "gru"), POOLINGS))
     ),
     replace(BASE, sequence="mean"),
     replace(BASE, sequence="frame"),
@@ -96,7 +96,7 @@ def test_litert_gives_the_same_answers(config: NetworkConfig, tmp_path: Path) ->
         np.testing.assert_allclose(said, answers(model, features, mask)[clip], atol=1e-5)
 
 
-@pytest.mark.parametrize("config", [CONFIGS[3], CONFIGS[5], CONFIGS[9]], ids=named)
+@pytest.mark.parametrize("config", [CONFIGS[3], CONFIGS[5], CONFIGS[7]], ids=named)
 def test_saved_weights_come_back(config: NetworkConfig, tmp_path: Path) -> None:
     sampling = SamplingConfig(num_frames=4, frame_size=32)
     network = build_network(config, sampling, CLASSES)

@@ -46,8 +46,8 @@ def train_command(
     sequence: Annotated[
         Sequence,
         typer.Option(
-            help="What reads the frames in their order: lstm, bilstm (in both directions), gru; or, to compare "
-            "with, mean (without order) or frame (the middle one alone)."
+            help="What reads the frames in their order: lstm or gru; or, to compare with, mean (without order) "
+            "or frame (the middle one alone)."
         ),
     ] = Sequence(_NETWORK.sequence),
     units: Annotated[int, typer.Option(help="Width of the recurrent layers.", metavar="N")] = _NETWORK.units,

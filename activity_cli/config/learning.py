@@ -12,7 +12,7 @@ __all__ = ["DEFAULT_MODEL", "ENCODERS", "POOLINGS", "SEQUENCES", "NetworkConfig"
 
 DEFAULT_MODEL = Path("models/activity")
 ENCODERS = ("efficientnet_lite0", "small")
-SEQUENCES = ("lstm", "bilstm", "gru", "mean", "frame")
+SEQUENCES = ("lstm", "gru", "mean", "frame")
 POOLINGS = ("mean", "last", "max", "attention")
 
 
@@ -26,8 +26,8 @@ class NetworkConfig:
         dropout: Share of the features that is dropped while training, 0 up to 1.
         center: Take each clip's own mean off its features: what stands still (the place, the
             clothes) goes, what moves stays. False where a still picture tells the activity.
-        sequence: What reads the features in their order: ``lstm``, ``bilstm`` (in both directions) or
-            ``gru``; or, to compare with, ``mean`` (without order) and ``frame`` (the middle one alone).
+        sequence: What reads the features in their order: ``lstm`` or ``gru``; or, to compare with,
+            ``mean`` (without order) and ``frame`` (the middle one alone).
         recurrent_layers: Recurrent layers, one on top of the other.
         pooling: What becomes of their outputs: the ``mean``, the ``max``, the ``last`` one, or
             ``attention``, a mean with learned weights.

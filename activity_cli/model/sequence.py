@@ -1,7 +1,7 @@
 """The part that reads features in their order: a recurrent network, pooled over the real frames.
 
-Sources: LSTM (Hochreiter and Schmidhuber 1997), its use on CNN features (Donahue et al. 2015), both
-directions (Schuster and Paliwal 1997), GRU (Cho et al. 2014), attention pooling (Bahdanau et al. 2015).
+Sources: LSTM (Hochreiter and Schmidhuber 1997), its use on CNN features (Donahue et al. 2015), GRU
+(Cho et al. 2014), attention pooling (Bahdanau et al. 2015).
 """
 
 from __future__ import annotations
@@ -62,11 +62,9 @@ def _recurrent(config: NetworkConfig, number: int, unroll: bool) -> keras.Layer:
     kind = "gru" if config.sequence == "gru" else "lstm"
     name = kind if number == 1 else f"{kind}{number}"
     cell: Any = keras.layers.GRU if kind == "gru" else keras.layers.LSTM
-    # The state that it ends with, of both directions at the end of their way, is the last step.
+    # The state that it ends with is the last real step.
     steps = number < config.recurrent_layers or config.pooling != "last"
     layer: keras.Layer = cell(
         config.units, return_sequences=steps, unroll=unroll, use_cudnn=False if unroll else "auto", name=name
     )
-    if config.sequence != "bilstm":
-        return layer
-    return keras.layers.Bidirectional(layer, name=f"both_{name}")
+    return layer
