@@ -72,7 +72,7 @@ def _joined(clips: Sequence[ClipRecord], own: Sequence[str], kin: Kin | None) ->
     for members in {id(found): found for found in together.values() if len(found) > 1}.values():
         shown = " and ".join(repr(_shown(name, clips)) for name in members[:_NAMED])
         more = f" and {len(members) - _NAMED} more" if len(members) > _NAMED else ""
-        if sum(sizes[name] for name in members) > _LARGEST_JOIN * len(clips) and len(clips) > len(members):
+        if sum(sizes[name] for name in members) > _LARGEST_JOIN * len(clips):
             warnings.append(
                 f"Clips of {shown}{more} look like one recording, but together they are too many for one side "
                 "of the split: they stay the groups that were given."

@@ -21,10 +21,10 @@ from activity_cli.dataset.thumbnails import LOOK_SHAPE, Look, look_of
 from activity_cli.files import write_text
 from activity_cli.progress import Progress
 
-__all__ = ["MOST_COMPARED", "LookStore", "kin_of"]
+__all__ = ["LookStore", "kin_of"]
 
 # Every clip is compared with every other: 20,000 take about two minutes.
-MOST_COMPARED = 20_000
+_MOST_COMPARED = 20_000
 # So few are compared before a process for it has started.
 _FEW = 200
 # Part of the key of what is kept: another way of comparing may find others.
@@ -86,7 +86,7 @@ def kin_of(
     Raises:
         OutputError: The prepared folder cannot be written.
     """
-    if len(clips) > MOST_COMPARED:
+    if len(clips) > _MOST_COMPARED:
         return None
     known = store.folder.with_name("kin.json")
     key = hashlib.sha256(json.dumps([_METHOD, clips, owners, labels]).encode()).hexdigest()

@@ -63,11 +63,13 @@ def assign_splits(members: Sequence[Member], config: SplitConfig) -> list[str]:
     free = sorted(set(groups) - set(fixed))
     starts = max(1, min(50, _PLACEMENTS // max(1, len(free))))
     rng = random.Random(config.seed)
-    best, lowest = plan.place(free, fixed, untested, rng), plan.least_cost()
-    for _ in range(starts - 1):
-        if plan.cost(best) <= lowest + _TINY:
+    best, cost, least = dict[str, str](), math.inf, plan.least_cost() + _TINY
+    for _ in range(starts):
+        placed = plan.place(free, fixed, untested, rng)
+        if (found := plan.cost(placed)) < cost:
+            best, cost = placed, found
+        if cost <= least:
             break  # no placement is better
-        best = min(best, plan.place(free, fixed, untested, rng), key=plan.cost)
     return [_side(member, best[member.group]) for member in members]
 
 

@@ -25,6 +25,8 @@ def _lines(leaks: LeakReport) -> Iterator[str]:
         yield "Groups: none found; no two clips look related, so each stands for itself."
     else:
         yield f"Groups: {leaks.num_groups}, found by looks (one recording, or one place and camera); {share}."
+    if not leaks.compared:
+        yield "Too many clips, or too little memory, to compare them by their looks: copies are not known."
     if leaks.num_copies:
         many = leaks.num_copies > 1
         labels = f", {leaks.num_two_labels} of them under two labels" if leaks.num_two_labels else ""
