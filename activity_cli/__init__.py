@@ -14,6 +14,7 @@ from activity_cli._version import __version__
 
 if TYPE_CHECKING:
     from activity_cli.config import (
+        AugmentConfig,
         EvaluateConfig,
         ExportConfig,
         NetworkConfig,
@@ -47,6 +48,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _HOMES = {
     "activity_cli.config": (
+        "AugmentConfig",
         "EvaluateConfig",
         "ExportConfig",
         "NetworkConfig",
@@ -79,6 +81,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ActivityError",
+    "AugmentConfig",
     "BundleError",
     "ConfigError",
     "DatasetError",

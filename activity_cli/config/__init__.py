@@ -6,7 +6,9 @@ name. A config is what a prepared folder or a model bundle remembers of how it w
 
 from __future__ import annotations
 
-from activity_cli.config.learning import DEFAULT_MODEL, ENCODERS, POOLINGS, SEQUENCES, NetworkConfig, TrainConfig
+from activity_cli.config.augmenting import AugmentConfig
+from activity_cli.config.learning import DEFAULT_MODEL, MODES, PRECISIONS, TrainConfig
+from activity_cli.config.network import BASELINE_SEQUENCES, ENCODERS, POOLINGS, SEQUENCES, NetworkConfig
 from activity_cli.config.preparing import (
     DEFAULT_PREPARED,
     FITS,
@@ -19,15 +21,19 @@ from activity_cli.config.preparing import (
 from activity_cli.config.using import EXPORT_FORMATS, EvaluateConfig, ExportConfig, PredictConfig
 
 __all__ = [
+    "BASELINE_SEQUENCES",
     "DEFAULT_MODEL",
     "DEFAULT_PREPARED",
     "ENCODERS",
     "EXPORT_FORMATS",
     "FITS",
+    "MODES",
     "POOLINGS",
+    "PRECISIONS",
     "SEQUENCES",
     "SHORT_POLICIES",
     "SPLITS",
+    "AugmentConfig",
     "EvaluateConfig",
     "ExportConfig",
     "NetworkConfig",

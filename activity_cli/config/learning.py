@@ -1,53 +1,21 @@
-"""Settings of ``train``: the shape of the network, and how it learns."""
+"""Settings of ``train``: how the network learns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from activity_cli.config.augmenting import AugmentConfig
 from activity_cli.config.checks import require
+from activity_cli.config.network import NetworkConfig
 from activity_cli.config.preparing import DEFAULT_PREPARED
+from activity_cli.errors import ConfigError
 
-__all__ = ["DEFAULT_MODEL", "ENCODERS", "POOLINGS", "SEQUENCES", "NetworkConfig", "TrainConfig"]
+__all__ = ["DEFAULT_MODEL", "MODES", "PRECISIONS", "TrainConfig"]
 
 DEFAULT_MODEL = Path("models/activity")
-ENCODERS = ("efficientnet_lite0", "small")
-SEQUENCES = ("lstm", "gru", "mean", "frame")
-POOLINGS = ("mean", "last", "max", "attention")
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """The shape of the CNN LSTM.
-
-    Attributes:
-        encoder: The CNN that looks at every frame; one of ``ENCODERS``.
-        units: Width of the recurrent layers.
-        dropout: Share of the features that is dropped while training, 0 up to 1.
-        center: Take each clip's own mean off its features: what stands still (the place, the
-            clothes) goes, what moves stays. False where a still picture tells the activity.
-        sequence: What reads the features in their order: ``lstm`` or ``gru``; or, to compare with,
-            ``mean`` (without order) and ``frame`` (the middle one alone).
-        recurrent_layers: Recurrent layers, one on top of the other.
-        pooling: What becomes of their outputs: the ``mean``, the ``max``, the ``last`` one, or
-            ``attention``, a mean with learned weights.
-    """
-
-    encoder: str = "efficientnet_lite0"
-    units: int = 128
-    dropout: float = 0.5
-    center: bool = True
-    sequence: str = "lstm"
-    recurrent_layers: int = 1
-    pooling: str = "mean"
-
-    def __post_init__(self) -> None:
-        require(self.encoder in ENCODERS, "encoder", self.encoder, ", ".join(ENCODERS))
-        require(1 <= self.units <= 4096, "units", self.units, "1 to 4096")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "0 up to, but not, 1")
-        require(self.sequence in SEQUENCES, "sequence", self.sequence, ", ".join(SEQUENCES))
-        require(1 <= self.recurrent_layers <= 8, "recurrent_layers", self.recurrent_layers, "1 to 8")
-        require(self.pooling in POOLINGS, "pooling", self.pooling, ", ".join(POOLINGS))
+MODES = ("frozen", "finetune", "joint")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +26,74 @@ class TrainConfig:
         prepared: Folder that ``prepare`` wrote.
         out: Bundle to write.
         network: The shape of the network.
-        epochs: Passes over the training clips at most; None: the encoder's own default.
+        weights: What the encoder begins with: ``imagenet``, ``none`` (random), or a file of weights.
+            None: imagenet where the encoder has such weights.
+        mode: ``frozen`` (features are computed once, only the sequence part learns), ``finetune``
+            (the encoder's last blocks learn too, with a learning rate of their own, batch
+            normalization kept), ``joint`` (everything learns). None: frozen where the encoder has
+            trained weights, else joint.
+        finetune_blocks: Last blocks of the encoder that learn, in the mode ``finetune``.
+        epochs: Passes over the training clips at most; None: by mode.
         patience: Epochs without a better validation loss after which training stops.
         batch_size: Clips in a step.
-        learning_rate: Step size of the optimizer; None: the encoder's own default.
+        learning_rate: Step size of the optimizer; None: by mode.
+        encoder_learning_rate: That of the encoder's weights, in the modes finetune and joint; None: a
+            tenth of ``learning_rate`` for trained weights, else the same.
+        weight_decay: Share of each weight that is taken off with each step, times the learning rate.
         label_smoothing: Share of each target that is spread over all activities, so that the network
             is not driven to be certain (Szegedy et al. 2016).
-        seed: Draws the weights, the order of the clips and the dropout.
+        class_weights: Rare labels count as much as frequent ones.
+        augment: How clips are varied while learning.
+        precision: Of the encoder's computation: ``float32``, ``bfloat16``, ``float16`` (GPU only), or
+            ``auto``: what the processor or GPU has units for. Weights are float32 always.
+        devices: TensorFlow's names of the devices to share each batch among, such as ``GPU:0``; none
+            named: all GPUs, or else the processor.
+        deterministic: The same seed gives the same weights to the bit, on a GPU too; slower.
+        tensorboard: Folder for TensorBoard's logs; None: none.
+        resume: Go on with the training at ``out`` that was killed or interrupted.
+        seed: Draws the weights, the order of the clips, augmentation and dropout.
         overwrite: Replace a bundle that stands at ``out``.
     """
 
     prepared: Path = DEFAULT_PREPARED
     out: Path = DEFAULT_MODEL
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    weights: str | None = None
+    mode: str | None = None
+    finetune_blocks: int = 2
     epochs: int | None = None
     patience: int = 15
     batch_size: int = 16
     learning_rate: float | None = None
+    encoder_learning_rate: float | None = None
+    weight_decay: float = 1e-4
     label_smoothing: float = 0.1
+    class_weights: bool = True
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    precision: str = "auto"
+    devices: tuple[str, ...] = ()
+    deterministic: bool = False
+    tensorboard: Path | None = None
+    resume: bool = False
     seed: int = 0
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        require(self.mode is None or self.mode in MODES, "mode", self.mode, ", ".join(MODES))
+        require(self.finetune_blocks >= 1, "finetune_blocks", self.finetune_blocks, "1 or more")
         require(self.epochs is None or self.epochs >= 1, "epochs", self.epochs, "1 or more")
         require(self.patience >= 1, "patience", self.patience, "1 or more")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
-        rate = self.learning_rate
-        require(rate is None or 0 < rate <= 1, "learning_rate", rate, "more than 0, up to 1")
+        for name in ("learning_rate", "encoder_learning_rate"):
+            rate = getattr(self, name)
+            require(rate is None or 0 < rate <= 1, name, rate, "more than 0, up to 1")
+        require(0 <= self.weight_decay < 1, "weight_decay", self.weight_decay, "0 up to, but not, 1")
         smoothing = self.label_smoothing
         require(0 <= smoothing < 1, "label_smoothing", smoothing, "0 up to, but not, 1")
+        require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
         require(0 <= self.seed < 2**32, "seed", self.seed, "0 up to, but not, 4294967296")
+        if self.encoder_learning_rate is not None and self.mode == "frozen":
+            raise ConfigError(
+                f"encoder_learning_rate is {self.encoder_learning_rate}, but a frozen encoder does not learn.",
+                "Use the mode 'finetune' or 'joint', or leave it out.",
+            )

@@ -1,0 +1,75 @@
+"""Settings of the network: what looks at each frame, and what reads the frames in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from activity_cli.config.checks import require
+from activity_cli.errors import ConfigError
+
+__all__ = ["BASELINE_SEQUENCES", "ENCODERS", "POOLINGS", "SEQUENCES", "NetworkConfig"]
+
+ENCODERS = (
+    "efficientnet_lite0",
+    "small",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "efficientnet_v2_b0",
+    "resnet50",
+    "vgg16",
+)
+SEQUENCES = ("lstm", "bilstm", "gru", "convlstm", "mean", "frame")
+# To compare with: what they say does not depend on the order of the frames.
+BASELINE_SEQUENCES = ("mean", "frame")
+POOLINGS = ("mean", "last", "max", "attention")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """The shape of the CNN LSTM.
+
+    Attributes:
+        encoder: The CNN that looks at every frame; one of ``ENCODERS``.
+        gray: Look at brightness only; for the encoder ``small``.
+        units: Width of the recurrent layers.
+        dropout: Share of the features that is dropped while training, 0 up to 1.
+        center: Take each clip's own mean off its features: what stands still (the place, the
+            clothes) goes, what moves stays. False where a still picture tells the activity.
+        sequence: What reads the features in their order: ``lstm``, ``bilstm`` (also from the end to
+            the beginning), ``gru``, or ``convlstm`` (keeps the picture's rows and columns); or, to
+            compare with, ``mean`` (without order) and ``frame`` (the middle one alone).
+        recurrent_layers: Recurrent layers, one on top of the other.
+        pooling: What becomes of their outputs: the ``mean``, the ``max``, the ``last`` one, or
+            ``attention``, a mean with learned weights.
+        per_frame: Classify every frame, and answer for the clip with the mean over its frames.
+    """
+
+    encoder: str = "efficientnet_lite0"
+    gray: bool = False
+    units: int = 128
+    dropout: float = 0.5
+    center: bool = True
+    sequence: str = "lstm"
+    recurrent_layers: int = 1
+    pooling: str = "mean"
+    per_frame: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.encoder in ENCODERS, "encoder", self.encoder, ", ".join(ENCODERS))
+        require(1 <= self.units <= 4096, "units", self.units, "1 to 4096")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "0 up to, but not, 1")
+        require(self.sequence in SEQUENCES, "sequence", self.sequence, ", ".join(SEQUENCES))
+        require(1 <= self.recurrent_layers <= 8, "recurrent_layers", self.recurrent_layers, "1 to 8")
+        require(self.pooling in POOLINGS, "pooling", self.pooling, ", ".join(POOLINGS))
+        if self.gray and self.encoder != "small":
+            raise ConfigError(
+                f"gray is not possible with the encoder {self.encoder!r}, which knows colors.",
+                "Use the encoder 'small', or leave gray out.",
+            )
+        if self.per_frame and (self.sequence in BASELINE_SEQUENCES or self.pooling != "mean"):
+            raise ConfigError(
+                f"per_frame is not possible with the sequence {self.sequence!r} and the pooling {self.pooling!r}: "
+                "it is the mean over the answers for every frame.",
+                "Use a recurrent sequence with the pooling 'mean', or leave per_frame out.",
+            )
