@@ -1,7 +1,7 @@
 """train: prepared clips -> a bundle.
 
-A pre-trained encoder is frozen, so its features are computed once and only the sequence part is
-trained on them; an encoder without weights is trained jointly with the sequence part.
+Three modes: a frozen encoder's features are computed once and only the sequence part learns; its last
+blocks learn too, on what the blocks before them gave; or everything learns from the pixels.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,27 +17,27 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from activity_cli._version import __version__
 from activity_cli.bundling import pack
 from activity_cli.config import TrainConfig
-from activity_cli.dataset.batches import clip_batches, feature_batches, one_hot_labels
-from activity_cli.dataset.features import FeatureStore, clip_features
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
-from activity_cli.dataset.processes import default_workers
-from activity_cli.errors import BundleError, DatasetError, OutputError
+from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
 from activity_cli.files import explained, folder_aside
-from activity_cli.fitting import Feed, History, fit
-from activity_cli.model.bundle import ENCODER_FILE, LEARNED_DIGITS
-from activity_cli.model.conversion import encoder_fingerprint, encoder_to_litert
-from activity_cli.model.encoders import ENCODER_SPECS
-from activity_cli.model.network import Network, build_network, layer_rows
+from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
+from activity_cli.learning.devices import choose_strategy, make_deterministic
+from activity_cli.dataset.sides import check_keep_sides
+from activity_cli.learning.feeds import make_feed
+from activity_cli.learning.loop import Recipe, fit
+from activity_cli.learning.plan import Plan, make_plan, resumable_settings
+from activity_cli.learning.watcher import History
+from activity_cli.model.bundle import LEARNED_DIGITS
+from activity_cli.model.network import build_network, in_float32, layer_rows, set_mode
+from activity_cli.model.precision import choose_precision
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.csv_rows import write_history_csv
 from activity_cli.reports.curves import history_picture
-from activity_cli.results import ClipRecord, LayerRow, TrainResult
-from activity_cli.runtime.litert import EncoderRuntime
+from activity_cli.results import LayerRow, TrainResult
 
 __all__ = ["network_layers", "train"]
 
@@ -50,7 +48,8 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     """Trains a CNN LSTM and writes it as a bundle.
 
     The weights of the epoch with the lowest validation loss are kept, also when a person interrupts
-    the training.
+    the training or the loss stops being a number. After every epoch the state is kept beside the
+    model: a training that was killed goes on when it is asked for again.
 
     Args:
         config: What and how.
@@ -58,34 +57,63 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
 
     Raises:
         DatasetError: The prepared folder is missing, unfinished, damaged or cannot be learned from.
+        ConfigError: Settings that are not possible together, or with these clips.
         OutputError: There is a bundle already, or it cannot be written.
         TrainingError: The loss is not finite, or nothing was learned before an interruption.
     """
     progress = progress or SilentProgress()
     prepared = read_prepared(config.prepared)
+    plan = make_plan(config, prepared.sampling)
+    settings = resumable_settings(config, plan, prepared.fingerprint)
+    state = checkpoint_path(config.out)
+    resumed = _resumed(config, settings, state, progress)
     _check(config, prepared, progress)
+    check_keep_sides(config.augment, prepared.labels)
+    if config.deterministic:
+        make_deterministic()
     keras.utils.set_random_seed(config.seed)
+    strategy = choose_strategy(config.devices, config.batch_size)
+    # A frozen encoder has been run before in LiteRT; the sequence part gains nothing from fewer bits.
+    policy = "float32" if plan.mode == "frozen" else choose_precision(config.precision)
 
-    network = build_network(config.network, prepared.sampling, len(prepared.labels))
-    spec = ENCODER_SPECS[config.network.encoder]
-    feed = _feature_feed if spec.pretrained else _clip_feed
-    fed = feed(config, prepared, network, progress)
-    history = fit(fed, config, progress)
+    with strategy.scope():
+        network = build_network(
+            config.network, prepared.sampling, len(prepared.labels), weights=plan.weights, policy=policy
+        )
+        set_mode(network, plan.mode, config.network, plan.trained_blocks, learned=plan.learned)
+    shipped = network
+    if policy != "float32" or strategy.num_replicas_in_sync > 1:
+        shipped = in_float32(network, config.network, prepared.sampling, len(prepared.labels))
+    feed = make_feed(config, plan, prepared, network, shipped, strategy.num_replicas_in_sync, progress)
+    history = fit(
+        feed,
+        _recipe(config, plan, policy),
+        strategy,
+        progress,
+        checkpoint=state,
+        settings=settings,
+        resumed=resumed,
+        tensorboard=config.tensorboard,
+    )
 
+    if shipped is not network:
+        shipped.whole.set_weights(network.whole.get_weights())
     with folder_aside(config.out) as folder:
-        rest = _facts(config, prepared, history)
+        rest = _facts(config, plan, prepared, history, policy, strategy.num_replicas_in_sync)
         bundle = pack(
-            network,
+            shipped,
             folder,
             prepared.labels,
             prepared.sampling,
             config.network,
             _compared(prepared),
             rest,
-            fed.litert_encoder,
+            feed.litert_encoder,
         )
         write_history_csv(folder / "history.csv", history.epochs)
         history_picture(history.epochs, history.best_epoch, folder / "history.png")
+    if not history.interrupted:
+        state.unlink(missing_ok=True)
     return TrainResult(
         model=config.out,
         name=bundle.name,
@@ -95,6 +123,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         interrupted=history.interrupted,
         litert_max_abs_difference=bundle.document["litert"]["max_abs_difference"],
         history_picture=config.out / "history.png",
+        diverged=history.diverged,
     )
 
 
@@ -103,11 +132,36 @@ def network_layers(config: TrainConfig) -> list[LayerRow]:
 
     Raises:
         DatasetError: The prepared folder is missing, unfinished or damaged.
+        ConfigError: Settings that are not possible together, or with these clips.
     """
     prepared = read_prepared(config.prepared)
-    network = build_network(config.network, prepared.sampling, len(prepared.labels))
-    network.encoder.trainable = not ENCODER_SPECS[config.network.encoder].pretrained
+    plan = make_plan(config, prepared.sampling)
+    network = build_network(config.network, prepared.sampling, len(prepared.labels), weights=plan.weights)
+    set_mode(network, plan.mode, config.network, plan.trained_blocks, learned=plan.learned)
     return layer_rows(network)
+
+
+def _resumed(config: TrainConfig, settings: dict[str, Any], state: Path, progress: Progress) -> Checkpoint | None:
+    """The state to go on from. The same command gives the same weights whether it was killed or not."""
+    if config.overwrite and not config.resume:
+        return None
+    found = read_checkpoint(state)
+    if found is None:
+        if config.resume:
+            raise UsageError(
+                f"There is no unfinished training for {str(config.out)!r}.", "Leave --resume out to begin one."
+            )
+        return None
+    differing = sorted(name for name in {*settings, *found.settings} if settings.get(name) != found.settings.get(name))
+    if not differing:
+        progress.note(f"Going on after epoch {len(found.epochs)} of a training that did not end.")
+        return found
+    if config.resume:
+        raise ConfigError(
+            f"The unfinished training for {str(config.out)!r} was begun with other settings: {', '.join(differing)}.",
+            "Use the same again, or begin anew with --overwrite.",
+        )
+    return None
 
 
 def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) -> None:
@@ -115,10 +169,11 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if not (out / "bundle.json").is_file():
             raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another place with --out.")
-        if not config.overwrite:
+        if not config.overwrite and not config.resume:
             raise OutputError(
                 f"There is a model at {str(out)!r} already.",
-                "Use --overwrite to replace it, or another place with --out.",
+                "Use --overwrite to replace it, or another place with --out; --resume goes on with one that was "
+                "interrupted.",
                 code="output.exists",
             )
     if os.path.ismount(out) or out.resolve() == Path.cwd():
@@ -137,49 +192,16 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
         progress.warn("No validation clips: the best epoch is chosen by the training loss, which overfits.")
 
 
-def _feature_feed(config: TrainConfig, prepared: PreparedFolder, network: Network, progress: Progress) -> Feed:
-    """Frozen encoder: every frame goes through it once, then only the sequence part learns."""
-    network.encoder.trainable = False
-    store = FeatureStore(prepared.folder, encoder_fingerprint(network.encoder))
-    # LiteRT is twice as fast as Keras on a CPU, and it is what predicting will run.
-    path = store.folder / ENCODER_FILE
-    train, val = prepared.in_split("train"), prepared.in_split("val")
-    names = [record.clip for record in (*train, *val)]
-    runtime = _encoder_runtime(network, path)
-    features = clip_features(names, prepared.clips, store, runtime.features, progress)
-
-    def batches(records: Sequence[ClipRecord], some: Sequence[Any], seed: int | None) -> tf.data.Dataset:
-        targets = one_hot_labels(records, prepared.labels)
-        return feature_batches(some, targets, prepared.sampling.num_frames, config.batch_size, shuffle_seed=seed)
-
-    return Feed(
-        network.sequence,
-        batches(train, features[: len(train)], config.seed),
-        batches(val, features[len(train) :], None) if val else None,
-        path,
+def _recipe(config: TrainConfig, plan: Plan, policy: str) -> Recipe:
+    return Recipe(
+        epochs=plan.epochs,
+        patience=config.patience,
+        learning_rate=plan.learning_rate,
+        encoder_learning_rate=plan.encoder_learning_rate,
+        weight_decay=config.weight_decay,
+        label_smoothing=config.label_smoothing,
+        scaled_loss=policy == "mixed_float16",
     )
-
-
-def _encoder_runtime(network: Network, path: Path) -> EncoderRuntime:
-    """The encoder in LiteRT, converted once for all trainings on these clips."""
-    if path.is_file():
-        with suppress(BundleError):  # cut by a crash or a full disk: converted anew
-            return EncoderRuntime(path, default_workers())
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    encoder_to_litert(network.encoder, path)
-    return EncoderRuntime(path, default_workers())
-
-
-def _clip_feed(config: TrainConfig, prepared: PreparedFolder, network: Network, progress: Progress) -> Feed:
-    """Joint training: clips from the cache through the whole network."""
-
-    def batches(records: Sequence[ClipRecord], seed: int | None) -> tf.data.Dataset:
-        targets = one_hot_labels(records, prepared.labels)
-        return clip_batches(records, targets, prepared.clips, prepared.sampling, config.batch_size, shuffle_seed=seed)
-
-    val = prepared.in_split("val")
-    return Feed(network.whole, batches(prepared.in_split("train"), config.seed), batches(val, None) if val else None)
 
 
 def _compared(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:
@@ -190,18 +212,21 @@ def _compared(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:
     return [*clips, clips[-1][:1]]
 
 
-def _facts(config: TrainConfig, prepared: PreparedFolder, history: History) -> dict[str, Any]:
-    best = history.epochs[history.best_epoch - 1]
+def _facts(
+    config: TrainConfig, plan: Plan, prepared: PreparedFolder, history: History, policy: str, num_devices: int
+) -> dict[str, Any]:
     settings = asdict(config)
-    for name in ("prepared", "out", "network", "overwrite"):
+    for name in ("prepared", "out", "network", "overwrite", "resume"):
         settings.pop(name)
+    settings["tensorboard"] = str(config.tensorboard) if config.tensorboard else None
+    chosen = asdict(plan) | {"precision": policy, "num_devices": num_devices}
     return {
         "name": config.out.resolve().name,
-        "training": settings | {"mode": _mode(config), "interrupted": history.interrupted},
+        "training": settings | chosen | {"interrupted": history.interrupted, "diverged": history.diverged},
         "metrics": {
             "best_epoch": history.best_epoch,
             **{
-                name: value if np.isfinite(value := getattr(best, name)) else None
+                name: value if np.isfinite(value := getattr(history.best, name)) else None
                 for name in ("loss", "accuracy", "val_loss", "val_accuracy")
             },
         },
@@ -218,13 +243,10 @@ def _facts(config: TrainConfig, prepared: PreparedFolder, history: History) -> d
         "versions": {
             "activity": __version__,
             "python": platform.python_version(),
+            "processor": platform.machine(),
             **{name: _version(name) for name in ("tensorflow", "keras", "numpy", "ai-edge-litert")},
         },
     }
-
-
-def _mode(config: TrainConfig) -> str:
-    return "frozen" if ENCODER_SPECS[config.network.encoder].pretrained else "joint"
 
 
 def _version(package: str) -> str:

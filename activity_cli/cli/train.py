@@ -9,25 +9,30 @@ from typing import Annotated
 
 import typer
 
-from activity_cli.cli.boundary import INTERRUPTED, guarded
+from activity_cli.cli.boundary import INTERRUPTED, SOME_FAILED, guarded, say
 from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
 from activity_cli.config import (
     DEFAULT_MODEL,
     DEFAULT_PREPARED,
     ENCODERS,
+    MODES,
     POOLINGS,
+    PRECISIONS,
     SEQUENCES,
+    AugmentConfig,
     NetworkConfig,
     TrainConfig,
 )
 
 __all__ = ["train_command"]
 
-_NETWORK, _TRAIN = NetworkConfig(), TrainConfig()
+_NETWORK, _TRAIN, _AUGMENT = NetworkConfig(), TrainConfig(), AugmentConfig()
 
 Encoder = Enum("Encoder", {name: name for name in ENCODERS}, type=str)  # type: ignore[misc]
+Mode = Enum("Mode", {name: name for name in MODES}, type=str)  # type: ignore[misc]
 Sequence = Enum("Sequence", {name: name for name in SEQUENCES}, type=str)  # type: ignore[misc]
 Pooling = Enum("Pooling", {name: name for name in POOLINGS}, type=str)  # type: ignore[misc]
+Precision = Enum("Precision", {name: name for name in PRECISIONS}, type=str)  # type: ignore[misc]
 
 
 @guarded
@@ -37,17 +42,36 @@ def train_command(
     ] = DEFAULT_PREPARED,
     out: Annotated[Path, typer.Option(help="Model to write.", metavar="DIR")] = DEFAULT_MODEL,
     encoder: Annotated[
-        Encoder,
-        typer.Option(
-            help="The CNN that looks at each frame. efficientnet_lite0: trained on ImageNet, frozen, right "
-            "for a few dozen clips per activity. small: from scratch, for pictures unlike photographs."
-        ),
+        Encoder, typer.Option(help="The CNN that looks at each frame; --list-encoders says when to use which.")
     ] = Encoder(_NETWORK.encoder),
+    list_encoders: Annotated[
+        bool, typer.Option("--list-encoders", help="Print a table of the encoders, and train nothing.")
+    ] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="What the encoder begins with: imagenet, none (random), or a file of weights.",
+            metavar="imagenet|none|FILE",
+            show_default="imagenet, where there are such weights",
+        ),
+    ] = None,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(
+            help="frozen: the encoder's features are computed once, only the sequence part learns. finetune: the "
+            "encoder's last blocks learn, too. joint: everything learns.",
+            show_default="frozen with trained weights, else joint",
+        ),
+    ] = None,
+    finetune_blocks: Annotated[
+        int, typer.Option(help="Last blocks of the encoder that learn with --mode finetune.", metavar="N")
+    ] = _TRAIN.finetune_blocks,
+    gray: Annotated[bool, typer.Option("--gray", help="Look at brightness only (encoder small).")] = False,
     sequence: Annotated[
         Sequence,
         typer.Option(
-            help="What reads the frames in their order: lstm or gru; or, to compare with, mean (without order) "
-            "or frame (the middle one alone)."
+            help="What reads the frames in their order: lstm, bilstm (both ways), gru, or convlstm (keeps rows and "
+            "columns); or, to compare with, mean (without order) or frame (the middle one alone)."
         ),
     ] = Sequence(_NETWORK.sequence),
     units: Annotated[int, typer.Option(help="Width of the recurrent layers.", metavar="N")] = _NETWORK.units,
@@ -57,6 +81,12 @@ def train_command(
     pooling: Annotated[
         Pooling, typer.Option(help="What becomes of their outputs over the frames; attention is a learned mean.")
     ] = Pooling(_NETWORK.pooling),
+    per_frame: Annotated[
+        bool,
+        typer.Option(
+            "--per-frame", help="Classify every frame; the clip's answer is their mean, and predict tells each."
+        ),
+    ] = False,
     dropout: Annotated[
         float, typer.Option(help="Share of the features dropped while training.", metavar="SHARE")
     ] = _NETWORK.dropout,
@@ -69,15 +99,77 @@ def train_command(
         ),
     ] = _NETWORK.center,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips at most.", metavar="N", show_default="by encoder")
+        int | None, typer.Option(help="Passes over the clips at most.", metavar="N", show_default="by mode")
     ] = None,
     patience: Annotated[
         int, typer.Option(help="Stop after this many epochs without a better validation loss.", metavar="N")
     ] = _TRAIN.patience,
     batch_size: Annotated[int, typer.Option(help="Clips in a step.", metavar="N")] = _TRAIN.batch_size,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Step size.", metavar="RATE", show_default="by encoder")
+        float | None, typer.Option(help="Step size.", metavar="RATE", show_default="by mode")
     ] = None,
+    encoder_learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Step size of the encoder.", metavar="RATE", show_default="a tenth, where its weights are trained"
+        ),
+    ] = None,
+    weight_decay: Annotated[
+        float, typer.Option(help="Pull of the weights towards zero (AdamW).", metavar="RATE")
+    ] = _TRAIN.weight_decay,
+    label_smoothing: Annotated[
+        float, typer.Option(help="Share of each label that is spread over all.", metavar="SHARE")
+    ] = _TRAIN.label_smoothing,
+    class_weights: Annotated[
+        bool, typer.Option("--class-weights/--no-class-weights", help="Rare labels count as much as frequent ones.")
+    ] = _TRAIN.class_weights,
+    augment: Annotated[
+        bool, typer.Option("--augment/--no-augment", help="Vary the clips while learning, as the next options say.")
+    ] = True,
+    mirror: Annotated[
+        bool, typer.Option("--mirror/--no-mirror", help="Show half of the clips as in a mirror.")
+    ] = _AUGMENT.mirror,
+    keep_sides: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A label that is never mirrored, because left and right matter to it; may be repeated. Those that "
+            "name a side, such as turn_left, never are.",
+            metavar="LABEL",
+        ),
+    ] = None,
+    cut: Annotated[
+        float, typer.Option(help="Most of a clip to leave out at each end; what is left is slower.", metavar="SHARE")
+    ] = _AUGMENT.cut,
+    crop: Annotated[
+        float, typer.Option(help="Most of the width and height to cut away.", metavar="SHARE")
+    ] = _AUGMENT.crop,
+    color: Annotated[
+        float, typer.Option(help="Most to change brightness, contrast and saturation by.", metavar="SHARE")
+    ] = _AUGMENT.color,
+    views: Annotated[
+        int, typer.Option(help="Variations of a clip's pictures that a frozen encoder looks at.", metavar="N")
+    ] = _AUGMENT.views,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="Of the encoder's computation; auto is what the processor or GPU has units for."),
+    ] = Precision(_TRAIN.precision),
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where to compute, such as GPU:0; repeated, each batch is shared.",
+            metavar="NAME",
+            show_default="all GPUs, or the processor",
+        ),
+    ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same seed gives the same bits, also on a GPU; slower.")
+    ] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Write the curves for TensorBoard into this folder, too.", metavar="DIR")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was killed or interrupted.")
+    ] = False,
     seed: Seed = _TRAIN.seed,
     layers: Annotated[
         bool, typer.Option("--layers", help="Print every layer of the network, and train nothing.")
@@ -90,34 +182,58 @@ def train_command(
 
     \b
         activity train
+        activity train --mode finetune --out models/finetuned
 
     The weights of the best epoch by the validation clips are kept. Ctrl-C stops the training and keeps
-    the best so far. The model's folder also holds history.csv and history.png, the curves.
+    the best so far; --resume goes on. Killed? The same command again goes on, to the same weights. The
+    model's folder also holds history.csv and history.png, the curves.
 
     Exit codes: 0 done, 1 training failed, 2 the call is wrong, 130 interrupted (what was best so far is
     saved, and said).
     """
+    from rich.console import Console
+
+    if list_encoders:
+        from activity_cli.model.encoder_table import ENCODER_TABLE
+        from activity_cli.reports.console import print_encoders
+
+        print_encoders(Console(), tuple(ENCODER_TABLE.values()))
+        return 0
+    variations = AugmentConfig(mirror, tuple(keep_sides or ()), cut, crop, color, views)
     config = TrainConfig(
         prepared=prepared,
         out=out,
         network=NetworkConfig(
             encoder=encoder.value,
+            gray=gray,
             units=units,
             dropout=dropout,
             center=center,
             sequence=sequence.value,
             recurrent_layers=recurrent_layers,
             pooling=pooling.value,
+            per_frame=per_frame,
         ),
+        weights=weights,
+        mode=mode.value if mode else None,
+        finetune_blocks=finetune_blocks,
         epochs=epochs,
         patience=patience,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        encoder_learning_rate=encoder_learning_rate,
+        weight_decay=weight_decay,
+        label_smoothing=label_smoothing,
+        class_weights=class_weights,
+        augment=variations if augment else AugmentConfig.none(),
+        precision=precision.value,
+        devices=tuple(device or ()),
+        deterministic=deterministic,
+        tensorboard=tensorboard,
+        resume=resume,
         seed=seed,
         overwrite=overwrite,
     )
-    from rich.console import Console
-
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.quiet import native_output_silenced
     from activity_cli.reports.console import print_layers, print_training
@@ -132,4 +248,9 @@ def train_command(
     if not quiet:
         print_training(Console(stderr=True), result)
     typer.echo(os.fspath(result.model))
-    return INTERRUPTED if result.interrupted else 0
+    if result.interrupted:
+        return INTERRUPTED
+    if result.diverged:
+        say(f"{result.diverged} The weights of epoch {result.best_epoch} were kept.")
+        return SOME_FAILED
+    return 0

@@ -9,7 +9,6 @@ from activity_cli.config.augmenting import AugmentConfig
 from activity_cli.config.checks import require
 from activity_cli.config.network import NetworkConfig
 from activity_cli.config.preparing import DEFAULT_PREPARED
-from activity_cli.errors import ConfigError
 
 __all__ = ["DEFAULT_MODEL", "MODES", "PRECISIONS", "TrainConfig"]
 
@@ -92,8 +91,3 @@ class TrainConfig:
         require(0 <= smoothing < 1, "label_smoothing", smoothing, "0 up to, but not, 1")
         require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
         require(0 <= self.seed < 2**32, "seed", self.seed, "0 up to, but not, 4294967296")
-        if self.encoder_learning_rate is not None and self.mode == "frozen":
-            raise ConfigError(
-                f"encoder_learning_rate is {self.encoder_learning_rate}, but a frozen encoder does not learn.",
-                "Use the mode 'finetune' or 'joint', or leave it out.",
-            )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -16,12 +17,12 @@ import keras
 
 from activity_cli.config import NetworkConfig, SamplingConfig
 from activity_cli.errors import BundleError
-from activity_cli.model.encoders import build_encoder
+from activity_cli.model.encoders import ENCODER_SPECS, build_encoder, set_trainable
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.sequence import build_sequence
 from activity_cli.results import LayerRow
 
-__all__ = ["Network", "build_network", "layer_rows", "load_network"]
+__all__ = ["Network", "build_network", "in_float32", "layer_rows", "load_network", "set_mode"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,22 @@ class Network:
         whole: From clips ``[B, T, H, W, 3]`` and mask ``bool [B, T]`` to probabilities ``[B, classes]``.
         encoder: From frames ``[N, H, W, 3]`` to features ``[N, D]``.
         sequence: From features ``[B, T, D]`` and mask to probabilities.
+        map_shape: Height, width and channels of a frame's features, where they are a flattened map.
     """
 
     whole: keras.Model
     encoder: keras.Model
     sequence: keras.Model
+    map_shape: tuple[int, int, int] | None = None
 
 
 def build_network(
-    config: NetworkConfig, sampling: SamplingConfig, num_classes: int, *, load_weights: bool = True
+    config: NetworkConfig,
+    sampling: SamplingConfig,
+    num_classes: int,
+    *,
+    weights: str = "none",
+    policy: str = "float32",
 ) -> Network:
     """Builds the network for clips of a certain sampling.
 
@@ -48,19 +56,63 @@ def build_network(
         config: Its shape.
         sampling: Number and size of the frames.
         num_classes: Activities to tell apart.
-        load_weights: Whether a pre-trained encoder gets its weights.
+        weights: What the encoder begins with: ``imagenet``, ``none`` or a file.
+        policy: What the encoder computes in, by Keras' name: its weights are float32 always, and so is
+            the sequence part as a whole.
+
+    Raises:
+        ActivityError: The weights cannot be had, or do not fit; says what to do.
     """
     size, steps = sampling.frame_size, sampling.num_frames
     # Layers
-    encoder = build_encoder(config.encoder, size, load_weights=load_weights)
-    sequence = build_sequence(config, steps, encoder.output_shape[-1], num_classes)
+    with _computing_in(policy):
+        encoder = build_encoder(
+            config.encoder, size, weights=weights, gray=config.gray, maps=config.sequence == "convlstm"
+        )
+    map_shape = None
+    if len(encoder.output_shape) > 2:
+        map_shape = tuple(encoder.output_shape[1:])
+        # Flat, everything that keeps or carries features is the same for maps and for vectors.
+        encoder = keras.Model(encoder.inputs, keras.layers.Flatten(name="flat")(encoder.output), name=encoder.name)
+    sequence = build_sequence(config, steps, encoder.output_shape[-1], num_classes, map_shape=map_shape)
     clips = keras.Input((steps, size, size, 3), dtype="uint8", name="clips")
     mask = keras.Input((steps,), dtype="bool", name="mask")
     # Functional model
     features = FrameEncoder(encoder, name="frame_encoder")(clips, mask=mask)
     probabilities = sequence([features, mask])
     whole = keras.Model([clips, mask], probabilities, name="activity")
-    return Network(whole, encoder, sequence)
+    return Network(whole, encoder, sequence, map_shape)
+
+
+def in_float32(network: Network, config: NetworkConfig, sampling: SamplingConfig, num_classes: int) -> Network:
+    """The same network computing in float32, on one device: as it is saved and converted."""
+    plain = build_network(config, sampling, num_classes)
+    plain.whole.set_weights(network.whole.get_weights())
+    return plain
+
+
+def set_mode(network: Network, mode: str, config: NetworkConfig, trained_blocks: int, *, learned: bool) -> None:
+    """Says which of the encoder's weights learn.
+
+    Args:
+        network: Built by :func:`build_network` with ``config``.
+        mode: ``frozen``, ``finetune`` or ``joint``.
+        config: The network's shape.
+        trained_blocks: Last blocks that learn, in the mode ``finetune``.
+        learned: Whether the encoder begins with trained weights.
+    """
+    set_trainable(network.encoder, ENCODER_SPECS[config.encoder], mode, trained_blocks, keep_norms=learned)
+
+
+@contextmanager
+def _computing_in(policy: str) -> Iterator[None]:
+    """Layers that are built inside compute by this policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def load_network(path: Path, config: NetworkConfig, sampling: SamplingConfig, num_classes: int) -> Network:
@@ -71,7 +123,7 @@ def load_network(path: Path, config: NetworkConfig, sampling: SamplingConfig, nu
     Raises:
         BundleError: The weights do not fit the settings, or cannot be read.
     """
-    network = build_network(config, sampling, num_classes, load_weights=False)
+    network = build_network(config, sampling, num_classes)
     try:
         # Keras only warns where it finds no weights for a layer, and leaves random ones in it.
         with warnings.catch_warnings():

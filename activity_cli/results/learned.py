@@ -54,6 +54,8 @@ class TrainResult:
         interrupted: Whether a person stopped it before its end.
         litert_max_abs_difference: Largest difference of a probability between Keras and LiteRT.
         history_picture: Curves of loss and accuracy.
+        diverged: Where and why the loss stopped being a finite number, which ended the training; the
+            weights are of an epoch before. Empty if it did not.
     """
 
     model: Path
@@ -64,6 +66,7 @@ class TrainResult:
     interrupted: bool
     litert_max_abs_difference: float
     history_picture: Path
+    diverged: str = ""
 
 
 @dataclass(frozen=True, slots=True)

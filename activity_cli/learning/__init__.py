@@ -1,0 +1,1 @@
+"""How a network learns: what is planned, what it is fed, the loop, and what survives a crash."""

@@ -1,0 +1,40 @@
+"""Which processors compute, and how a batch is shared among them."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from activity_cli.errors import ConfigError
+
+__all__ = ["choose_strategy", "make_deterministic"]
+
+
+def choose_strategy(names: tuple[str, ...], batch_size: int) -> tf.distribute.Strategy:
+    """How training is spread: over all GPUs of this machine, or the devices that are named.
+
+    Args:
+        names: TensorFlow's names, such as ``GPU:0`` and ``GPU:1``; none: all GPUs, or the processor.
+        batch_size: Clips in a step; each device gets an equal part of them.
+
+    Raises:
+        ConfigError: There is no such device, or the batch cannot be shared equally.
+    """
+    known = [device.name.removeprefix("/physical_device:") for device in tf.config.list_logical_devices()]
+    known = [name.rpartition("device:")[2] for name in known]
+    wanted = names or tuple(name for name in known if name.startswith("GPU"))
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"There is no device {name!r}.", f"TensorFlow sees: {', '.join(known)}.")
+    if len(wanted) < 2:
+        return tf.distribute.OneDeviceStrategy(wanted[0]) if names else tf.distribute.get_strategy()
+    if batch_size % len(wanted):
+        raise ConfigError(
+            f"batch_size is {batch_size}, which {len(wanted)} devices cannot share equally.",
+            f"Use a multiple of {len(wanted)}.",
+        )
+    return tf.distribute.MirroredStrategy(wanted)
+
+
+def make_deterministic() -> None:
+    """From now on, in the whole process, the same inputs give the same bits, at some cost in speed."""
+    tf.config.experimental.enable_op_determinism()

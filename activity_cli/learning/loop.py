@@ -1,0 +1,201 @@
+"""The training loop: batches in, the best weights left in the model, a record of every epoch out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from activity_cli.errors import TrainingError
+from activity_cli.learning.checkpoint import Checkpoint, write_checkpoint
+from activity_cli.learning.judging import judge_of
+from activity_cli.learning.optimizer import GroupedAdamW
+from activity_cli.learning.tensorboard import CurveWriter
+from activity_cli.learning.watcher import History, Watcher
+from activity_cli.progress import Progress
+from activity_cli.results import EpochRecord
+
+__all__ = ["Feed", "Recipe", "fit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The part of the network that learns, and the batches it learns from.
+
+    Attributes:
+        model: From a batch's inputs to probabilities.
+        slow: Paths of the variables that learn with the encoder's learning rate.
+        train: From the first epoch to learn on to the batches from there on, without end.
+        steps: Batches in an epoch.
+        val: One pass over the validation clips; None: there are none.
+        litert_encoder: The whole encoder in LiteRT, where it has been converted already.
+    """
+
+    model: keras.Model
+    slow: frozenset[str]
+    train: Callable[[int], tf.data.Dataset]
+    steps: int
+    val: tf.data.Dataset | None
+    litert_encoder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How long and how fast.
+
+    Attributes:
+        epochs: At most; exactly, with ``keep_last``.
+        patience: Epochs without a better loss after which training stops.
+        learning_rate, encoder_learning_rate: Of the optimizer.
+        weight_decay, label_smoothing: As in the config.
+        scaled_loss: Whether small gradients must be kept from vanishing (float16).
+        keep_last: The weights of the last epoch are the result, not those of the best.
+        title: What the progress bar says.
+    """
+
+    epochs: int
+    patience: int
+    learning_rate: float
+    encoder_learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    scaled_loss: bool = False
+    keep_last: bool = False
+    title: str = "Training"
+
+
+def fit(
+    feed: Feed,
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy,
+    progress: Progress,
+    *,
+    checkpoint: Path,
+    settings: Mapping[str, Any],
+    resumed: Checkpoint | None = None,
+    tensorboard: Path | None = None,
+) -> History:
+    """Trains ``feed.model`` until its epochs are over, it gets no better, or a person interrupts it.
+
+    The weights of the epoch with the lowest validation loss (without validation clips, training loss)
+    are left in the model. A loss that is not finite ends the training, too; the history says where.
+
+    Args:
+        feed: What learns, and from what.
+        recipe: How long and how fast.
+        strategy: Where it is computed; the model was built in its scope.
+        progress: Who listens.
+        checkpoint: File in which the state is kept after every epoch.
+        settings: What only the same may go on with that state.
+        resumed: The state to go on from.
+        tensorboard: Folder for TensorBoard's logs.
+
+    Raises:
+        TrainingError: Nothing usable was learned: the loss is not finite in the first epoch, or a batch
+            does not fit into memory.
+        KeyboardInterrupt: Interrupted before the first epoch was over.
+    """
+    with strategy.scope():
+        model, optimizer = _compiled(feed, recipe)
+    history = History()
+    state = [*model.variables, *(v for v in optimizer.variables if v is not optimizer.learning_rate)]
+    if resumed:
+        history = History(list(resumed.epochs), resumed.best_epoch)
+        _restore(state, resumed)
+    writer = CurveWriter(tensorboard) if tensorboard else None
+
+    def after_epoch(record: EpochRecord, watcher: Watcher) -> None:
+        values = [np.asarray(variable) for variable in state]
+        best = watcher.best_weights or []
+        write_checkpoint(checkpoint, Checkpoint(settings, tuple(history.epochs), history.best_epoch, values, best))
+        if writer:
+            writer.write(record)
+
+    first = len(history.epochs)
+    with progress.stage(recipe.title, (recipe.epochs - first) * feed.steps, "step") as stage:
+        watcher = Watcher(
+            history,
+            patience=recipe.patience,
+            keep_last=recipe.keep_last,
+            stage=stage,
+            judge=judge_of(model, feed.val, recipe.label_smoothing) if feed.val is not None else None,
+            after_epoch=after_epoch,
+        )
+        watcher.best_weights = list(resumed.best) if resumed else None
+        if first < recipe.epochs and not watcher.is_enough:
+            _run(model, feed, recipe, watcher, first)
+    if history.diverged:
+        history.diverged = f"The loss is not a finite number in {history.diverged}. {_cause(feed, recipe)}"
+    if watcher.best_weights is None:
+        if history.interrupted:
+            raise KeyboardInterrupt
+        raise TrainingError(history.diverged)
+    model.set_weights(watcher.best_weights)
+    return history
+
+
+def _compiled(feed: Feed, recipe: Recipe) -> tuple[keras.Model, keras.optimizers.Optimizer]:
+    # A model around the same layers: the optimizer's memory stays out of what is saved.
+    model = keras.Model(feed.model.inputs, feed.model.outputs)
+    optimizer: keras.optimizers.Optimizer = GroupedAdamW(
+        recipe.learning_rate, feed.slow, recipe.encoder_learning_rate, recipe.weight_decay
+    )
+    if recipe.scaled_loss:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=False,  # the number of real frames differs from batch to batch
+        auto_scale_loss=False,
+    )
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def _run(model: keras.Model, feed: Feed, recipe: Recipe, watcher: Watcher, first_epoch: int) -> None:
+    try:
+        model.fit(
+            feed.train(first_epoch),
+            initial_epoch=first_epoch,
+            epochs=recipe.epochs,
+            steps_per_epoch=feed.steps,
+            verbose=0,
+            shuffle=False,
+            callbacks=[watcher],
+        )
+    except KeyboardInterrupt:
+        watcher.history.interrupted = True
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise TrainingError(
+            f"A batch does not fit into memory ({str(error).splitlines()[0]}).",
+            "Lower --batch-size, or prepare smaller or fewer frames (--frame-size, --num-frames).",
+            code="training.memory",
+        ) from error
+
+
+def _restore(state: list[Any], checkpoint: Checkpoint) -> None:
+    if [tuple(variable.shape) for variable in state] != [value.shape for value in checkpoint.state]:
+        raise TrainingError(
+            "The unfinished training has weights of other shapes: it was begun by another version of activity.",
+            "Begin anew with --overwrite.",
+            code="training.checkpoint",
+        )
+    for variable, value in zip(state, checkpoint.state, strict=True):
+        variable.assign(value)
+
+
+def _cause(feed: Feed, recipe: Recipe) -> str:
+    """Why the loss is not a finite number, as far as can be told, and what to do."""
+    for inputs, *_ in feed.train(0).take(feed.steps):
+        for given in tf.nest.flatten(inputs):
+            if given.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(given))):
+                return "The encoder gives features that are no numbers: its weights are damaged or do not fit."
+    if recipe.scaled_loss:
+        return "float16 holds no number above 65504: use --precision float32 or bfloat16."
+    return f"The learning rate is likely too high: lower --learning-rate (now {recipe.learning_rate:g})."

@@ -1,0 +1,114 @@
+"""What a training will do, worked out and checked before anything is loaded or computed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from activity_cli.config import SamplingConfig, TrainConfig
+from activity_cli.errors import ConfigError
+from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec
+
+__all__ = ["Plan", "make_plan", "resumable_settings"]
+
+# Passes over the clips and step size by mode. A frozen encoder leaves little to learn and each pass is
+# cheap; trained weights are soon bent too far.
+_EPOCHS = {"frozen": 150, "finetune": 40, "joint": 60}
+_LEARNING_RATE = {"frozen": 1e-3, "finetune": 1e-3, "joint": 1e-3}
+# Trained weights take smaller steps than new ones (as in ULMFiT: Howard and Ruder 2018).
+_SLOWER = 0.1
+
+# What may differ when a training goes on: how long it lasts and where it is told, not what it learns.
+_FREE = ("prepared", "out", "epochs", "patience", "tensorboard", "resume", "overwrite")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The settings of a training with every open choice made.
+
+    Attributes:
+        mode: ``frozen``, ``finetune`` or ``joint``.
+        weights: What the encoder begins with: ``imagenet``, ``none`` or a file.
+        trained_blocks: Last blocks of the encoder that learn: none, some, or all.
+        epochs, learning_rate, encoder_learning_rate: As the optimizer gets them.
+    """
+
+    mode: str
+    weights: str
+    trained_blocks: int
+    epochs: int
+    learning_rate: float
+    encoder_learning_rate: float
+
+    @property
+    def learned(self) -> bool:
+        """Whether the encoder begins with trained weights."""
+        return self.weights != "none"
+
+
+def make_plan(config: TrainConfig, sampling: SamplingConfig) -> Plan:
+    """Makes the choices that the config leaves open.
+
+    Raises:
+        ConfigError: The settings are each possible, but not together; says why.
+    """
+    facts = ENCODER_SPECS[config.network.encoder]
+    weights = config.weights or ("imagenet" if facts.pretrained else "none")
+    learned = weights != "none"
+    mode = config.mode or ("frozen" if learned and facts.pretrained else "joint")
+    _check_together(config, sampling, facts, mode, learned)
+    rate = config.learning_rate or _LEARNING_RATE[mode]
+    blocks = {"frozen": 0, "finetune": config.finetune_blocks, "joint": len(facts.block_starts)}[mode]
+    return Plan(
+        mode=mode,
+        weights=weights,
+        trained_blocks=blocks,
+        epochs=config.epochs or _EPOCHS[mode],
+        learning_rate=rate,
+        encoder_learning_rate=config.encoder_learning_rate or (rate * _SLOWER if learned else rate),
+    )
+
+
+def resumable_settings(config: TrainConfig, plan: Plan, fingerprint: str) -> dict[str, Any]:
+    """What must be the same for a training to go on where it was: settings, choices and clips.
+
+    Args:
+        config, plan: Of the training.
+        fingerprint: Of the prepared folder.
+    """
+    settings = {name: value for name, value in asdict(config).items() if name not in _FREE}
+    settings["augment"]["keep_sides"] = list(config.augment.keep_sides)  # as it comes back from JSON
+    settings["devices"] = list(config.devices)
+    chosen = {name: value for name, value in asdict(plan).items() if name != "epochs"}
+    return {**settings, "plan": chosen, "data": fingerprint}
+
+
+def _check_together(
+    config: TrainConfig, sampling: SamplingConfig, facts: EncoderSpec, mode: str, learned: bool
+) -> None:
+    name = config.network.encoder
+    if sampling.frame_size < facts.min_frame_size:
+        raise ConfigError(
+            f"The clips have frames of {sampling.frame_size} pixels; the encoder {name!r} needs "
+            f"{facts.min_frame_size} or more.",
+            f"Prepare them with --frame-size {facts.frame_size}, or use the encoder 'small'.",
+        )
+    if config.weights == "imagenet" and not facts.pretrained:
+        raise ConfigError(
+            f"The encoder {name!r} has no ImageNet weights.", "Leave --weights out: it learns from your clips."
+        )
+    if mode != "joint" and not learned:
+        raise ConfigError(
+            f"The mode {mode!r} keeps what the encoder has learned, but {name!r} begins with random weights.",
+            "Use --mode joint, or an encoder with trained weights, or --weights FILE.",
+        )
+    if mode == "finetune" and config.finetune_blocks > len(facts.block_starts):
+        raise ConfigError(
+            f"finetune_blocks is {config.finetune_blocks}, but the encoder {name!r} has {len(facts.block_starts)}.",
+            "Use fewer, or --mode joint for all.",
+        )
+    if config.encoder_learning_rate is not None and mode == "frozen":
+        raise ConfigError(
+            f"encoder_learning_rate is {config.encoder_learning_rate:g}, but a frozen encoder does not learn.",
+            "Use --mode finetune or --mode joint, or leave it out.",
+        )

@@ -1,0 +1,44 @@
+"""The curves of a training as TensorBoard reads them; writing them needs no TensorBoard."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import tensorflow as tf
+
+from activity_cli.files import explained
+from activity_cli.results import EpochRecord
+
+__all__ = ["CurveWriter"]
+
+_NAMES = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+
+
+class CurveWriter:
+    """Writes the values of every epoch.
+
+    Args:
+        folder: Where TensorBoard is to look (``tensorboard --logdir``).
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._writer = tf.summary.create_file_writer(str(folder))
+        self._metadata = tf.compat.v1.SummaryMetadata(
+            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+        )
+
+    def write(self, record: EpochRecord) -> None:
+        """Adds one epoch; what is no finite number is left out."""
+        with self._writer.as_default():
+            for name in _NAMES:
+                value = getattr(record, name)
+                if math.isfinite(value):
+                    tag = f"epoch/{name}"
+                    tf.summary.write(tag, tf.constant(value, tf.float32), record.epoch, metadata=self._metadata)
+        self._writer.flush()

@@ -1,0 +1,259 @@
+"""The training loop by itself, on a network that is trained in milliseconds."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tensorflow as tf
+
+from activity_cli.errors import ConfigError, TrainingError
+from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint, write_checkpoint
+from activity_cli.learning.devices import choose_strategy
+from activity_cli.learning.judging import judge_of
+from activity_cli.learning.loop import Feed, Recipe, fit
+from activity_cli.learning.optimizer import GroupedAdamW
+from activity_cli.learning.watcher import History
+from activity_cli.progress import SilentProgress
+from activity_cli.results import EpochRecord
+
+STEPS, BATCH, WIDTH, CLASSES = 3, 4, 5, 2
+RECIPE = Recipe(
+    epochs=6, patience=20, learning_rate=0.05, encoder_learning_rate=0.05, weight_decay=0.0, label_smoothing=0.1
+)
+RNG = np.random.default_rng(0)
+INPUTS = RNG.normal(size=(10, STEPS * BATCH, WIDTH)).astype(np.float32)  # of each epoch
+TARGETS = np.eye(CLASSES, dtype=np.float32)[(INPUTS.sum(-1) > 0).astype(int)]
+Change = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+
+
+def network(seed: int = 1, activation: str = "tanh") -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((WIDTH,), name="inputs")
+    x = keras.layers.Dropout(0.3)(keras.layers.Dense(8, activation=activation, name="hidden")(inputs))
+    return keras.Model(inputs, keras.layers.Dense(CLASSES, activation="softmax", name="classes")(x))
+
+
+def feed_of(model: keras.Model, inputs: npt.NDArray[np.float32] = INPUTS, *, val: bool = True) -> Feed:
+    def train(first_epoch: int) -> tf.data.Dataset:
+        rest = (inputs[first_epoch:].reshape(-1, WIDTH), TARGETS[first_epoch:].reshape(-1, CLASSES))
+        return tf.data.Dataset.from_tensor_slices(rest).batch(BATCH)
+
+    held_out = tf.data.Dataset.from_tensor_slices((INPUTS[9], TARGETS[9], np.ones(STEPS * BATCH))).batch(5)
+    return Feed(model, frozenset(), train, STEPS, held_out if val else None)
+
+
+def fitted(feed: Feed, place: Path, recipe: Recipe = RECIPE, resumed: Checkpoint | None = None) -> History:
+    strategy = tf.distribute.get_strategy()
+    return fit(feed, recipe, strategy, SilentProgress(), checkpoint=place, settings={"a": 1}, resumed=resumed)
+
+
+def same(one: keras.Model, other: keras.Model) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+def test_a_training_that_goes_on_gives_the_weights_of_one_that_was_never_stopped(tmp_path: Path) -> None:
+    whole, halves = network(), network()
+    history = fitted(feed_of(whole), tmp_path / "whole.npz")
+    fitted(feed_of(halves), tmp_path / "half.npz", replace(RECIPE, epochs=2))
+    state = read_checkpoint(tmp_path / "half.npz")
+    assert state is not None and len(state.epochs) == 2
+    again = network(seed=9)  # other weights, another optimizer, other dropout
+    assert not same(again, whole)
+    resumed = fitted(feed_of(again), tmp_path / "half.npz", resumed=state)
+    assert same(again, whole)
+    assert [r.val_loss for r in resumed.epochs] == [r.val_loss for r in history.epochs]
+    assert resumed.best_epoch == history.best_epoch
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_training(tmp_path: Path) -> None:
+    model = network()
+    history = fitted(feed_of(model), tmp_path / "a.npz", replace(RECIPE, learning_rate=1.0, patience=2))
+    losses = [record.val_loss for record in history.epochs]
+    assert history.best_epoch == 1 + int(np.argmin(losses))
+    assert len(losses) == min(RECIPE.epochs, history.best_epoch + 2)
+    found = judge_of(model, feed_of(model).val, 0.1)()
+    np.testing.assert_allclose(found, (history.best.val_loss, history.best.val_accuracy), rtol=1e-5)
+
+
+def test_the_last_epoch_can_be_what_is_kept(tmp_path: Path) -> None:
+    history = fitted(feed_of(network(), val=False), tmp_path / "a.npz", replace(RECIPE, keep_last=True, patience=1))
+    assert (history.best_epoch, len(history.epochs)) == (6, 6)
+    assert math.isnan(history.best.val_loss)
+
+
+def test_the_judge_says_what_keras_says() -> None:
+    model = network()
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    model.compile(loss=loss, metrics=["accuracy"])
+    expected = model.evaluate(INPUTS[9], TARGETS[9], verbose=0)
+    np.testing.assert_allclose(judge_of(model, feed_of(model).val, 0.1)(), expected, rtol=1e-5)
+
+
+def poisoned(epoch: int) -> npt.NDArray[np.float32]:
+    inputs = INPUTS.copy()
+    inputs[epoch, BATCH + 1] = np.nan  # in its second step
+    return inputs
+
+
+def test_a_loss_that_is_no_number_ends_it_and_the_last_good_weights_stay(tmp_path: Path) -> None:
+    model, undisturbed = network(), network()
+    history = fitted(feed_of(model, poisoned(3)), tmp_path / "a.npz")
+    assert len(history.epochs) == 3
+    assert "epoch 4, step 2." in history.diverged
+    fitted(feed_of(undisturbed), tmp_path / "b.npz", replace(RECIPE, epochs=3))
+    assert same(model, undisturbed)
+    assert "learning rate" in history.diverged  # the batches of the first epoch are sound
+
+
+def test_a_loss_that_is_no_number_from_the_start_is_an_error_that_names_the_cause(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"epoch 1, step 2\. The encoder gives features that are no numbers"):
+        fitted(feed_of(network(), poisoned(0)), tmp_path / "a.npz")
+    assert not (tmp_path / "a.npz").exists()
+
+
+def test_weights_that_are_no_numbers_are_noticed_where_the_loss_hides_them(tmp_path: Path) -> None:
+    model = network(activation="relu")
+    history = fitted(feed_of(model, poisoned(3)), tmp_path / "a.npz")
+    assert [len(history.epochs), history.best_epoch <= 3] == [3, True]
+    assert "epoch 4, after its last step." in history.diverged
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
+def test_some_variables_can_learn_slower() -> None:
+    steps = {}
+    for slow in (frozenset(), frozenset({"hidden/kernel"})):
+        model = network()
+        before = [np.asarray(v) for v in model.trainable_variables]
+        optimizer = GroupedAdamW(0.01, slow, 0.001, weight_decay=0.0)
+        optimizer.build(model.trainable_variables)
+        optimizer.apply([tf.ones_like(v) for v in before], model.trainable_variables)
+        after = [np.asarray(v) for v in model.trainable_variables]
+        steps[slow] = {
+            v.path: np.abs(a - b).mean() for v, a, b in zip(model.trainable_variables, after, before, strict=True)
+        }
+    for path, step in steps[frozenset()].items():
+        assert step == pytest.approx(0.01, rel=1e-3)  # Adam's first step is the learning rate
+        expected = 0.001 if path == "hidden/kernel" else 0.01
+        assert steps[frozenset({"hidden/kernel"})][path] == pytest.approx(expected, rel=1e-3)
+
+
+def test_biases_are_not_pulled_to_zero() -> None:
+    model = network()
+    optimizer = GroupedAdamW(0.01, (), 0.01, weight_decay=0.5)
+    optimizer.build(model.trainable_variables)
+    for variable in model.trainable_variables:
+        variable.assign(tf.ones_like(variable))
+    optimizer.apply([tf.zeros_like(v) for v in model.trainable_variables], model.trainable_variables)
+    moved = {v.path: float(np.abs(np.asarray(v) - 1).max()) > 1e-6 for v in model.trainable_variables}
+    assert moved == {"hidden/kernel": True, "hidden/bias": False, "classes/kernel": True, "classes/bias": False}
+
+
+def some_checkpoint() -> Checkpoint:
+    record = EpochRecord(1, 0.5, 0.6, math.nan, math.nan, 1.0)
+    return Checkpoint({"seed": 3}, (record,), 1, [np.arange(3.0), np.array(7)], [np.ones((2, 2), np.float32)])
+
+
+def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
+    path = checkpoint_path(tmp_path / "model")
+    assert read_checkpoint(path) is None
+    write_checkpoint(path, some_checkpoint())
+    found = read_checkpoint(path)
+    assert found is not None
+    assert (found.settings, found.best_epoch, found.epochs[0].loss) == ({"seed": 3}, 1, 0.5)
+    for one, other in zip((*found.state, *found.best), (*some_checkpoint().state, *some_checkpoint().best), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [p.name for p in tmp_path.iterdir()] == [".model.checkpoint.npz"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "pickle", "schema"])
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "state.npz"
+    write_checkpoint(path, some_checkpoint())
+    content = path.read_bytes()
+    if damage == "pickle":
+        np.savez(path, about=np.array([{"a": 1}], dtype=object))
+    elif damage == "schema":
+        np.savez(path, about=np.frombuffer(b'{"schema": "other"}', np.uint8))
+    else:
+        path.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"hello"}[damage])
+    with pytest.raises(TrainingError, match="Begin anew") as caught:
+        read_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_shape_do_not_go_on(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="another version"):
+        fitted(feed_of(network()), tmp_path / "a.npz", resumed=some_checkpoint())
+
+
+def test_tensorboard_reads_every_epoch(tmp_path: Path) -> None:
+    strategy, recipe = tf.distribute.get_strategy(), replace(RECIPE, epochs=2)
+    history = fit(
+        feed_of(network()),
+        recipe,
+        strategy,
+        SilentProgress(),
+        checkpoint=tmp_path / "a.npz",
+        settings={},
+        tensorboard=tmp_path / "logs" / "run",
+    )
+    (file,) = (tmp_path / "logs" / "run").iterdir()
+    found = {}
+    for line in tf.data.TFRecordDataset(str(file)):
+        event = tf.compat.v1.Event.FromString(line.numpy())
+        for value in event.summary.value:
+            found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+            assert value.metadata.plugin_data.plugin_name == "scalars"
+    for record in history.epochs:
+        assert found["epoch/val_loss", record.epoch] == pytest.approx(record.val_loss, rel=1e-6)
+    assert len(found) == 2 * 5
+
+
+@pytest.mark.parametrize(("names", "batch", "text"), [(("GPU:7",), 16, "GPU:7"), (("cpu",), 16, "CPU:0")])
+def test_a_device_that_is_not_there_is_refused(names: tuple[str, ...], batch: int, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        choose_strategy(names, batch)
+
+
+def test_one_device_can_be_named() -> None:
+    assert choose_strategy(("CPU:0",), 16).num_replicas_in_sync == 1
+    assert choose_strategy((), 16).num_replicas_in_sync == 1
+
+
+_ON_TWO_DEVICES = """
+import sys
+from pathlib import Path
+import tensorflow as tf
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
+                                           [tf.config.LogicalDeviceConfiguration()] * 2)
+from activity_cli import ConfigError, TrainConfig, NetworkConfig, AugmentConfig, train
+shared = dict(network=NetworkConfig(encoder="small", units=8, dropout=0.0), epochs=2, batch_size=8,
+              precision="float32", augment=AugmentConfig.none())
+prepared, out, *devices = sys.argv[1:]
+result = train(TrainConfig(Path(prepared), Path(out), devices=tuple(devices), **shared))
+print(*(record.loss for record in result.history), *(record.val_loss for record in result.history))
+"""
+
+
+def test_two_devices_share_each_batch_and_learn_what_one_learns(prepared: Path, tmp_path: Path) -> None:
+    losses = []
+    for name, devices in (("one", ("CPU:0",)), ("two", ("CPU:0", "CPU:1"))):
+        words = [sys.executable, "-c", _ON_TWO_DEVICES, str(prepared), str(tmp_path / name), *devices]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
+        losses.append([float(word) for word in done.stdout.split()])
+    assert all(math.isfinite(loss) for loss in losses[1])
+    # Batch normalization sees half of a batch on each device, and the last clips of an epoch that would
+    # leave a device with none are left out: alike, not equal.
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.25)
+    shutil.rmtree(tmp_path / "one")

@@ -1,0 +1,203 @@
+"""What learns in each mode, what is refused, and what the bundle remembers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import Result
+
+from activity_cli import (
+    AugmentConfig,
+    ConfigError,
+    NetworkConfig,
+    PrepareConfig,
+    Recognizer,
+    SamplingConfig,
+    TrainConfig,
+    prepare,
+    train,
+)
+from activity_cli.config import ENCODERS
+from activity_cli.learning.plan import make_plan
+from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
+from activity_cli.model.network import Network, build_network, load_network
+
+Activity = Callable[..., Result]
+LITE = NetworkConfig(encoder="efficientnet_lite0", units=8, dropout=0.0)
+SMALL = NetworkConfig(encoder="small", units=8, dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def few(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips of 3 frames, for large encoders."""
+    out = tmp_path_factory.mktemp("few") / "prepared"
+    prepare(PrepareConfig(videos, out, sampling=SamplingConfig(num_frames=3, frame_size=32), workers=1))
+    return out
+
+
+def trained(few: Path, out: Path, **settings: object) -> Network:
+    settings = {"network": LITE, "epochs": 1, "batch_size": 8} | settings
+    train(TrainConfig(few, out, **settings))  # type: ignore[arg-type]
+    bundle = read_bundle(out)
+    return load_network(out / WEIGHTS_FILE, bundle.network, bundle.sampling, len(bundle.labels))
+
+
+def changed_layers(network: Network, before: keras.Model) -> set[str]:
+    """Layers of the encoder with other weights than ``before``."""
+    return {
+        layer.name
+        for layer, old in zip(network.encoder.layers, before.layers, strict=True)
+        if any(not np.array_equal(a, b) for a, b in zip(layer.get_weights(), old.get_weights(), strict=True))
+    }
+
+
+def test_finetuning_moves_the_last_blocks_only_and_no_normalization(few: Path, videos: Path, tmp_path: Path) -> None:
+    network = trained(few, tmp_path / "model", mode="finetune", finetune_blocks=2)
+    imagenet = build_network(LITE, SamplingConfig(num_frames=3, frame_size=32), 3, weights="imagenet")
+    moved = changed_layers(network, imagenet.encoder)
+    assert {name.partition("_")[0] for name in moved} == {"block14", "block15", "head"}
+    assert not [name for name in moved if name.endswith("norm")]
+    training = read_bundle(tmp_path / "model").document["training"]
+    chosen = {name: training[name] for name in ("mode", "weights", "trained_blocks", "learning_rate")}
+    assert chosen == {"mode": "finetune", "weights": "imagenet", "trained_blocks": 2, "learning_rate": 1e-3}
+    assert training["encoder_learning_rate"] == pytest.approx(1e-4)
+    assert Recognizer(tmp_path / "model").predict(videos / "up" / "person1_0.avi").frames_used == 3
+    # The maps were computed once, and are half as large as they would be.
+    (maps,) = (few / "features").glob("*stem2*")
+    assert {np.load(path).dtype for path in maps.glob("*.npy")} == {np.dtype(np.float16)}
+
+
+def test_a_frozen_encoder_stays_as_it_is(few: Path, tmp_path: Path) -> None:
+    network = trained(few, tmp_path / "model")
+    imagenet = build_network(LITE, SamplingConfig(num_frames=3, frame_size=32), 3, weights="imagenet")
+    assert changed_layers(network, imagenet.encoder) == set()
+    assert read_bundle(tmp_path / "model").document["training"]["mode"] == "frozen"
+
+
+def test_joint_training_moves_everything_but_the_statistics_of_trained_weights(few: Path, tmp_path: Path) -> None:
+    network = trained(few, tmp_path / "model", mode="joint")
+    imagenet = build_network(LITE, SamplingConfig(num_frames=3, frame_size=32), 3, weights="imagenet")
+    moved = changed_layers(network, imagenet.encoder)
+    assert {layer.name for layer in imagenet.encoder.layers if layer.name.endswith("conv")} == moved
+
+
+def test_joint_training_from_nothing_measures_its_own_statistics(prepared: Path, tmp_path: Path) -> None:
+    network = trained(prepared, tmp_path / "model", network=SMALL)
+    norms = [layer for layer in network.encoder.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert all(np.abs(np.asarray(layer.moving_mean)).max() > 0 for layer in norms)
+    document = read_bundle(tmp_path / "model").document["training"]
+    assert (document["mode"], document["weights"]) == ("joint", "none")
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        NetworkConfig(encoder="efficientnet_lite0", sequence="convlstm", units=4),
+        NetworkConfig(encoder="efficientnet_lite0", sequence="bilstm", recurrent_layers=2, pooling="attention", units=4),
+        NetworkConfig(encoder="small", gray=True, sequence="gru", per_frame=True, units=4),
+        NetworkConfig(encoder="small", sequence="convlstm", units=4),
+    ],
+    ids=lambda config: f"{config.encoder}-{config.sequence}",
+)
+def test_encoders_and_sequence_parts_combine_freely(
+    few: Path, videos: Path, tmp_path: Path, network: NetworkConfig
+) -> None:
+    trained(few, tmp_path / "model", network=network)
+    prediction = Recognizer(tmp_path / "model").predict(videos / "up" / "person1_0.avi")
+    assert prediction.scores is not None
+    assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_large_encoder_learns_from_nothing_where_asked(few: Path, tmp_path: Path) -> None:
+    network = NetworkConfig(encoder="mobilenet_v3_small", units=4)
+    trained(few, tmp_path / "model", network=network, weights="none")
+    assert read_bundle(tmp_path / "model").document["training"]["mode"] == "joint"
+
+
+SAMPLING = SamplingConfig(num_frames=3, frame_size=64)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"network": SMALL, "mode": "frozen"}, "random weights"),
+        ({"network": SMALL, "mode": "finetune"}, "random weights"),
+        ({"network": LITE, "weights": "none", "mode": "frozen"}, "random weights"),
+        ({"network": SMALL, "weights": "imagenet"}, "no ImageNet weights"),
+        ({"network": LITE, "mode": "finetune", "finetune_blocks": 99}, "99"),
+        ({"network": LITE, "encoder_learning_rate": 0.1}, "frozen"),
+        ({"network": LITE, "mode": "thawed"}, "thawed"),
+        ({"network": LITE, "precision": "int8"}, "int8"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_with_the_reason(settings: dict[str, object], text: str) -> None:
+    with pytest.raises(ConfigError, match=text) as caught:
+        make_plan(TrainConfig(**settings), SAMPLING)  # type: ignore[arg-type]
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+def test_frames_too_small_for_an_encoder_are_refused() -> None:
+    small = SamplingConfig(num_frames=3, frame_size=32)
+    for name in ENCODERS:
+        config = TrainConfig(network=NetworkConfig(encoder=name))
+        try:
+            make_plan(config, small)
+        except ConfigError as error:
+            assert "32" in error.message and "--frame-size" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--per-frame", "--pooling", "max"), "per_frame"),
+        (("--gray",), "gray"),
+        (("--keep-sides", "jump"), "jump"),
+        (("--device", "GPU:9"), "GPU:9"),
+        (("--resume",), "no unfinished training"),
+        (("--encoder", "vgg16", "--weights", "nowhere.h5"), "nowhere.h5"),
+    ],
+)
+def test_the_command_refuses_in_one_line(
+    activity: Activity, few: Path, tmp_path: Path, words: tuple[str, ...], text: str
+) -> None:
+    result = activity("train", few, "--out", tmp_path / "model", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert text in line
+    assert "error in activity itself" not in line
+
+
+def test_list_encoders_says_when_to_use_which(activity: Activity, tmp_path: Path) -> None:
+    result = activity("train", "--list-encoders", env={"COLUMNS": "140"})
+    assert (result.exit_code, result.stderr) == (0, "")
+    for name in ENCODERS:
+        assert name in result.stdout
+
+
+def test_the_bundle_remembers_every_setting(few: Path, tmp_path: Path) -> None:
+    augment = AugmentConfig(mirror=False, keep_sides=("left",), cut=0.1, crop=0.0, color=0.0, views=1)
+    trained(few, tmp_path / "model", augment=augment, weight_decay=0.01, class_weights=False, seed=5)
+    training = read_bundle(tmp_path / "model").document["training"]
+    assert training["augment"] == {
+        "mirror": False,
+        "keep_sides": ["left"],
+        "cut": 0.1,
+        "crop": 0.0,
+        "color": 0.0,
+        "views": 1,
+    }
+    expected = {
+        "weight_decay": 0.01,
+        "class_weights": False,
+        "seed": 5,
+        "precision": "float32",
+        "num_devices": 1,
+        "epochs": 1,
+        "deterministic": False,
+    }
+    assert {name: training[name] for name in expected} == expected
