@@ -16,7 +16,7 @@ import keras
 
 from activity_cli.config import NetworkConfig, SamplingConfig
 from activity_cli.errors import BundleError
-from activity_cli.model.encoders import build_encoder
+from activity_cli.model.encoders import ENCODER_SPECS, build_encoder
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.sequence import build_sequence
 from activity_cli.results import LayerRow
@@ -52,7 +52,8 @@ def build_network(
     """
     size, steps = sampling.frame_size, sampling.num_frames
     # Layers
-    encoder = build_encoder(config.encoder, size, load_weights=load_weights)
+    weights = "imagenet" if load_weights and ENCODER_SPECS[config.encoder].pretrained else "none"
+    encoder = build_encoder(config.encoder, size, weights=weights, gray=config.gray)
     sequence = build_sequence(config, steps, encoder.output_shape[-1], num_classes)
     clips = keras.Input((steps, size, size, 3), dtype="uint8", name="clips")
     mask = keras.Input((steps,), dtype="bool", name="mask")
