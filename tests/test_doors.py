@@ -52,7 +52,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "tensorflow": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
     "keras": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
     "typer": ("cli/",),
-    "rich": ("cli/", "reports/console.py"),
+    "rich": ("cli/", "reports/console.py", "reports/terminal.py"),
     "tqdm": ("cli/bars.py",),
     "sklearn": ("baselines.py",),
     "ai_edge_litert": ("runtime/",),
@@ -186,6 +186,11 @@ def loaded_by(code: str, *words: object) -> set[str]:
 def test_importing_the_package_costs_nothing() -> None:
     heavy = {"numpy", "cv2", "tensorflow", "keras", "sklearn", "rich", "typer", "ai_edge_litert", "tqdm"}
     assert loaded_by("import activity_cli") & heavy == set()
+
+
+def test_a_list_of_encoders_costs_nothing() -> None:
+    loaded = loaded_by("from activity_cli.model.encoder_table import encoder_rows\nassert len(encoder_rows()) > 5")
+    assert loaded & {"numpy", "cv2", "tensorflow", "keras", "h5py"} == set()
 
 
 _HELP = """

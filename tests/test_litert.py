@@ -56,7 +56,7 @@ def other_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The LiteRT file of an encoder with other weights."""
     keras.utils.set_random_seed(4)
     path = tmp_path_factory.mktemp("other") / ENCODER_FILE
-    encoder_to_litert(build_encoder("small", SIZE), path)
+    encoder_to_litert(build_encoder("small", SIZE, weights="none"), path)
     return path
 
 
@@ -158,14 +158,14 @@ def test_a_broken_litert_file_is_a_bundle_error(converted: Converted, tmp_path: 
 
 def test_the_fingerprint_is_that_of_the_weights_and_the_frame_size() -> None:
     keras.utils.set_random_seed(8)
-    encoder = build_encoder("small", SIZE)
+    encoder = build_encoder("small", SIZE, weights="none")
     first = encoder_fingerprint(encoder)
     assert encoder_fingerprint(encoder) == first
     assert first.startswith("small-")
-    same = build_encoder("small", SIZE)
+    same = build_encoder("small", SIZE, weights="none")
     same.set_weights(encoder.get_weights())
     assert encoder_fingerprint(same) == first
-    larger = build_encoder("small", SIZE + 32)
+    larger = build_encoder("small", SIZE + 32, weights="none")
     larger.set_weights(encoder.get_weights())
     assert encoder_fingerprint(larger) != first
     weights = encoder.get_weights()

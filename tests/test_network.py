@@ -49,7 +49,7 @@ def rewritten(path: Path, to: Path, **replaced: bytes) -> Path:
 @pytest.mark.parametrize("encoder", ["small", "efficientnet_lite0"])
 def test_the_layer_table_has_every_layer_with_its_shape_and_parameters(encoder: str) -> None:
     config = replace(CONFIG, encoder=encoder)
-    network = build_network(config, SAMPLING, 3, load_weights=False)
+    network = build_network(config, SAMPLING, 3)
     rows = layer_rows(network)
 
     assert sum(row.parameters for row in rows if row.depth == 0) == network.whole.count_params()

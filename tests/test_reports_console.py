@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from activity_cli.reports.console import (
+    print_encoders,
     print_evaluation,
     print_layers,
     print_predictions,
@@ -23,6 +24,7 @@ from activity_cli.results import (
     Baseline,
     ClassScore,
     ClipRecord,
+    EncoderRow,
     EpochRecord,
     EvaluationResult,
     LayerRow,
@@ -155,7 +157,16 @@ PREDICTIONS = (
 )
 
 
+ENCODERS = [
+    EncoderRow(
+        "tiny", f"For {SHOWN} and more words than fit into one line of a table. " * 2, 64, 1_234_567, 96, 32, "none"
+    ),
+    EncoderRow(HOSTILE, "For nobody.", 2048, 23_587_712, 224, 32, "download, 94 MB"),
+]
+
+
 def print_everything(to: Console) -> None:
+    print_encoders(to, ENCODERS)
     print_preparation(to, preparation(14))
     print_layers(to, LAYERS)
     print_training(to, training())
@@ -196,6 +207,15 @@ def test_layers_count_a_container_once() -> None:
 
 def test_a_container_without_its_layers_counts_itself() -> None:
     assert parameter_totals(LAYERS[:1]) == (0, 1_000_100)
+
+
+def test_encoders_say_what_they_cost_and_when_to_use_them() -> None:
+    to = console()
+    print_encoders(to, ENCODERS)
+    text = printed(to)
+    assert row_with(text, "tiny") == ["tiny", "none", "64", "1,234,567", "96", "(from", "32)"]
+    assert row_with(text, SHOWN)[1:5] == ["download,", "94", "MB", "2048"]
+    assert "For nobody." in text
 
 
 def test_training_tells_the_best_epoch_and_the_interruption() -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from activity_cli.errors import BundleError, ConfigError, MissingDependencyError
+from activity_cli.errors import BundleError, MissingDependencyError
 from activity_cli.model.torch_checkpoint import read_state_dict
 
 __all__ = ["NUM_FEATURES", "build", "checkpoint_names", "load_state_dict", "read_imagenet_weights"]
@@ -53,46 +53,17 @@ _STAGES = (
 )
 
 
-@keras.saving.register_keras_serializable(package="activity")
-class FixedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalization by the statistics of the weights, in training too.
-
-    A few clips are too small a batch to measure new statistics, and their frames resemble each other.
-    A layer of its own, because ``training=True`` given to a model overrides the ``training=False``
-    given to its layers, and ``model.trainable = True`` overrides their ``trainable = False``.
-    """
-
-    def call(
-        self, inputs: keras.KerasTensor, training: bool | None = None, mask: keras.KerasTensor | None = None
-    ) -> keras.KerasTensor:
-        return super().call(inputs, training=False, mask=mask)
-
-
-def build(frame_height: int, frame_width: int, *, weights: str | None = "imagenet") -> keras.Model:
-    """Build the network from pixels to features.
-
-    All weights can be trained, except for the statistics of batch normalization. Random weights
-    therefore learn badly: None is for weights that are loaded later.
+def build(frame_height: int, frame_width: int) -> keras.Model:
+    """Build the network from pixels to features, with random weights.
 
     Args:
         frame_height: In pixels.
         frame_width: In pixels.
-        weights: ``"imagenet"``, or None for random ones.
 
     Returns:
         A model from RGB frames of 0 to 255, ``[N, frame_height, frame_width, 3]``, uint8 or float,
         to features, float32 ``[N, 1280]``, also where the dtype policy computes in fewer bits.
-
-    Raises:
-        ConfigError: ``weights`` is neither ``"imagenet"`` nor None.
-        MissingDependencyError: The package with the ImageNet weights is not installed.
-        BundleError: Its weights file cannot be read or does not fit.
     """
-    if weights not in ("imagenet", None):
-        raise ConfigError(f"weights is {weights!r}, which is not possible.", "Allowed: 'imagenet' or None.")
-    # Read first: a missing package is reported before seconds are spent on building.
-    state_dict = read_imagenet_weights() if weights == "imagenet" else None
-
     frames = keras.Input((frame_height, frame_width, 3), dtype="float32", name="frames")
     x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocess")(frames)
     x = _conv(x, "stem", _STEM_CHANNELS, kernel=3, stride=2)
@@ -104,10 +75,7 @@ def build(frame_height: int, frame_width: int, *, weights: str | None = "imagene
     x = _conv(x, "head", NUM_FEATURES, kernel=1)
     features = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
 
-    model = keras.Model(frames, features, name="efficientnet_lite0")
-    if state_dict is not None:
-        load_state_dict(model, state_dict)
-    return model
+    return keras.Model(frames, features, name="efficientnet_lite0")
 
 
 def _block(x: keras.KerasTensor, name: str, stage: _Stage, stride: int) -> keras.KerasTensor:
@@ -134,7 +102,7 @@ def _conv(
 
 
 def _normalize(x: keras.KerasTensor, name: str, *, relu: bool) -> keras.KerasTensor:
-    x = FixedBatchNormalization(epsilon=_BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
+    x = keras.layers.BatchNormalization(epsilon=_BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
     return keras.layers.ReLU(max_value=6, name=f"{name}_relu")(x) if relu else x
 
 
@@ -180,12 +148,15 @@ def _tensor_names(layer_name: str) -> tuple[str, ...]:
     return tuple(f"{prefix}{norms[role]}.{name}" for name in _NORM_TENSORS)
 
 
-def load_state_dict(model: keras.Model, state_dict: Mapping[str, np.ndarray]) -> None:
+def load_state_dict(
+    model: keras.Model, state_dict: Mapping[str, np.ndarray], *, origin: str = "The ImageNet weights"
+) -> None:
     """Copy a PyTorch checkpoint into the network.
 
     Args:
         model: What `build` returns.
         state_dict: Tensors by name. The classifier (``_fc``) and ``num_batches_tracked`` are ignored.
+        origin: What to call them in an error.
 
     Raises:
         BundleError: A tensor is missing, left over or of another shape; the model is unchanged then.
@@ -194,16 +165,16 @@ def load_state_dict(model: keras.Model, state_dict: Mapping[str, np.ndarray]) ->
     expected = {name for names in names_of_layers.values() for name in names}
     found = {name for name in state_dict if not name.endswith(_IGNORED_TENSORS)}
     if missing := expected - found:
-        raise _misfit(f"{min(missing)!r} is missing")
+        raise _misfit(origin, f"{min(missing)!r} is missing")
     if unknown := found - expected:
-        raise _misfit(f"{min(unknown)!r} is unknown")
+        raise _misfit(origin, f"{min(unknown)!r} is unknown")
     values = {}
     for layer_name, names in names_of_layers.items():
         layer = model.get_layer(layer_name)
         values[layer_name] = [_to_keras(state_dict[name], layer) for name in names]
         for name, value, variable in zip(names, values[layer_name], layer.weights, strict=True):
             if value.shape != tuple(variable.shape):
-                raise _misfit(f"{name!r} has shape {state_dict[name].shape}")
+                raise _misfit(origin, f"{name!r} has shape {state_dict[name].shape}")
     for layer_name, arrays in values.items():
         model.get_layer(layer_name).set_weights(arrays)
 
@@ -219,9 +190,9 @@ def _to_keras(tensor: np.ndarray, layer: keras.layers.Layer) -> np.ndarray:
     return tensor.transpose((2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (2, 3, 1, 0))
 
 
-def _misfit(reason: str) -> BundleError:
+def _misfit(origin: str, reason: str) -> BundleError:
     return BundleError(
-        f"The weights do not fit EfficientNet-Lite0: {reason}.",
-        f"Install them again: {_INSTALL} --force-reinstall",
+        f"{origin} do not fit EfficientNet-Lite0: {reason}.",
+        f"Those that fit are installed by: {_INSTALL} --force-reinstall",
         code="weights.unreadable",
     )

@@ -6,98 +6,69 @@ pixels are scaled is its own affair, so it cannot differ between training and pr
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import keras
 
 from activity_cli.errors import ConfigError
 from activity_cli.model import efficientnet_lite0
+from activity_cli.model.applications import build_application
+from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec
+from activity_cli.model.small import build_small
+from activity_cli.model.weight_files import find_weights
 
 __all__ = ["ENCODER_SPECS", "EncoderSpec", "build_encoder"]
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderSpec:
-    """What is known of an encoder without building it.
-
-    Attributes:
-        build: From the frame size in pixels, and whether to load trained weights, to the model.
-        pretrained: Whether it brings weights (and is then frozen, and its features computed once).
-        feature_std: Standard deviation of its features, to bring them to about 1.
-        epochs: Passes over the clips at most, by default.
-        learning_rate: Of the optimizer, by default.
-    """
-
-    build: Callable[[int, bool], keras.Model]
-    pretrained: bool
-    feature_std: float
-    epochs: int
-    learning_rate: float
-
-
-def build_encoder(name: str, frame_size: int, *, load_weights: bool = True) -> keras.Model:
+def build_encoder(
+    name: str, frame_size: int, *, weights: str = "imagenet", gray: bool = False, maps: bool = False
+) -> keras.Model:
     """Builds an encoder for square frames.
 
     Args:
         name: One of :data:`ENCODER_SPECS`.
         frame_size: Height and width of a frame in pixels.
-        load_weights: False where trained weights follow anyway, from a bundle.
+        weights: ``imagenet`` (where :attr:`EncoderSpec.pretrained`), ``none`` (random, also where
+            weights follow from a bundle), or the path of a file: of Keras (``.weights.h5``, ``.h5``),
+            or a PyTorch checkpoint (``.pth``) of EfficientNet-Lite0.
+        gray: Look at brightness only; for ``small``.
+        maps: Its last maps, which keep rows and columns, instead of features.
 
     Returns:
-        A model from ``[N, frame_size, frame_size, 3]`` to ``float32 [N, D]``.
+        A model from frames ``[N, frame_size, frame_size, 3]``, uint8 or float32, to features
+        ``[N, D]`` or maps ``[N, h, w, C]``; float32, also where the dtype policy computes in fewer bits.
 
     Raises:
-        ConfigError: No encoder has this name.
-        MissingDependencyError: The package with its weights is not installed.
+        ConfigError: No encoder has this name, or it cannot do what is asked of it.
+        MissingDependencyError: Its ImageNet weights are neither here nor can they be downloaded.
+        BundleError: The file of weights is missing, cannot be read or does not fit.
     """
     if name not in ENCODER_SPECS:
         raise ConfigError(f"encoder is {name!r}, which is not known.", f"Allowed: {', '.join(ENCODER_SPECS)}.")
-    return ENCODER_SPECS[name].build(frame_size, load_weights)
+    spec = ENCODER_SPECS[name]
+    if frame_size < spec.min_frame_size:
+        raise ConfigError(
+            f"frame_size is {frame_size}, which is too small for the encoder {name!r}.",
+            f"Allowed: {spec.min_frame_size} pixels or more; its weights are made for {spec.frame_size}.",
+        )
+    if gray and name != "small":
+        raise ConfigError(
+            f"gray is not possible with the encoder {name!r}, which knows colors.",
+            "Use the encoder 'small', or leave gray out.",
+        )
+    load = find_weights(spec, weights)
+    encoder = _build(name, frame_size, gray)
+    load(encoder)
+    return _last_maps(encoder, spec) if maps else encoder
 
 
-def _efficientnet_lite0(frame_size: int, load_weights: bool) -> keras.Model:
-    return efficientnet_lite0.build(frame_size, frame_size, weights="imagenet" if load_weights else None)
+def _build(name: str, frame_size: int, gray: bool) -> keras.Model:
+    if name == "small":
+        return build_small(frame_size, gray=gray)
+    if name == "efficientnet_lite0":
+        return efficientnet_lite0.build(frame_size, frame_size)
+    return build_application(name, frame_size)
 
 
-# The small CNN was made for frames about this wide; larger ones are averaged down to it first.
-_SMALL_FRAME_SIZE = 96
-_SMALL_CHANNELS = (24, 48, 96, 128)
-
-
-def _small(frame_size: int, load_weights: bool) -> keras.Model:
-    """Four convolutions with stride 2, made to be trained from scratch on a few hundred clips."""
-    # Layers
-    frames = keras.Input((frame_size, frame_size, 3), dtype="float32", name="frames")
-    shrink = max(1, round(frame_size / _SMALL_FRAME_SIZE))
-    # Functional model
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocess")(frames)
-    if shrink > 1:
-        x = keras.layers.AveragePooling2D(shrink, name="shrink")(x)
-    for number, channels in enumerate(_SMALL_CHANNELS, start=1):
-        x = keras.layers.Conv2D(channels, 5 if number == 1 else 3, 2, "same", use_bias=False, name=f"conv{number}")(x)
-        x = keras.layers.BatchNormalization(momentum=0.9, name=f"conv{number}_norm")(x)
-        x = keras.layers.ReLU(name=f"conv{number}_relu")(x)
-    # The mean says how much of something there is, the maximum says that it is there at all.
-    mean = keras.layers.GlobalAveragePooling2D(name="mean")(x)
-    peak = keras.layers.GlobalMaxPooling2D(name="peak")(x)
-    features = keras.layers.Concatenate(dtype="float32", name="features")([mean, peak])
-    return keras.Model(frames, features, name="small")
-
-
-ENCODER_SPECS: dict[str, EncoderSpec] = {
-    "efficientnet_lite0": EncoderSpec(
-        build=_efficientnet_lite0,
-        pretrained=True,
-        feature_std=0.24,  # 0.23 to 0.245 on three sets of very different videos
-        epochs=150,
-        learning_rate=1e-3,
-    ),
-    "small": EncoderSpec(
-        build=_small,
-        pretrained=False,
-        feature_std=1.0,
-        epochs=60,
-        learning_rate=1e-3,
-    ),
-}
+def _last_maps(encoder: keras.Model, spec: EncoderSpec) -> keras.Model:
+    """The same network up to its last narrow maps."""
+    maps = keras.layers.Activation("linear", dtype="float32", name="maps")(encoder.get_layer(spec.map_layer).output)
+    return keras.Model(encoder.inputs[0], maps, name=f"{spec.name}_maps")

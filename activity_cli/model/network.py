@@ -17,7 +17,8 @@ import keras
 
 from activity_cli.config import NetworkConfig, SamplingConfig
 from activity_cli.errors import BundleError
-from activity_cli.model.encoders import ENCODER_SPECS, build_encoder, set_trainable
+from activity_cli.model.cutting import set_trainable
+from activity_cli.model.encoders import ENCODER_SPECS, build_encoder
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.sequence import build_sequence
 from activity_cli.results import LayerRow

@@ -27,9 +27,11 @@ from activity_cli.reports.summaries import (
     parameter_totals,
     summarize_labels,
 )
-from activity_cli.reports.text import duration, percent, points, visible
+from activity_cli.reports.terminal import name_text, new_table, say, say_path, show
+from activity_cli.reports.text import duration, percent, points
 from activity_cli.results import (
     ClipRecord,
+    EncoderRow,
     EvaluationResult,
     LayerRow,
     Prediction,
@@ -37,25 +39,30 @@ from activity_cli.results import (
     TrainResult,
 )
 
-__all__ = ["print_evaluation", "print_layers", "print_predictions", "print_preparation", "print_training"]
+__all__ = [
+    "print_encoders",
+    "print_evaluation",
+    "print_layers",
+    "print_predictions",
+    "print_preparation",
+    "print_training",
+]
 
 _MAX_LEFT_OUT = 10
 _MAX_MISTAKES = 10
 _BAR_WIDTH = 10
 # Narrower consoles show the confidence without its bar.
 _MIN_WIDTH_FOR_BAR = 80
-# Characters that a column of names keeps, however many numbers stand beside it.
-_MIN_TEXT_WIDTH = 8
 
 
 def print_preparation(console: Console, result: PrepareResult) -> None:
     """Prints what was found for each label, what was left out and why, and the warnings."""
-    table = _table("label", "train", "val", "test", "groups", "frames", "seconds")
+    table = new_table("label", "train", "val", "test", "groups", "frames", "seconds")
     totals = [0, 0, 0]
     for summary in summarize_labels(result.labels, result.records):
         totals = [total + count for total, count in zip(totals, summary.splits, strict=True)]
         table.add_row(
-            _name(console, summary.label),
+            name_text(console, summary.label),
             *map(str, summary.splits),
             str(summary.num_groups),
             _spread(summary.frames, ".0f"),
@@ -63,17 +70,17 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
         )
     table.add_section()
     table.add_row(Text("all"), *map(str, totals), "", "", "", style="bold")
-    _say(console, f"{sum(totals)} clips of {len(result.labels)} activities, found as {result.format}", "bold")
-    _show(console, table)
-    _say(console, "Frames and seconds of the videos: smallest/median/largest.", "dim")
+    say(console, f"{sum(totals)} clips of {len(result.labels)} activities, found as {result.format}", "bold")
+    show(console, table)
+    say(console, "Frames and seconds of the videos: smallest/median/largest.", "dim")
     _print_left_out(console, left_out(result.records))
     _print_warnings(console, result.warnings)
     for line in leak_lines(result.leaks):
-        _say(console, line)
-    _say(console, f"Decoded now: {result.decoded}, kept from an earlier run: {result.reused}.")
-    _say_path(console, "Contact sheet:", str(result.contact_sheet))
-    _say_path(console, "What belongs together:", str(result.leak_picture or result.leak_report))
-    _say_path(console, "Prepared:", str(result.folder))
+        say(console, line)
+    say(console, f"Decoded now: {result.decoded}, kept from an earlier run: {result.reused}.")
+    say_path(console, "Contact sheet:", str(result.contact_sheet))
+    say_path(console, "What belongs together:", str(result.leak_picture or result.leak_report))
+    say_path(console, "Prepared:", str(result.folder))
 
 
 def _print_left_out(console: Console, records: Sequence[ClipRecord]) -> None:
@@ -82,14 +89,25 @@ def _print_left_out(console: Console, records: Sequence[ClipRecord]) -> None:
     counts = [(s, sum(r.status == s for r in records)) for s in ("rejected", "duplicate", "ignored")]
     # What is no video by its name nobody meant to be one: counted, and listed in the manifest only.
     records = [record for record in records if record.status != "ignored"]
-    _say(console, "Not used: " + ", ".join(f"{count} {status}" for status, count in counts if count), "bold")
+    say(console, "Not used: " + ", ".join(f"{count} {status}" for status, count in counts if count), "bold")
     for record in records[:_MAX_LEFT_OUT]:
         style = "red" if record.status == "rejected" else "yellow"
         line = Text(f"  {record.status:<9} ", style=style)
         reason = f": {record.reason}" if record.reason else ""
-        console.print(line + _name(console, record.path + reason), soft_wrap=True)
+        console.print(line + name_text(console, record.path + reason), soft_wrap=True)
     if len(records) > _MAX_LEFT_OUT:
-        _say(console, f"  and {len(records) - _MAX_LEFT_OUT} more in manifest.csv", "dim")
+        say(console, f"  and {len(records) - _MAX_LEFT_OUT} more in manifest.csv", "dim")
+
+
+def print_encoders(console: Console, rows: Sequence[EncoderRow]) -> None:
+    """Prints which encoders there are, and when to use each."""
+    table = new_table("encoder", "weights", "features", "parameters", "frames", text_columns=2)
+    for row in rows:
+        name = name_text(console, row.name, "bold").append("\n").append_text(name_text(console, row.summary, "dim"))
+        numbers = (str(row.features), f"{row.parameters:,}", f"{row.frame_size} (from {row.min_frame_size})")
+        table.add_row(name, name_text(console, row.weights), *numbers)
+    show(console, table)
+    say(console, "Weights: those of ImageNet. Frames: the size in pixels that it is made for, and the smallest.", "dim")
 
 
 def print_layers(console: Console, rows: Sequence[LayerRow]) -> None:
@@ -99,68 +117,68 @@ def print_layers(console: Console, rows: Sequence[LayerRow]) -> None:
         console: Where to.
         rows: The layers; one that contains others stands directly before them, and is not counted twice.
     """
-    table = _table("layer", "kind", "output shape", "parameters", "", text_columns=3)
+    table = new_table("layer", "kind", "output shape", "parameters", "", text_columns=3)
     for row in rows:
         table.add_row(
-            _name(console, "  " * row.depth + row.name),
-            _name(console, row.kind),
-            _name(console, row.output_shape),
+            name_text(console, "  " * row.depth + row.name),
+            name_text(console, row.kind),
+            name_text(console, row.output_shape),
             f"{row.parameters:,}",
             "frozen" if row.parameters and not row.trainable else "",
             style="" if row.trainable or not row.parameters else "dim",
         )
-    _show(console, table)
+    show(console, table)
     trainable, frozen = parameter_totals(rows)
-    _say(console, f"{trainable + frozen:,} parameters: {trainable:,} trainable, {frozen:,} frozen.", "bold")
+    say(console, f"{trainable + frozen:,} parameters: {trainable:,} trainable, {frozen:,} frozen.", "bold")
 
 
 def print_training(console: Console, result: TrainResult) -> None:
     """Prints how the training went and what it left behind."""
     seconds = sum(record.seconds for record in result.history)
-    _say(console, f"Trained {result.name} on {len(result.labels)} activities", "bold")
+    say(console, f"Trained {result.name} on {len(result.labels)} activities", "bold")
     ended = ", then stopped by hand" if result.interrupted else ""
-    _say(console, f"{len(result.history)} epochs in {duration(seconds)}{ended}.")
+    say(console, f"{len(result.history)} epochs in {duration(seconds)}{ended}.")
     best = next((record for record in result.history if record.epoch == result.best_epoch), None)
     if best is not None:
-        table = _table(f"best epoch: {best.epoch}", "loss", "accuracy")
+        table = new_table(f"best epoch: {best.epoch}", "loss", "accuracy")
         table.add_row("training", f"{best.loss:.4f}", percent(best.accuracy))
         if math.isfinite(best.val_loss):  # else there are no validation clips
             table.add_row("validation", f"{best.val_loss:.4f}", percent(best.val_accuracy))
-        _show(console, table)
-    _say(console, f"LiteRT answers differ from Keras by at most {result.litert_max_abs_difference:.1e}.")
-    _say_path(console, "Curves:", str(result.history_picture))
-    _say_path(console, "Model:", str(result.model))
+        show(console, table)
+    say(console, f"LiteRT answers differ from Keras by at most {result.litert_max_abs_difference:.1e}.")
+    say_path(console, "Curves:", str(result.history_picture))
+    say_path(console, "Model:", str(result.model))
 
 
 def print_evaluation(console: Console, result: EvaluationResult) -> None:
     """Prints the accuracy, what the model adds to simpler judges, and where it errs."""
-    _say(console, f"{result.model} on the {result.split} clips of {result.prepared}")
+    say(console, f"{result.model} on the {result.split} clips of {result.prepared}")
     headline = f"Accuracy {percent(result.accuracy)}, macro F1 {percent(result.macro_f1)}"
-    _say(console, f"{headline} ({num_right(result)} of {result.num_clips} clips right)", "bold green")
+    say(console, f"{headline} ({num_right(result)} of {result.num_clips} clips right)", "bold green")
     _print_warnings(console, result.warnings)
     if result.baselines:
         _print_comparison(console, result, compare(result))
-    _say(console, "By activity", "bold")
-    table = _table("activity", "precision", "recall", "F1", "clips")
+    say(console, "By activity", "bold")
+    table = new_table("activity", "precision", "recall", "F1", "clips")
     for score in result.classes:
         shares = (percent(score.precision), percent(score.recall), percent(score.f1))
-        table.add_row(_name(console, score.label), *shares, str(score.support))
-    _show(console, table)
+        table.add_row(name_text(console, score.label), *shares, str(score.support))
+    show(console, table)
     _print_confusion(console, result)
 
 
 def _print_comparison(console: Console, result: EvaluationResult, rows: Sequence[Comparison]) -> None:
-    _say(console, "Beside simpler judges of the same clips", "bold")
-    table = _table("judge", "accuracy", "macro F1", "model ahead by")
+    say(console, "Beside simpler judges of the same clips", "bold")
+    table = new_table("judge", "accuracy", "macro F1", "model ahead by")
     for row in rows:
-        judge = _name(console, row.name)
+        judge = name_text(console, row.name)
         if row.reason or row.description:
-            judge.append_text(Text("\n")).append_text(_name(console, row.reason or row.description, "dim"))
+            judge.append_text(Text("\n")).append_text(name_text(console, row.reason or row.description, "dim"))
         ahead = "-" if row.ahead is None else f"{points(row.ahead)} points"
         table.add_row(judge, _share(row.accuracy), _share(row.macro_f1), ahead)
     table.add_section()
     table.add_row("this model", percent(result.accuracy), percent(result.macro_f1), "", style="bold")
-    _show(console, table)
+    show(console, table)
 
 
 def _print_confusion(console: Console, result: EvaluationResult) -> None:
@@ -169,8 +187,8 @@ def _print_confusion(console: Console, result: EvaluationResult) -> None:
     for numbered in (False, True):
         table = _confusion_table(console, result, numbered=numbered)
         if console.measure(table, options=room).maximum <= console.width:
-            _say(console, "Confusion: rows are the truth, columns the answer.", "bold")
-            _show(console, table)
+            say(console, "Confusion: rows are the truth, columns the answer.", "bold")
+            show(console, table)
             return
     _print_mistakes(console, mistakes(result.labels, result.confusion))
 
@@ -181,53 +199,53 @@ def _confusion_table(console: Console, result: EvaluationResult, *, numbered: bo
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=padding)
     table.add_column("", no_wrap=True, overflow="fold")
     for index, label in enumerate(result.labels):
-        head = Text(str(index + 1)) if numbered else _name(console, label)
+        head = Text(str(index + 1)) if numbered else name_text(console, label)
         table.add_column(head, justify="right", no_wrap=True, overflow="fold")
     nothing = Text("." if console.options.ascii_only else "·", style="dim")
     for index, (label, row) in enumerate(zip(result.labels, result.confusion, strict=True)):
         cells = [Text(str(count)) if count else nothing for count in row]
         cells[index] = Text(str(row[index]), style="bold green")
         number = f"{index + 1:>{len(str(len(result.labels)))}} " if numbered else ""
-        table.add_row(_name(console, number + label), *cells)
+        table.add_row(name_text(console, number + label), *cells)
     return table
 
 
 def _print_mistakes(console: Console, found: Sequence[Mistake]) -> None:
     if not found:
-        _say(console, "No clip was mistaken.")
+        say(console, "No clip was mistaken.")
         return
-    _say(console, "Most frequent mistakes", "bold")
-    table = _table("truth", "answer", "clips", "of its clips", text_columns=2)
+    say(console, "Most frequent mistakes", "bold")
+    table = new_table("truth", "answer", "clips", "of its clips", text_columns=2)
     for mistake in found[:_MAX_MISTAKES]:
-        names = (_name(console, mistake.truth), _name(console, mistake.answer))
+        names = (name_text(console, mistake.truth), name_text(console, mistake.answer))
         table.add_row(*names, str(mistake.count), percent(mistake.share))
-    _show(console, table)
-    _say(console, "The whole confusion matrix is too wide for here: see --format json or --html FILE.", "dim")
+    show(console, table)
+    say(console, "The whole confusion matrix is too wide for here: see --format json or --html FILE.", "dim")
 
 
 def print_predictions(console: Console, predictions: Sequence[Prediction]) -> None:
     """Prints a row for each answer, then why the other inputs have none."""
     answers = [prediction for prediction in predictions if prediction.status == "ok"]
-    table = _table("source", "activity", "confidence", "second best", "seconds", text_columns=4)
+    table = new_table("source", "activity", "confidence", "second best", "seconds", text_columns=4)
     table.columns[2].no_wrap = True
     for prediction in answers:
         second = sorted((prediction.scores or {}).items(), key=lambda item: -item[1])[1:2]
         table.add_row(
-            _name(console, prediction.source),
-            _name(console, prediction.label, "bold"),
+            name_text(console, prediction.source),
+            name_text(console, prediction.label, "bold"),
             _bar(console, prediction.confidence),
-            _name(console, f"{second[0][0]} {percent(second[0][1])}" if second else "-", "dim"),
+            name_text(console, f"{second[0][0]} {percent(second[0][1])}" if second else "-", "dim"),
             f"{prediction.duration_seconds:.1f}",
         )
     if answers:
-        _show(console, table)
+        show(console, table)
     for prediction in predictions:
         if prediction.status != "ok":
-            line = _name(console, prediction.source, "bold") + Text(": ")
-            line += _name(console, f"{prediction.error_message} ({prediction.error_code})", "red")
+            line = name_text(console, prediction.source, "bold") + Text(": ")
+            line += name_text(console, f"{prediction.error_message} ({prediction.error_code})", "red")
             console.print(line, soft_wrap=True)
             if prediction.error_hint:
-                console.print(Text("  ") + _name(console, prediction.error_hint), soft_wrap=True)
+                console.print(Text("  ") + name_text(console, prediction.error_hint), soft_wrap=True)
 
 
 def _bar(console: Console, share: float) -> Text:
@@ -239,46 +257,9 @@ def _bar(console: Console, share: float) -> Text:
     return bar.append(f" {percent(share):>6}", style="default")
 
 
-def _table(*headers: str, text_columns: int = 1) -> Table:
-    """A table whose first columns hold text, and whose others hold numbers, on the right."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for index, header in enumerate(headers):
-        text = index < text_columns
-        table.add_column(
-            header,
-            justify="left" if text else "right",
-            overflow="fold",
-            no_wrap=not text,
-            min_width=_MIN_TEXT_WIDTH if text else None,
-        )
-    return table
-
-
-def _show(console: Console, table: Table) -> None:
-    console.print()
-    console.print(table)
-    console.print()
-
-
-def _name(console: Console, text: str, style: str = "") -> Text:
-    shown = visible(text)
-    if console.options.ascii_only:
-        shown = shown.encode("ascii", "backslashreplace").decode("ascii")
-    return Text(shown, style=style)
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(_name(console, text, style))
-
-
-def _say_path(console: Console, what: str, path: str) -> None:
-    # Not wrapped: a path with a line break in it cannot be copied.
-    console.print(Text(f"{what} ") + _name(console, path, "bold"), soft_wrap=True)
-
-
 def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
     for warning in warnings:
-        console.print(Text("Warning: ", style="bold yellow") + _name(console, warning))
+        console.print(Text("Warning: ", style="bold yellow") + name_text(console, warning))
 
 
 def _spread(spread: Spread | None, form: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from activity_cli.results.learned import (
     Baseline,
     ClassScore,
+    EncoderRow,
     EpochRecord,
     EvaluationResult,
     LayerRow,
@@ -25,6 +26,7 @@ __all__ = [
     "Baseline",
     "ClassScore",
     "ClipRecord",
+    "EncoderRow",
     "EpochRecord",
     "EvaluationResult",
     "LayerRow",

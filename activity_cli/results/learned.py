@@ -9,12 +9,36 @@ from pathlib import Path
 __all__ = [
     "Baseline",
     "ClassScore",
+    "EncoderRow",
     "EpochRecord",
     "EvaluationResult",
     "LayerRow",
     "Prediction",
     "TrainResult",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderRow:
+    """One encoder to choose from.
+
+    Attributes:
+        name: How it is asked for.
+        summary: When to use it, in one line.
+        features: Numbers that it gives for each frame.
+        parameters: All numbers in it.
+        frame_size: Height and width in pixels of the frames that it is made for.
+        min_frame_size: The smallest frames that it takes.
+        weights: Where its trained weights come from.
+    """
+
+    name: str
+    summary: str
+    features: int
+    parameters: int
+    frame_size: int
+    min_frame_size: int
+    weights: str
 
 
 @dataclass(frozen=True, slots=True)
