@@ -26,6 +26,7 @@ class Feed:
 
     model: keras.Model
     train: tf.data.Dataset
+    steps_per_epoch: int
     val: tf.data.Dataset | None
     litert_encoder: Path | None = None
 
@@ -60,11 +61,17 @@ def fit(feed: Feed, config: TrainConfig, progress: Progress) -> History:
     )
     history = History([])
     epochs = config.epochs or spec.epochs
-    with progress.stage("Training", epochs * len(feed.train), "step") as stage:
+    with progress.stage("Training", epochs * feed.steps_per_epoch, "step") as stage:
         watcher = _Watcher(history, config.patience, stage)
         try:
             model.fit(
-                feed.train, validation_data=feed.val, epochs=epochs, verbose=0, shuffle=False, callbacks=[watcher]
+                feed.train,
+                validation_data=feed.val,
+                epochs=epochs,
+                steps_per_epoch=feed.steps_per_epoch,
+                verbose=0,
+                shuffle=False,
+                callbacks=[watcher],
             )
         except KeyboardInterrupt:
             history.interrupted = True

@@ -24,10 +24,12 @@ import tensorflow as tf
 from activity_cli._version import __version__
 from activity_cli.bundling import pack
 from activity_cli.config import TrainConfig
-from activity_cli.dataset.batches import clip_batches, feature_batches, one_hot_labels
-from activity_cli.dataset.features import FeatureStore, clip_features
+from activity_cli.dataset.augmentation import clip_view
+from activity_cli.dataset.batches import Training, clip_batches, feature_batches, one_hot_labels
+from activity_cli.dataset.features import FeatureStore, Views, ensure_features
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.dataset.processes import default_workers
+from activity_cli.dataset.sides import may_mirror
 from activity_cli.errors import BundleError, DatasetError, OutputError
 from activity_cli.files import explained, folder_aside
 from activity_cli.fitting import Feed, History, fit
@@ -144,20 +146,28 @@ def _feature_feed(config: TrainConfig, prepared: PreparedFolder, network: Networ
     # LiteRT is twice as fast as Keras on a CPU, and it is what predicting will run.
     path = store.folder / ENCODER_FILE
     train, val = prepared.in_split("train"), prepared.in_split("val")
-    names = [record.clip for record in (*train, *val)]
-    runtime = _encoder_runtime(network, path)
-    features = clip_features(names, prepared.clips, store, runtime.features, progress)
+    encode = _encoder_runtime(network, path).features
+    drawn = _drawn(config, train)
+    views = Views(config.augment, drawn.may_mirror.tolist(), clip_view)
 
-    def batches(records: Sequence[ClipRecord], some: Sequence[Any], seed: int | None) -> tf.data.Dataset:
+    def batches(records: Sequence[ClipRecord], views: Views | None, training: Training | None) -> tf.data.Dataset:
+        names = [record.clip for record in records]
+        files = ensure_features(names, prepared.clips, store, encode, progress, views)
         targets = one_hot_labels(records, prepared.labels)
-        return feature_batches(some, targets, prepared.sampling.num_frames, config.batch_size, shuffle_seed=seed)
+        return feature_batches(files, targets, prepared.sampling.num_frames, config.batch_size, training=training)
 
     return Feed(
         network.sequence,
-        batches(train, features[: len(train)], config.seed),
-        batches(val, features[len(train) :], None) if val else None,
+        batches(train, views, drawn),
+        -(-len(train) // config.batch_size),
+        batches(val, None, None) if val else None,
         path,
     )
+
+
+def _drawn(config: TrainConfig, records: Sequence[ClipRecord]) -> Training:
+    sides = np.array([may_mirror(record.label, config.augment) for record in records])
+    return Training(config.seed, 0, config.augment, sides)
 
 
 def _encoder_runtime(network: Network, path: Path) -> EncoderRuntime:
@@ -174,12 +184,13 @@ def _encoder_runtime(network: Network, path: Path) -> EncoderRuntime:
 def _clip_feed(config: TrainConfig, prepared: PreparedFolder, network: Network, progress: Progress) -> Feed:
     """Joint training: clips from the cache through the whole network."""
 
-    def batches(records: Sequence[ClipRecord], seed: int | None) -> tf.data.Dataset:
+    def batches(records: Sequence[ClipRecord], training: Training | None) -> tf.data.Dataset:
         targets = one_hot_labels(records, prepared.labels)
-        return clip_batches(records, targets, prepared.clips, prepared.sampling, config.batch_size, shuffle_seed=seed)
+        return clip_batches(records, targets, prepared.clips, prepared.sampling, config.batch_size, training=training)
 
-    val = prepared.in_split("val")
-    return Feed(network.whole, batches(prepared.in_split("train"), config.seed), batches(val, None) if val else None)
+    train, val = prepared.in_split("train"), prepared.in_split("val")
+    steps = -(-len(train) // config.batch_size)
+    return Feed(network.whole, batches(train, _drawn(config, train)), steps, batches(val, None) if val else None)
 
 
 def _compared(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:

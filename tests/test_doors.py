@@ -49,8 +49,11 @@ DOORS: dict[str, set[str]] = {
 # A place that ends with a slash is a folder.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "cv2": ("video/opening.py", "reports/"),
-    "tensorflow": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
-    "keras": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
+    "tensorflow": (
+        *("model/", "dataset/arrays.py", "dataset/augmentation.py", "dataset/batches.py"),
+        *("training.py", "fitting.py", "exporting.py"),
+    ),
+    "keras": ("model/", "training.py", "fitting.py", "exporting.py"),
     "typer": ("cli/",),
     "rich": ("cli/", "reports/console.py"),
     "tqdm": ("cli/bars.py",),
