@@ -18,7 +18,7 @@ ROOT = Path(activity_cli.__file__).parent
 MAX_LINES = 300
 
 BASE = {"errors", "results", "progress", "config", "files", "quiet", "_version"}
-VERBS = {"preparation", "training", "evaluation", "prediction", "exporting", "bundling", "fitting"}
+VERBS = {"preparation", "training", "evaluation", "prediction", "exporting", "bundling"}
 ROOMS = BASE | {"video", "dataset", "model", "runtime", "reports", "metrics", "baselines"}
 DOORS: dict[str, set[str]] = {
     "errors": set(),
@@ -39,8 +39,8 @@ DOORS: dict[str, set[str]] = {
     "preparation": ROOMS,
     "evaluation": ROOMS | {"prediction"},  # judges with what predicts
     "prediction": ROOMS,
-    "fitting": ROOMS,
-    "training": ROOMS | {"bundling", "fitting"},
+    "learning": ROOMS,
+    "training": ROOMS | {"bundling", "learning"},
     "exporting": ROOMS | {"bundling"},
     "cli": ROOMS | VERBS,
     "__init__": BASE | VERBS,
@@ -49,8 +49,11 @@ DOORS: dict[str, set[str]] = {
 # A place that ends with a slash is a folder.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "cv2": ("video/opening.py", "reports/"),
-    "tensorflow": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
-    "keras": ("model/", "dataset/batches.py", "training.py", "fitting.py", "exporting.py"),
+    "tensorflow": (
+        *("model/", "dataset/arrays.py", "dataset/augmentation.py", "dataset/batches.py"),
+        *("training.py", "learning/", "exporting.py"),
+    ),
+    "keras": ("model/", "training.py", "learning/", "exporting.py"),
     "typer": ("cli/",),
     "rich": ("cli/", "reports/console.py", "reports/terminal.py"),
     "tqdm": ("cli/bars.py",),
@@ -59,7 +62,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "onnx": ("exporting.py",),
     "tf2onnx": ("exporting.py",),
     "numpy": (
-        *("video/", "dataset/", "model/", "runtime/", "reports/", "metrics.py", "baselines.py"),
+        *("video/", "dataset/", "model/", "learning/", "runtime/", "reports/", "metrics.py", "baselines.py"),
         *(f"{verb}.py" for verb in sorted(VERBS)),
     ),
 }

@@ -194,10 +194,10 @@ def train_command(
     from rich.console import Console
 
     if list_encoders:
-        from activity_cli.model.encoder_table import ENCODER_TABLE
+        from activity_cli.model.encoder_table import encoder_rows
         from activity_cli.reports.console import print_encoders
 
-        print_encoders(Console(), tuple(ENCODER_TABLE.values()))
+        print_encoders(Console(), encoder_rows())
         return 0
     variations = AugmentConfig(mirror, tuple(keep_sides or ()), cut, crop, color, views)
     config = TrainConfig(

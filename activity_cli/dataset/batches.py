@@ -1,59 +1,65 @@
-"""Clips and features -> batches for training, padded on the right and masked."""
+"""Clips and features -> batches, padded on the right and masked.
+
+What is drawn while training (the order, the views, the variations) is a pure function of the seed, the
+epoch and the clip's number. So a training that begins at an epoch gets, bit for bit, what one that got
+there by itself would get.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from activity_cli.config import SamplingConfig
+from activity_cli.config import AugmentConfig, SamplingConfig
+from activity_cli.dataset.arrays import ReadArray, array_reader
+from activity_cli.dataset.augmentation import clip_chance, draw_view, vary_clip, vary_time
 from activity_cli.dataset.clips import ClipStore
+from activity_cli.dataset.processes import default_workers
+from activity_cli.errors import DatasetError
 from activity_cli.results import ClipRecord
 
-__all__ = ["clip_batches", "feature_batches", "jittered_places", "one_hot_labels", "padded_features"]
+__all__ = ["Training", "clip_batches", "feature_batches", "one_hot_labels"]
 
-# Share of a clip that jitter in time may leave out, at its beginning and at its end.
-_LARGEST_CUT = 0.15
+# Features that are no larger in all are held in memory.
+HELD_BYTES = 256 << 20
+
+# Batches that are ready before they are asked for. A fixed number: left to itself, TensorFlow takes as
+# many as fit into half of the memory.
+_AHEAD = 2
+
+# Beside the numbers of the clips, for the chance that an epoch's order is drawn from.
+_NO_CLIP = -1
+
+# From an epoch and the number of a clip, both scalars, to the array ``[T, ...]`` that is learned from then.
+_Load = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Batches to learn from: endless, shuffled and varied anew in each epoch.
+
+    Attributes:
+        seed: Draws everything, 0 up to 2^32 - 1.
+        first_epoch: Where to begin, counted from 0.
+        augment: How clips are varied.
+        may_mirror: For each clip whether it means the same in a mirror, ``bool [N]``.
+    """
+
+    seed: int
+    first_epoch: int
+    augment: AugmentConfig
+    may_mirror: npt.NDArray[np.bool_]
 
 
 def one_hot_labels(records: Sequence[ClipRecord], labels: Sequence[str]) -> npt.NDArray[np.float32]:
     """A row for each clip with a 1 at its label's place, ``float32 [N, classes]``."""
     number_of = {label: number for number, label in enumerate(labels)}
     return np.eye(len(labels), dtype=np.float32)[[number_of[record.label] for record in records]]
-
-
-def padded_features(
-    features: Sequence[npt.NDArray[np.float32]], num_frames: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Stacks features ``float32 [T_i, D]`` into ``[N, num_frames, D]``, and the mask ``bool [N, num_frames]``."""
-    padded = np.zeros((len(features), num_frames, features[0].shape[1]), np.float32)
-    mask = np.zeros((len(features), num_frames), np.bool_)
-    for row, real in enumerate(features):
-        padded[row, : len(real)] = real
-        mask[row, : len(real)] = True
-    return padded, mask
-
-
-def feature_batches(
-    features: Sequence[npt.NDArray[np.float32]],
-    targets: npt.NDArray[np.float32],
-    num_frames: int,
-    batch_size: int,
-    *,
-    shuffle_seed: int | None = None,
-) -> tf.data.Dataset:
-    """Batches of ``((features [B, T, D], mask [B, T]), target [B, classes])``.
-
-    With a seed (for training) shuffled and jittered in time, anew each epoch.
-    """
-    data = tf.data.Dataset.from_tensor_slices((padded_features(features, num_frames), targets))
-    if shuffle_seed is not None:
-        data = data.shuffle(len(features), seed=shuffle_seed, reshuffle_each_iteration=True)
-        data = _jittered(data, shuffle_seed)
-    return data.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def clip_batches(
@@ -63,79 +69,132 @@ def clip_batches(
     sampling: SamplingConfig,
     batch_size: int,
     *,
-    shuffle_seed: int | None = None,
+    weights: npt.NDArray[np.float32] | None = None,
+    training: Training | None = None,
 ) -> tf.data.Dataset:
-    """Batches of ``((clips uint8 [B, T, H, W, 3], mask [B, T]), target [B, classes])``, read from the cache.
+    """Batches of ``((clips uint8 [B, T, H, W, 3], mask bool [B, T]), target float32 [B, classes])``.
 
-    Files are read and padded by TensorFlow itself, on all cores; memory does not grow with the data.
-    With a seed (for training) shuffled and jittered in time, anew each epoch.
-    """
-    # Where the pixels begin in each file; also proves, before hours of training, that each is whole.
-    headers = np.array([_header_bytes(store, record.clip) for record in records], np.int64)
-    paths = [str(store.folder / record.clip) for record in records]
-    lengths = np.array([record.clip_frames for record in records], np.int64)
-    size, steps = sampling.frame_size, sampling.num_frames
-
-    def load(
-        path: tf.Tensor, header: tf.Tensor, length: tf.Tensor, target: tf.Tensor
-    ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
-        pixels = tf.io.decode_raw(tf.strings.substr(tf.io.read_file(path), header, -1), tf.uint8)
-        clip = tf.reshape(pixels, [length, size, size, 3])
-        clip = tf.pad(clip, [[0, steps - length], [0, 0], [0, 0], [0, 0]])
-        clip = tf.ensure_shape(clip, [steps, size, size, 3])
-        return (clip, tf.sequence_mask(length, steps)), target
-
-    data = tf.data.Dataset.from_tensor_slices((paths, headers, lengths, targets))
-    if shuffle_seed is not None:
-        data = data.shuffle(len(records), seed=shuffle_seed, reshuffle_each_iteration=True)
-    data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    if shuffle_seed is not None:
-        data = _jittered(data, shuffle_seed)
-    return data.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-
-
-def _jittered(data: tf.data.Dataset, seed: int) -> tf.data.Dataset:
-    """Draws each clip's steps anew from a slightly shorter stretch of it, each a little early or late.
-
-    Different people take different times for the same motion. The order of the steps, the length of the
-    clip and its padding stay as they are.
-    """
-
-    def jitter(
-        element: tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor], chance: tf.Tensor
-    ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
-        (steps, mask), target = element
-        length = tf.reduce_sum(tf.cast(mask, tf.int32))
-        places = jittered_places(length, mask.shape[0], chance)
-        return (tf.gather(steps, places), mask), target
-
-    # A seed of its own for each clip and epoch, so that parallel reading does not change what is drawn.
-    chances = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-    return tf.data.Dataset.zip(data, chances).map(jitter, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-
-
-def jittered_places(length: tf.Tensor, num_frames: int, chance: tf.Tensor) -> tf.Tensor:
-    """Which step to take for each step of a clip: rising, within the clip, and past its end the padding.
+    Clips are read from the cache when they are needed; memory does not grow with the data.
 
     Args:
-        length: Real steps, a scalar.
-        num_frames: Steps with padding.
-        chance: Two integers that seed the draw.
+        records: The clips.
+        targets: ``float32 [N, classes]``.
+        store: Where they are.
+        sampling: What they were made with.
+        batch_size: Clips in a batch; the last one of an epoch may be smaller.
+        weights: How much each clip counts, ``float32 [N]``: a third part of each element.
+        training: None: one pass, in order, each clip as it is. Else without an end, and an epoch never
+            shares a batch with the next.
 
-    Returns:
-        ``int32 [num_frames]``.
+    Raises:
+        DatasetError: A clip is missing or damaged.
     """
-    real = tf.cast(length, tf.float32)
-    cut = tf.random.stateless_uniform([2], chance, 0.0, _LARGEST_CUT)
-    shake = tf.random.stateless_uniform([num_frames], chance + 1, -0.5, 0.5)
-    numbers = tf.range(num_frames)
-    middles = (tf.cast(numbers, tf.float32) + 0.5) / real
-    places = (cut[0] + (1.0 - cut[0] - cut[1]) * middles) * real + shake
-    places = tf.clip_by_value(tf.cast(tf.floor(places), tf.int32), 0, length - 1)
-    return tf.where(numbers < length, tf.sort(tf.where(numbers < length, places, num_frames)), numbers)
+    for record in records:
+        clip = store.read(record.clip)  # says plainly what is wrong with a file, before hours of training
+        if clip.shape[1:3] != (sampling.frame_size, sampling.frame_size):
+            raise DatasetError(f"{record.clip} has another frame size.", "Prepare the videos again.")
+    read = array_reader([[store.folder / record.clip] for record in records])
+    load = _varied_clip(read, sampling.num_frames, training) if training else _first_view(read)
+    return _batches(load, targets, weights, sampling.num_frames, batch_size, training)
 
 
-def _header_bytes(store: ClipStore, name: str) -> int:
-    clip = store.read(name)  # first, because it says plainly what is wrong with a file
-    path: Path = store.folder / name
-    return path.stat().st_size - clip.nbytes
+def feature_batches(
+    paths: Sequence[Sequence[Path]],
+    targets: npt.NDArray[np.float32],
+    num_frames: int,
+    batch_size: int,
+    *,
+    weights: npt.NDArray[np.float32] | None = None,
+    training: Training | None = None,
+) -> tf.data.Dataset:
+    """Batches of ``((features [B, T, ...], mask bool [B, T]), target float32 [B, classes])``.
+
+    Features have the dtype that they have in their files. They are held in memory where they are few.
+
+    Args:
+        paths: The files of each clip, one for each of its views, the clip as it is first.
+        targets: ``float32 [N, classes]``.
+        num_frames: Steps with padding.
+        batch_size: Clips in a batch; the last one of an epoch may be smaller.
+        weights: How much each clip counts, ``float32 [N]``: a third part of each element.
+        training: None: one pass, in order, the first view of each clip. Else without an end, one view of
+            each clip drawn in each epoch; an epoch never shares a batch with the next.
+
+    Raises:
+        DatasetError: A file is missing, damaged, or unlike the others.
+    """
+    if training is None:
+        paths = [row[:1] for row in paths]
+    read = array_reader(paths, HELD_BYTES)
+    load = _varied_features(read, len(paths[0]), num_frames, training) if training else _first_view(read)
+    return _batches(load, targets, weights, num_frames, batch_size, training)
+
+
+def _first_view(read: ReadArray) -> _Load:
+    return lambda epoch, number: read(number, tf.constant(0))
+
+
+def _varied_clip(read: ReadArray, num_frames: int, training: Training) -> _Load:
+    with tf.device("CPU:0"):
+        may_mirror = tf.constant(training.may_mirror)
+
+    def load(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        chance = clip_chance(training.seed, epoch, number)
+        clip = _varied_in_time(read(number, tf.constant(0)), num_frames, chance, training.augment)
+        return vary_clip(clip, chance, training.augment, may_mirror[number])
+
+    return load
+
+
+def _varied_features(read: ReadArray, num_views: int, num_frames: int, training: Training) -> _Load:
+    def load(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        chance = clip_chance(training.seed, epoch, number)
+        view = draw_view(num_views, chance)
+        return _varied_in_time(read(number, view), num_frames, chance, training.augment)
+
+    return load
+
+
+def _varied_in_time(array: tf.Tensor, num_frames: int, chance: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    length = tf.shape(array)[0]
+    return tf.gather(array, vary_time(length, num_frames, chance, config)[:length])
+
+
+def _batches(
+    load: _Load,
+    targets: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float32] | None,
+    num_frames: int,
+    batch_size: int,
+    training: Training | None,
+) -> tf.data.Dataset:
+    with tf.device("CPU:0"):
+        facts = [tf.constant(fact) for fact in (targets, weights) if fact is not None]
+
+    def element(epoch: tf.Tensor, number: tf.Tensor) -> tuple[object, ...]:
+        array = load(epoch, number)
+        length = tf.shape(array)[0]
+        padded = tf.pad(array, [[0, num_frames - length], *[[0, 0]] * (array.shape.rank - 1)])
+        padded = tf.ensure_shape(padded, [num_frames, *array.shape[1:]])
+        return (padded, tf.sequence_mask(length, num_frames)), *(fact[number] for fact in facts)
+
+    def pass_in(order: tf.Tensor, epoch: tf.Tensor) -> tf.data.Dataset:
+        numbers = tf.data.Dataset.from_tensor_slices(order)
+        # A number of its own, since within a pass nothing is left to TensorFlow's tuning.
+        arrays = numbers.map(lambda number: element(epoch, number), default_workers(), deterministic=True)
+        return arrays.batch(batch_size)
+
+    if training is None:
+        return pass_in(tf.range(len(targets)), tf.constant(0, tf.int64)).prefetch(_AHEAD)
+    seed = training.seed
+    epochs = tf.data.Dataset.range(training.first_epoch, tf.int64.max)
+    data = epochs.flat_map(lambda epoch: pass_in(_order(len(targets), seed, epoch), epoch))
+    # Said plainly, so that nobody waits for the end of an epoch.
+    return data.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(_AHEAD)
+
+
+def _order(number: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """An order of the clips, each as likely as any other: ``int32 [number]``."""
+    # TensorFlow's index_shuffle needs no memory, but of 10 clips it knows only 256 orders.
+    drawn = tf.random.stateless_uniform([number], clip_chance(seed, epoch, tf.constant(_NO_CLIP)), None, None, tf.int32)
+    return tf.argsort(drawn, stable=True)

@@ -1,0 +1,205 @@
+"""Variations of clips: what may change, what never does, and that a draw is what its chance says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tensorflow as tf
+
+from activity_cli.config import AugmentConfig
+from activity_cli.dataset.augmentation import clip_chance, clip_view, draw_view, vary_clip, vary_time
+from activity_cli.dataset.sides import check_keep_sides, may_mirror
+from activity_cli.errors import ConfigError
+
+SIZE = 32
+STRONG = AugmentConfig(crop=0.4, color=0.5, cut=0.4)
+NONE = AugmentConfig.none()
+Frames = npt.NDArray[np.uint8]
+
+
+def picture(seed: int = 0, size: int = SIZE) -> Frames:
+    """Smooth in space, so that a crop can be recognized; ``uint8 [size, size, 3]``."""
+    coarse = np.random.default_rng(seed).integers(40, 200, (4, 4, 3)).astype(np.float32)
+    return np.asarray(tf.image.resize(coarse, [size, size])).round().astype(np.uint8)
+
+
+def varied(clip: Frames, chance: int, config: AugmentConfig, *, mirror: bool = True) -> Frames:
+    return np.asarray(vary_clip(tf.constant(clip), tf.constant([chance, 7]), config, tf.constant(mirror)))
+
+
+@pytest.mark.parametrize("config", [AugmentConfig(), STRONG, AugmentConfig(mirror=False, color=0), NONE])
+@pytest.mark.parametrize("chance", range(4))
+def test_a_clip_of_one_frame_repeated_stays_one(config: AugmentConfig, chance: int) -> None:
+    clip = np.repeat(picture()[np.newaxis], 5, axis=0)
+    out = varied(clip, chance, config)
+    assert (out.dtype, out.shape) == (clip.dtype, clip.shape)
+    assert (out == out[:1]).all()
+
+
+def test_every_frame_is_cut_and_mirrored_alike() -> None:
+    # Red is where a pixel was from left to right, green from top to bottom; blue tells the frames apart.
+    ramp = np.linspace(0, 248, SIZE).round()
+    clip = np.stack([np.stack([*np.meshgrid(ramp, ramp), np.full((SIZE, SIZE), 40 * t)], -1) for t in range(6)])
+    sides = set()
+    for chance in range(12):
+        out = varied(clip.astype(np.uint8), chance, AugmentConfig(crop=0.4, color=0)).astype(int)
+        assert (out[..., :2] == out[:1, ..., :2]).all()
+        np.testing.assert_array_equal(out[:, 0, 0, 2], 40 * np.arange(6))
+        across, down = out[0, 0, :, 0], out[0, :, 0, 1]
+        assert (np.diff(down) >= 0).all()
+        widths = abs(across[-1] - across[0]), down[-1] - down[0]
+        assert widths[0] == pytest.approx(widths[1], abs=9)  # one pixel: the shape is kept
+        assert 0.6 * 248 - 9 <= widths[0] <= 248
+        sides.add(bool(across[0] > across[-1]))
+    assert sides == {True, False}
+
+
+def test_two_frames_get_the_same_colors() -> None:
+    first, second = picture(1), picture(2)
+    second[:8, :8] = first[:8, :8]
+    out = varied(np.stack([first, second]), 3, AugmentConfig(mirror=False, crop=0, color=0.3))
+    assert (out[0, :8, :8] == out[1, :8, :8]).all()
+    assert (out[0] != first).any()
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_colors_stay_within_their_range(value: int) -> None:
+    clip = np.zeros((2, SIZE, SIZE, 3), np.uint8)
+    clip[:, ::2] = 255
+    for chance in range(8):
+        out = varied(clip, chance, AugmentConfig(mirror=False, crop=0, color=0.9)).astype(int)
+        # Over the edge of uint8, white would become black.
+        assert out[:, ::2].min() >= out[:, 1::2].max()
+    flat = varied(np.full((2, SIZE, SIZE, 3), value, np.uint8), 1, STRONG)
+    assert len(np.unique(flat)) == 1
+
+
+def test_grey_stays_grey_and_colors_differ_by_no_more_than_the_share() -> None:
+    grey = np.repeat(picture()[..., :1], 3, axis=-1)[np.newaxis]
+    means = []
+    for chance in range(40):
+        out = varied(grey, chance, AugmentConfig(mirror=False, crop=0, color=0.2)).astype(int)
+        assert np.ptp(out, axis=-1).max() <= 1
+        means.append(out.mean() / grey.mean())
+    assert min(means) > 0.78
+    assert max(means) < 1.22
+    assert max(means) - min(means) > 0.2
+
+
+def test_a_chance_gives_always_the_same_and_another_another() -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
+    for chance in range(4):
+        assert (varied(clip, chance, STRONG) == varied(clip, chance, STRONG)).all()
+    outs = {varied(clip, chance, STRONG).tobytes() for chance in range(10)}
+    assert len(outs) == 10
+
+
+def test_about_half_are_mirrored_but_none_that_must_not() -> None:
+    clip = picture()[np.newaxis]
+    only_mirror = AugmentConfig(crop=0, color=0)
+    mirrored = sum((varied(clip, chance, only_mirror) == clip[:, :, ::-1]).all() for chance in range(60))
+    assert 18 <= mirrored <= 42
+    for chance in range(20):
+        assert (varied(clip, chance, only_mirror, mirror=False) == clip).all()
+        assert (varied(clip, chance, dataclasses.replace(only_mirror, mirror=False)) == clip).all()
+
+
+def test_no_augmentation_is_the_clip_itself() -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+    for chance in range(5):
+        assert (varied(clip, chance, NONE) == clip).all()
+        assert list(vary_time(tf.constant(3), 4, tf.constant([chance, 1]), NONE)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("config", [AugmentConfig(), STRONG, AugmentConfig(cut=0.49)])
+@pytest.mark.parametrize("length", [1, 2, 7, 16])
+def test_times_rise_and_stay_inside_the_clip(config: AugmentConfig, length: int) -> None:
+    draws = set()
+    for chance in range(50):
+        places = np.asarray(vary_time(tf.constant(length), 16, tf.constant([chance, 3]), config))
+        assert places.dtype == np.int32
+        real, padding = places[:length], places[length:]
+        assert (np.diff(real) >= 0).all()
+        assert real.min() >= 0
+        assert real.max() < length
+        assert list(padding) == list(range(length, 16))
+        draws.add(tuple(real))
+    assert (len(draws) > 1) == (length > 1)
+
+
+def test_the_speed_changes_within_a_clip_and_the_cut_is_kept() -> None:
+    length, slopes = 200, []
+    for chance in range(60):
+        places = np.asarray(vary_time(tf.constant(length), length, tf.constant([chance, 3]), AugmentConfig(cut=0.15)))
+        assert places[0] <= 0.15 * length + 1
+        assert places[-1] >= 0.85 * length - 2
+        first, second = places[100] - places[0], places[199] - places[100]
+        slopes.append(first / second)
+    assert max(slopes) > 1.15
+    assert min(slopes) < 1 / 1.15
+
+
+def test_chances_differ_by_seed_epoch_and_clip_and_serve_every_seed() -> None:
+    draws = [
+        tuple(np.asarray(clip_chance(seed, tf.constant(epoch, tf.int64), tf.constant(number))))
+        for seed in (0, 1, 2**31, 2**32 - 1)
+        for epoch in range(4)
+        for number in range(4)
+    ]
+    assert len(set(draws)) == len(draws)
+    assert draws[0] == tuple(np.asarray(clip_chance(0, tf.constant(0, tf.int64), tf.constant(0))))
+
+
+def test_every_view_is_drawn() -> None:
+    views = [int(draw_view(3, tf.constant([chance, 0]))) for chance in range(60)]
+    assert set(views) == {0, 1, 2}
+    assert int(draw_view(1, tf.constant([5, 5]))) == 0
+
+
+def test_a_view_is_the_same_for_ever_and_mirrored_when_asked() -> None:
+    clip = np.repeat(picture()[np.newaxis], 2, axis=0)
+    plain = AugmentConfig(crop=0, color=0)
+    assert (clip_view(clip, "a.npy", 1, plain, mirrored=True) == clip[:, :, ::-1]).all()
+    assert (clip_view(clip, "a.npy", 1, plain, mirrored=False) == clip).all()
+    views = [clip_view(clip, name, view, STRONG, mirrored=False) for name in "ab" for view in (1, 2)]
+    assert len({view.tobytes() for view in views}) == 4
+    assert (views[0] == clip_view(clip, "a", 1, STRONG, mirrored=False)).all()
+    # Names and files of the cache stand for these very pictures: where this changes, so must their names.
+    assert views[0].astype(int).sum() == pytest.approx(777_050, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("left", "turn_left", "LeftHook", "right-hand wave", "turnLEFT", "LEFTTurn", "swiperight", "leftward turn"),
+        *(
+            "Spin Clockwise",
+            "spin_counterclockwise",
+            "anti-clockwise",
+            "hook_R",
+            "turn ccw",
+            "left2right",
+            "righthanded",
+        ),
+    ],
+)
+def test_a_label_that_names_a_side_is_not_mirrored(label: str) -> None:
+    assert not may_mirror(label, AugmentConfig())
+
+
+@pytest.mark.parametrize("label", ["wave", "walk upright", "bright_light", "Clap", "relay", "cleft", ""])
+def test_other_labels_are_mirrored_unless_told(label: str) -> None:
+    assert may_mirror(label, AugmentConfig())
+    assert not may_mirror(label, AugmentConfig(keep_sides=("box", label)))
+    assert not may_mirror(label, AugmentConfig(mirror=False))
+
+
+def test_a_label_that_is_to_keep_its_sides_must_exist() -> None:
+    check_keep_sides(AugmentConfig(keep_sides=("wave",)), ("wave", "walk"))
+    with pytest.raises(ConfigError) as caught:
+        check_keep_sides(AugmentConfig(keep_sides=("wave", "wavee")), ("wave", "walk"))
+    assert "'wavee'" in caught.value.message
+    assert "wave, walk" in caught.value.hint
