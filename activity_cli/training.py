@@ -22,11 +22,11 @@ from activity_cli._version import __version__
 from activity_cli.bundling import pack
 from activity_cli.config import TrainConfig
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
+from activity_cli.dataset.sides import check_keep_sides
 from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
 from activity_cli.files import explained, folder_aside
 from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
 from activity_cli.learning.devices import choose_strategy, make_deterministic
-from activity_cli.dataset.sides import check_keep_sides
 from activity_cli.learning.feeds import make_feed
 from activity_cli.learning.loop import Recipe, fit
 from activity_cli.learning.plan import Plan, make_plan, resumable_settings

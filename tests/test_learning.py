@@ -170,7 +170,8 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
     found = read_checkpoint(path)
     assert found is not None
     assert (found.settings, found.best_epoch, found.epochs[0].loss) == ({"seed": 3}, 1, 0.5)
-    for one, other in zip((*found.state, *found.best), (*some_checkpoint().state, *some_checkpoint().best), strict=True):
+    wanted = some_checkpoint()
+    for one, other in zip((*found.state, *found.best), (*wanted.state, *wanted.best), strict=True):
         np.testing.assert_array_equal(one, other)
     assert [p.name for p in tmp_path.iterdir()] == [".model.checkpoint.npz"]
 

@@ -155,6 +155,9 @@ def _compiled(feed: Feed, recipe: Recipe) -> tuple[keras.Model, keras.optimizers
         auto_scale_loss=False,
     )
     optimizer.build(model.trainable_variables)
+    # Keras would take a batch out of the data for this, and the mean of its masks over the devices.
+    model._symbolic_build(data_batch=next(iter(feed.train(0))))
+    model._maybe_symbolic_build = lambda *_, **__: None
     return model, optimizer
 
 

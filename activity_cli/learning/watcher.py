@@ -121,8 +121,9 @@ class Watcher(keras.callbacks.Callback):
     @property
     def is_enough(self) -> bool:
         """Whether a training that goes on has had its patience already."""
-        last = len(self.history.epochs)
-        return bool(self.history.best_epoch) and not self._keep_last and last - self.history.best_epoch >= self._patience
+        if self._keep_last or not self.history.best_epoch:
+            return False
+        return len(self.history.epochs) - self.history.best_epoch >= self._patience
 
     def _is_better(self, record: EpochRecord) -> bool:
         if not self.history.best_epoch:
