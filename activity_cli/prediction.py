@@ -18,7 +18,7 @@ from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import ActivityError, BundleError, VideoError
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.results import Prediction
+from activity_cli.results import FrameAnswer, Prediction
 from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
 from activity_cli.video.reader import Clip, VideoInfo, read_clips
 
@@ -73,13 +73,16 @@ class Recognizer:
         if not fits or frames.dtype != np.uint8:
             wanted = f"uint8 [1..{most}, {size}, {size}, 3]"
             raise ValueError(f"frames must be {wanted}, got {frames.dtype}{list(frames.shape)}")
-        probabilities = self._sequence.probabilities(self._encoder.features(frames))
+        return self._scored(self._sequence.probabilities(self._encoder.features(frames)))
+
+    def _scored(self, probabilities: npt.NDArray[np.float32]) -> dict[str, float]:
         order = np.argsort(-probabilities, kind="stable")
         return {self.labels[number]: float(probabilities[number]) for number in order}
 
     def _answer(self, source: str, video: _Video) -> Prediction:
         """Where the model learned from windows, a video's answer is the mean of those of its windows."""
-        each = [self.scores(clip.frames) for clip in video.clips]
+        answers = [self._sequence.answers(self._encoder.features(clip.frames)) for clip in video.clips]
+        each = [self._scored(probabilities) for probabilities, _ in answers]
         mean = {label: sum(scores[label] for scores in each) / len(each) for label in each[0]}
         scores = dict(sorted(mean.items(), key=lambda item: -item[1]))
         label, confidence = next(iter(scores.items()))
@@ -92,6 +95,19 @@ class Recognizer:
             duration_seconds=video.info.duration_seconds,
             frames_used=sum(len(clip.frames) for clip in video.clips),
             model=self.name,
+            frames=self._frames(video.clips, [frames for _, frames in answers if frames is not None]),
+        )
+
+    def _frames(
+        self, clips: Sequence[Clip], answers: Sequence[npt.NDArray[np.float32]]
+    ) -> tuple[FrameAnswer, ...] | None:
+        """The answers for the frames of all windows, in a row."""
+        if not answers:
+            return None
+        return tuple(
+            FrameAnswer(seconds, self.labels[int(scores.argmax())], float(scores.max()))
+            for clip, rows in zip(clips, answers, strict=True)
+            for seconds, scores in zip(clip.times_seconds, rows, strict=True)
         )
 
     def _answer_all(self, sources: Sequence[_Source]) -> Iterator[Prediction]:

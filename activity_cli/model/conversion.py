@@ -13,7 +13,8 @@ import tensorflow as tf
 from activity_cli.config import NetworkConfig
 from activity_cli.files import write_bytes
 from activity_cli.model.network import Network
-from activity_cli.model.sequence import build_sequence
+from activity_cli.model.recurrent import map_shape_of
+from activity_cli.model.sequence import build_sequence, frame_outputs
 from activity_cli.quiet import native_output_silenced
 
 __all__ = ["encoder_fingerprint", "encoder_to_litert", "sequence_to_litert"]
@@ -45,21 +46,26 @@ def encoder_to_litert(encoder: keras.Model, path: Path) -> None:
 def sequence_to_litert(network: Network, config: NetworkConfig, path: Path) -> None:
     """Writes the sequence part as a LiteRT file of built-in operations, for one clip at a time.
 
-    A plain LSTM would need TensorFlow's own operations; its unrolled form does not.
+    A plain LSTM would need TensorFlow's own operations; its unrolled form does not. Where every frame
+    is classified the file has two outputs: ``[1, classes]`` for the clip, ``[1, T, classes]`` for its
+    frames.
 
     Raises:
         OutputError: The file cannot be written.
     """
     steps, num_features = network.sequence.input_shape[0][1:]
     num_classes = network.sequence.output_shape[-1]
-    unrolled = build_sequence(config, steps, num_features, num_classes, unroll=True)
+    maps = map_shape_of(network.sequence)
+    unrolled = build_sequence(config, steps, num_features, num_classes, unroll=True, map_shape=maps)
     unrolled.set_weights(network.sequence.get_weights())
+    frames = frame_outputs(unrolled)
+    model = unrolled if frames is None else keras.Model(unrolled.inputs, [unrolled.output, frames.output])
     features = tf.TensorSpec((1, steps, num_features), tf.float32, name="features")
     mask = tf.TensorSpec((1, steps), tf.bool, name="mask")
 
     @tf.function(input_signature=[features, mask])
-    def read(features: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        return unrolled([features, mask], training=False)
+    def read(features: tf.Tensor, mask: tf.Tensor) -> Any:
+        return model([features, mask], training=False)
 
     _convert(read, path)
 

@@ -83,6 +83,9 @@ class CenterOverTime(keras.layers.Layer):
         super().__init__(**kwargs)
         self.supports_masking = True
 
+    def compute_mask(self, features: tf.Tensor, previous_mask: tf.Tensor | None = None) -> None:
+        return None
+
     def call(self, features: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         weights = tf.cast(mask, features.dtype)[..., tf.newaxis]
         count = tf.maximum(tf.reduce_sum(weights, axis=1, keepdims=True), 1.0)

@@ -1,72 +1,98 @@
 """The part that reads features in their order: a recurrent network, pooled over the real frames.
 
-Sources: LSTM (Hochreiter and Schmidhuber 1997), its use on CNN features (Donahue et al. 2015), GRU
-(Cho et al. 2014), attention pooling (Bahdanau et al. 2015).
+Sources: an LSTM on CNN features, and its answers for every frame averaged (Donahue et al. 2015),
+attention pooling (Bahdanau et al. 2015); the recurrent layers' are in :mod:`activity_cli.model.recurrent`.
+
+All of it computes in float32, whatever the policy of the encoder: it is small, and sums over many steps.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
-from activity_cli.config import NetworkConfig
+from activity_cli.config import BASELINE_SEQUENCES, NetworkConfig
 from activity_cli.model.layers import CenterOverTime
 from activity_cli.model.pooling import POOLING_LAYERS, MaskedMiddle
+from activity_cli.model.recurrent import read_maps, read_steps
+from activity_cli.model.steps import FeatureScale, RealSteps
 
-__all__ = ["build_sequence"]
+__all__ = ["build_sequence", "feature_scale", "frame_outputs"]
 
-# Standard deviation of an encoder's features, to bring them to about 1; others are taken as they are.
-_FEATURE_STD = {"efficientnet_lite0": 0.24}  # 0.23 to 0.245 on three sets of very different videos
+_SCALE, _FRAMES = "scale", "frames"
 
 
 def build_sequence(
-    config: NetworkConfig, num_frames: int, num_features: int, num_classes: int, *, unroll: bool = False
+    config: NetworkConfig,
+    num_frames: int,
+    num_features: int,
+    num_classes: int,
+    *,
+    unroll: bool = False,
+    map_shape: tuple[int, int, int] | None = None,
 ) -> keras.Model:
     """Builds the part that reads the features in their order.
 
     Args:
         config: Its shape.
         num_frames: ``T``.
-        num_features: ``D``.
+        num_features: ``D``; of flattened maps ``h * w * C``.
         num_classes: Activities to tell apart.
         unroll: One copy of a recurrent step for each frame, which converts to built-in LiteRT
             operations; the weights are the same.
+        map_shape: ``(h, w, C)`` of the maps that were flattened, for ``convlstm``.
 
     Returns:
-        A model from ``[features float32 [B, T, D], mask bool [B, T]]`` to probabilities.
+        A model from ``[features float32 [B, T, D], mask bool [B, T]]`` to probabilities ``float32
+        [B, classes]``. The mask is True for the real frames, which come first, one at least.
+
+    Raises:
+        ConfigError: ``convlstm`` without maps.
     """
     # Layers
-    features = keras.Input((num_frames, num_features), name="features")
+    features = keras.Input((num_frames, num_features), dtype="float32", name="features")
     mask = keras.Input((num_frames,), dtype="bool", name="mask")
-    scale = 1 / _FEATURE_STD.get(config.encoder, 1.0)
+    drop = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
+    classes = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="classes")
     # Functional model
-    x = keras.layers.Rescaling(scale, name="scale")(features)
-    if config.center and config.sequence not in ("mean", "frame"):  # of which nothing would be left
-        x = CenterOverTime(name="center")(x, mask=mask)
-    x = keras.layers.Dropout(config.dropout, name="feature_dropout")(x)
-    if config.sequence == "frame":
-        x = MaskedMiddle(name="pool")(x, mask=mask)
-    elif config.sequence == "mean":
-        x = POOLING_LAYERS["mean"](name="pool")(x, mask=mask)
+    x = FeatureScale(dtype="float32", name=_SCALE)(features, mask=mask)
+    if config.center and config.sequence not in BASELINE_SEQUENCES:  # of which nothing would be left
+        x = CenterOverTime(dtype="float32", name="center")(x, mask=mask)
+    x = keras.layers.Dropout(config.dropout, dtype="float32", name="feature_dropout")(x)
+    if config.sequence == "convlstm":
+        x = read_maps(x, mask, config, map_shape, unroll=unroll)
+    elif config.sequence not in BASELINE_SEQUENCES:
+        x = read_steps(x, mask, config, unroll=unroll)
+    if config.per_frame:
+        each = RealSteps(dtype="float32", name=_FRAMES)(classes(drop(x)), mask=mask)
+        probabilities = POOLING_LAYERS["mean"](dtype="float32", name="pool")(each, mask=mask)
     else:
-        for number in range(1, config.recurrent_layers + 1):
-            # The mask is handed to each layer: one that travels by itself is lost without a word.
-            x = _recurrent(config, number, unroll)(x, mask=mask)
-        if config.pooling != "last":
-            x = POOLING_LAYERS[config.pooling](name="pool")(x, mask=mask)
-    x = keras.layers.Dropout(config.dropout, name="dropout")(x)
-    probabilities = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="classes")(x)
+        probabilities = classes(drop(_pooled(x, mask, config)))
     return keras.Model([features, mask], probabilities, name="sequence")
 
 
-def _recurrent(config: NetworkConfig, number: int, unroll: bool) -> keras.Layer:
-    kind = "gru" if config.sequence == "gru" else "lstm"
-    name = kind if number == 1 else f"{kind}{number}"
-    cell: Any = keras.layers.GRU if kind == "gru" else keras.layers.LSTM
-    # The state that it ends with is the last real step.
-    steps = number < config.recurrent_layers or config.pooling != "last"
-    layer: keras.Layer = cell(
-        config.units, return_sequences=steps, unroll=unroll, use_cudnn=False if unroll else "auto", name=name
-    )
+def feature_scale(sequence: keras.Model) -> FeatureScale:
+    """The layer of a sequence part that is told how large the training clips' features are."""
+    layer: FeatureScale = sequence.get_layer(_SCALE)
     return layer
+
+
+def frame_outputs(sequence: keras.Model) -> keras.Model | None:
+    """What a sequence part says of every frame; its layers are the same, not copies.
+
+    Returns:
+        A model from the same inputs to ``float32 [B, T, classes]``, zeros on padding, whose mean over
+        the real frames is the clip's answer; None where frames are not classified.
+    """
+    if _FRAMES not in [layer.name for layer in sequence.layers]:
+        return None
+    return keras.Model(sequence.inputs, sequence.get_layer(_FRAMES).output, name="frames")
+
+
+def _pooled(x: keras.KerasTensor, mask: keras.KerasTensor, config: NetworkConfig) -> keras.KerasTensor:
+    """One vector for each clip."""
+    if config.sequence == "frame":
+        return MaskedMiddle(dtype="float32", name="pool")(x, mask=mask)
+    pooling = "mean" if config.sequence == "mean" else config.pooling
+    if pooling == "last":  # the recurrent layer ends with it
+        return x
+    return POOLING_LAYERS[pooling](dtype="float32", name="pool")(x, mask=mask)

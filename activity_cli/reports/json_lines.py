@@ -23,8 +23,8 @@ def prediction_line(prediction: Prediction) -> str:
         prediction: An answer or an error.
 
     Returns:
-        A JSON object of the schema ``activity.prediction/1``; scores have four decimals, the duration
-        three.
+        A JSON object of the schema ``activity.prediction/1``; scores have four decimals, times
+        three. ``frames`` is there where the model answers for every frame.
     """
     fields: dict[str, object] = {
         "schema": PREDICTION_SCHEMA,
@@ -41,6 +41,15 @@ def prediction_line(prediction: Prediction) -> str:
             "frames_used": prediction.frames_used,
             "model": prediction.model,
         }
+        if prediction.frames is not None:
+            fields["frames"] = [
+                {
+                    "seconds": rounded(frame.seconds, 3),
+                    "label": frame.label,
+                    "confidence": rounded(frame.confidence, 4),
+                }
+                for frame in prediction.frames
+            ]
     else:
         fields["error"] = {
             "code": prediction.error_code,

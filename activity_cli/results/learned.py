@@ -12,6 +12,7 @@ __all__ = [
     "EncoderRow",
     "EpochRecord",
     "EvaluationResult",
+    "FrameAnswer",
     "LayerRow",
     "Prediction",
     "TrainResult",
@@ -155,6 +156,15 @@ class EvaluationResult:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameAnswer:
+    """What one frame shows: when it is shown in the video, the most probable activity, and its score."""
+
+    seconds: float
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer for one input: a label, or an error.
 
@@ -167,6 +177,8 @@ class Prediction:
         duration_seconds: Of the video.
         frames_used: Frames the network looked at.
         model: Name and short hash of the bundle.
+        frames: The answer for each frame that the network looked at, window by window; None for a model
+            that answers for whole clips only.
         error_code, error_message, error_hint: What went wrong, where status is ``error``.
     """
 
@@ -178,6 +190,7 @@ class Prediction:
     duration_seconds: float = 0.0
     frames_used: int = 0
     model: str = ""
+    frames: tuple[FrameAnswer, ...] | None = None
     error_code: str = ""
     error_message: str = ""
     error_hint: str = ""

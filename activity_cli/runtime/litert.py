@@ -65,6 +65,7 @@ class SequenceRuntime:
     Attributes:
         num_frames: Frames of a clip at most.
         num_classes: Activities that it tells apart.
+        per_frame: Whether it also answers for every frame.
 
     Raises:
         BundleError: The file is not one that LiteRT can run.
@@ -80,18 +81,37 @@ class SequenceRuntime:
         with native_output_silenced():
             self._interpreter.allocate_tensors()
         self._features, self._mask = inputs[3], inputs[2]
-        self._output = self._interpreter.get_output_details()[0]
+        # By rank, because converting does not keep their order: of the clip, and of its frames.
+        outputs = {len(details["shape"]): details for details in self._interpreter.get_output_details()}
+        if 2 not in outputs:
+            raise _wrong_kind(path, "features and a mask")
+        self._clip, self._frames = outputs[2], outputs.get(3)
         self.num_frames = int(self._features["shape"][1])
-        self.num_classes = int(self._output["shape"][-1])
+        self.num_classes = int(self._clip["shape"][-1])
+        self.per_frame = self._frames is not None
 
     def probabilities(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probabilities ``float32 [classes]`` of one clip's features ``float32 [T, D]``."""
+        return self.answers(features)[0]
+
+    def frame_probabilities(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+        """Probabilities ``float32 [T, classes]`` of each frame of a clip; None where it has none."""
+        return self.answers(features)[1]
+
+    def answers(
+        self, features: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """Both at once: probabilities of the clip, and of its frames."""
         padded = np.zeros(self._features["shape"], np.float32)
         padded[0, : len(features)] = features
         self._interpreter.set_tensor(self._features["index"], padded)
         self._interpreter.set_tensor(self._mask["index"], np.arange(self.num_frames)[np.newaxis] < len(features))
         self._interpreter.invoke()
-        return np.asarray(self._interpreter.get_tensor(self._output["index"])[0], np.float32)
+        clip = np.asarray(self._interpreter.get_tensor(self._clip["index"])[0], np.float32)
+        if self._frames is None:
+            return clip, None
+        frames = self._interpreter.get_tensor(self._frames["index"])[0, : len(features)]
+        return clip, np.asarray(frames, np.float32)
 
 
 def _interpreter(path: Path, threads: int, *, accelerated: bool) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Clip:
         start_seconds, end_seconds: The part of the video that the clip stands for.
         segment: Number of the segment it was asked for in.
         take: 0 for the middle frames, 1 and up for those drawn at random.
+        times_seconds: When each frame is shown, from the video's beginning.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -81,6 +82,7 @@ class Clip:
     end_seconds: float = 0.0
     segment: int = 0
     take: int = 0
+    times_seconds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8:
@@ -108,7 +110,7 @@ def read_clip(path: Path, sampling: SamplingConfig, *, threads: int = 0) -> Clip
     if not clips:
         raise VideoError(f"{path.name}: {info.num_frames} frames, fewer than a clip has.", code="video.short")
     first = clips[min(clips)]
-    return Clip(first.frames, first.indices, info, first.start_seconds, first.end_seconds)
+    return replace(first, info=info)
 
 
 def read_clips(
@@ -205,6 +207,8 @@ class _Collector:
                 self._ending[cut.indices[-1]].remove(cut)
                 self._ending.setdefault(max(cut.indices), []).append(cut)
         self._frames: dict[int, npt.NDArray[np.uint8]] = {}
+        self._times: dict[int, float] = {}
+        self._rate = 25.0
         self.size: tuple[int, int] = (0, 0)
 
     def wants(self, index: int) -> bool:
@@ -221,6 +225,8 @@ class _Collector:
             ratio = _sample_aspect_ratio(capture)
             fitted = fit_frame(np.asarray(frame, np.uint8), self._sampling.frame_size, self._sampling.fit, ratio)
             self._frames[index] = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
+            self._times[index] = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            self._rate = frame_rate(capture) or 25.0
             for cut in self._ending.pop(index, ()):
                 self._hand_over(cut)
         return True
@@ -228,11 +234,17 @@ class _Collector:
     def _hand_over(self, cut: Cut) -> None:
         frames = np.stack([self._frames[index] for index in cut.indices])
         place = (cut.start_seconds, cut.end_seconds, cut.segment, cut.take)
-        self._deliver(Clip(frames, cut.indices, None, *place))
+        self._deliver(Clip(frames, cut.indices, None, *place, self._times_of(cut.indices)))
         for index in set(cut.indices):
             self._needed[index] -= 1
             if not self._needed[index]:
                 del self._frames[index]
+
+    def _times_of(self, indices: tuple[int, ...]) -> tuple[float, ...]:
+        times = {index: self._times[index] for index in sorted(set(indices))}
+        if not all(earlier < later for earlier, later in pairwise(times.values())):
+            times = {index: index / self._rate for index in times}  # time stamps that do not rise say nothing
+        return tuple(times[index] for index in indices)
 
 
 def _read_through(capture: cv2.VideoCapture, collector: _Collector) -> array[float]:

@@ -1,0 +1,109 @@
+"""Layers from steps over time to steps over time: scaled, turned round, averaged over the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+__all__ = ["FeatureScale", "MeanOverSpace", "RealSteps", "ReverseOverTime"]
+
+Shape = tuple[int | None, ...]
+
+
+class _Steps(keras.layers.Layer):
+    """From ``[B, T, ...]``, and ``mask`` ``bool [B, T]`` where it is needed, to steps of the same shape."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, steps: tf.Tensor, previous_mask: tf.Tensor | None = None) -> None:
+        # Masks are handed to each layer by name; one that travels by itself is lost without a word.
+        return None
+
+    def compute_output_shape(self, steps_shape: Shape, mask_shape: Shape | None = None) -> Shape:
+        return steps_shape
+
+
+@keras.saving.register_keras_serializable("activity")
+class FeatureScale(_Steps):
+    """Brings features to a standard deviation of about 1, by what was measured on the training clips.
+
+    ``(features - mean) * scale`` on real steps, zeros on padding. Both are saved with the weights, and
+    neither is trained.
+    """
+
+    def build(self, steps_shape: Shape, mask_shape: Shape | None = None) -> None:
+        width = (steps_shape[-1],)
+        self.mean = self.add_weight(width, initializer="zeros", trainable=False, name="mean")
+        self.scale = self.add_weight(width, initializer="ones", trainable=False, name="scale")
+        self.built = True
+
+    def adapt(self, features: Sequence[npt.NDArray[np.float32]], *, per_feature: bool = False) -> None:
+        """Measures the features of some clips.
+
+        Args:
+            features: ``float32 [T_i, D]`` of each clip, without padding; one clip at least.
+            per_feature: Each feature on its own is brought to mean 0 and standard deviation 1. Without
+                it one scale serves all, and what varies little stays small.
+        """
+        # Sums instead of one large array, in double precision: memory stays that of a clip.
+        count = sum(len(clip) for clip in features)
+        mean = sum(clip.sum(axis=0, dtype=np.float64) for clip in features) / count
+        if not per_feature:
+            mean = np.full_like(mean, mean.mean())
+        variance = sum(np.square(clip - mean).sum(axis=0) for clip in features) / count
+        if not per_feature:
+            variance = np.full_like(variance, variance.mean())
+            mean = np.zeros_like(mean)
+        # Of a feature that never changes: rounding must not be blown up.
+        moves = variance > np.finfo(np.float32).eps * np.square(mean) + np.finfo(np.float32).tiny
+        self.mean.assign(mean)
+        self.scale.assign(np.where(moves, 1 / np.sqrt(np.where(moves, variance, 1)), 1))
+
+    def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        return _real((steps - self.mean) * self.scale, mask)
+
+
+@keras.saving.register_keras_serializable("activity")
+class RealSteps(_Steps):
+    """Steps as they are, zeros where the mask is False."""
+
+    def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        return _real(steps, mask)
+
+
+@keras.saving.register_keras_serializable("activity")
+class ReverseOverTime(_Steps):
+    """The real steps from the last to the first; padding stays behind them.
+
+    Twice gives the steps back. A plain reversal would put the padding first.
+    """
+
+    def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
+        return tf.reverse_sequence(steps, lengths, seq_axis=1, batch_axis=0)
+
+
+@keras.saving.register_keras_serializable("activity")
+class MeanOverSpace(_Steps):
+    """Mean over rows and columns: ``[..., h, w, C]`` to ``[..., C]``."""
+
+    def call(self, maps: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(maps, axis=(-3, -2))
+
+    def compute_mask(self, maps: tf.Tensor, previous_mask: tf.Tensor | None = None) -> None:
+        return None
+
+    def compute_output_shape(self, maps_shape: Shape) -> Shape:
+        return (*maps_shape[:-3], maps_shape[-1])
+
+
+def _real(steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    # Not a product: padding may hold anything, and infinity times zero is no number.
+    return tf.where(mask[..., tf.newaxis], steps, tf.zeros_like(steps))
