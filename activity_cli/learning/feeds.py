@@ -37,6 +37,7 @@ from activity_cli.model.cutting import cut_encoder
 from activity_cli.model.encoders import ENCODER_SPECS
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import Network
+from activity_cli.model.sequence import feature_scale
 from activity_cli.progress import Progress
 from activity_cli.results import ClipRecord
 from activity_cli.runtime.litert import EncoderRuntime
@@ -121,7 +122,7 @@ def _steps(num_clips: int, batch_size: int, num_devices: int) -> int:
         return -(-num_clips // batch_size)
     if batch_size % num_devices:
         raise ConfigError(
-            f"{num_clips} training clips are fewer than batch_size, and {num_devices} devices cannot share them equally.",
+            f"{num_clips} training clips are less than a batch, and {num_devices} devices cannot share them equally.",
             f"Use a batch size of {num_clips - num_clips % num_devices}.",
         )
     return num_clips // batch_size
@@ -210,7 +211,7 @@ def _adapt_scale(network: Network, model: keras.Model, batches: tf.data.Dataset)
         measured += [np.asarray(some[real], np.float32) for some, real in zip(features, mask, strict=True)]
         if len(measured) >= _CLIPS_MEASURED:
             break
-    network.sequence.get_layer("scale").adapt(measured[:_CLIPS_MEASURED])
+    feature_scale(network.sequence).adapt(measured[:_CLIPS_MEASURED])
 
 
 def _writable(folder: Path, progress: Progress) -> Path:
@@ -239,5 +240,3 @@ def _runtime(stem: keras.Model, path: Path) -> EncoderRuntime:
         path.parent.mkdir(parents=True, exist_ok=True)
     encoder_to_litert(stem, path)
     return EncoderRuntime(path, default_workers())
-
-

@@ -12,6 +12,8 @@ from typing import Any
 
 import keras
 
+from activity_cli.model.normalization import with_fused_normalization
+
 __all__ = ["APPLICATIONS", "build_application"]
 
 
@@ -76,4 +78,4 @@ def build_application(name: str, frame_size: int) -> keras.Model:
     x = keras.layers.Rescaling(application.scale, offset=application.offset, dtype="float32", name="preprocess")(x)
     network = application.build(input_tensor=x, include_top=False, weights=None, **application.options)
     features = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(network.output)
-    return keras.Model(frames, features, name=name)
+    return with_fused_normalization(keras.Model(frames, features, name=name))

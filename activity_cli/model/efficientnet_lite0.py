@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from activity_cli.errors import BundleError, MissingDependencyError
+from activity_cli.model.normalization import BatchNormalization
 from activity_cli.model.torch_checkpoint import read_state_dict
 
 __all__ = ["NUM_FEATURES", "build", "checkpoint_names", "load_state_dict", "read_imagenet_weights"]
@@ -102,7 +103,7 @@ def _conv(
 
 
 def _normalize(x: keras.KerasTensor, name: str, *, relu: bool) -> keras.KerasTensor:
-    x = keras.layers.BatchNormalization(epsilon=_BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
+    x = BatchNormalization(epsilon=_BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
     return keras.layers.ReLU(max_value=6, name=f"{name}_relu")(x) if relu else x
 
 

@@ -7,11 +7,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["Luma", "build_small"]
+from activity_cli.model.normalization import BatchNormalization
+
+__all__ = ["SMALL_CHANNELS", "Luma", "build_small"]
 
 # It was made for frames about this wide; larger ones are averaged down to it first.
 _FRAME_SIZE = 96
-_CHANNELS = (24, 48, 96, 128)
+# The first maps are the largest, so each of their channels costs most.
+SMALL_CHANNELS = (16, 48, 96, 128)
 
 
 @keras.saving.register_keras_serializable("activity")
@@ -46,9 +49,9 @@ def build_small(frame_size: int, *, gray: bool = False) -> keras.Model:
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocess")(x)
     if shrink > 1:
         x = keras.layers.AveragePooling2D(shrink, name="shrink")(x)
-    for number, channels in enumerate(_CHANNELS, start=1):
+    for number, channels in enumerate(SMALL_CHANNELS, start=1):
         x = keras.layers.Conv2D(channels, 5 if number == 1 else 3, 2, "same", use_bias=False, name=f"conv{number}")(x)
-        x = keras.layers.BatchNormalization(momentum=0.9, name=f"conv{number}_norm")(x)
+        x = BatchNormalization(momentum=0.9, name=f"conv{number}_norm")(x)
         x = keras.layers.ReLU(name=f"conv{number}_relu")(x)
     # The mean says how much of something there is, the maximum says that it is there at all.
     mean = keras.layers.GlobalAveragePooling2D(name="mean")(x)
