@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from activity_cli import Recognizer
-from activity_cli.model.bundle import read_bundle
+from activity_cli import NetworkConfig, Recognizer, TrainConfig, train
+from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, read_bundle
 
 Activity = Callable[..., Result]
 TIMEOUT_SECONDS = 90
 SMALL = ("--encoder", "small", "--units", "8", "--dropout", "0", "--batch-size", "8")
+TINY_DROPPING = NetworkConfig(encoder="small", units=8, dropout=0.3)
 ENDLESS = ("--epochs", "100000", "--patience", "100000")
 
 
@@ -107,7 +108,8 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(command: list[str], prepared: Path, 
     assert bundle.document["training"]["interrupted"] is True
     assert bundle.document["metrics"]["best_epoch"] >= 1
     assert Recognizer(out).predict(videos / "up" / "person1_0.avi").status == "ok"
-    assert left_behind(out) == ["mine"]
+    # What --resume goes on from.
+    assert left_behind(out) == [".mine.checkpoint.npz", "mine"]
 
 
 def test_ctrl_c_before_anything_was_learned_leaves_nothing(command: list[str], prepared: Path, out: Path) -> None:
@@ -137,3 +139,58 @@ def test_killing_it_leaves_no_half_model_and_the_next_run_works(
     result = activity("train", prepared, "--out", out, *SMALL, "--epochs", "1")
     assert (result.exit_code, result.stdout) == (0, f"{out}\n")
     assert Recognizer(out).labels == ("left", "right", "up")
+    assert left_behind(out) == ["mine"]
+
+
+def weights_of(model: Path) -> list[bytes]:
+    return [(model / name).read_bytes() for name in (ENCODER_FILE, SEQUENCE_FILE)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The weights of six epochs in a row."""
+    out = tmp_path_factory.mktemp("undisturbed") / "mine"
+    train(TrainConfig(prepared, out, network=TINY_DROPPING, epochs=6, batch_size=8))
+    return weights_of(out)
+
+
+def test_a_killed_training_goes_on_to_the_weights_of_an_undisturbed_one(
+    command: list[str], activity: Activity, prepared: Path, out: Path, undisturbed: list[bytes]
+) -> None:
+    words = ("--epochs", "6", "--dropout", "0.3")
+    state = out.with_name(".mine.checkpoint.npz")
+    with training(command, prepared, out, *words) as process:
+        process.wait_for(state.exists)
+        os.kill(process.id, signal.SIGKILL)
+        process.end()
+    assert not out.exists(), "it had ended already, so the test shows nothing"
+
+    result = activity("train", prepared, "--out", out, *SMALL, *words)
+    assert result.exit_code == 0
+    assert "Going on after epoch" in result.stderr
+    assert weights_of(out) == undisturbed
+    assert left_behind(out) == ["mine"]
+
+
+def test_an_interrupted_training_is_resumed_when_asked_with_the_same_settings_only(
+    command: list[str], activity: Activity, prepared: Path, out: Path, undisturbed: list[bytes]
+) -> None:
+    words = ("--dropout", "0.3")
+    with training(command, prepared, out, *words, *ENDLESS) as process:
+        process.wait_for(lambda: "held-out" in process.shown)
+        process.press_ctrl_c()
+        process.end()
+    again = activity("train", prepared, "--out", out, *SMALL, *words, "--epochs", "6")
+    assert again.exit_code == 2
+    assert "--resume" in again.stderr
+    other = activity("train", prepared, "--out", out, *SMALL, "--dropout", "0.4", "--resume")
+    assert other.exit_code == 2
+    assert "network" in other.stderr.splitlines()[-1]
+
+    epochs = len((out / "history.csv").read_text().splitlines()) - 1
+    if epochs > 6:
+        pytest.skip("the interruption came too late on this machine")
+    result = activity("train", prepared, "--out", out, *SMALL, *words, "--epochs", "6", "--resume")
+    assert result.exit_code == 0, result.stderr
+    assert weights_of(out) == undisturbed
+    assert left_behind(out) == ["mine"]
