@@ -25,7 +25,7 @@ def norms_of(encoder: keras.Model) -> list[keras.layers.BatchNormalization]:
 
 
 def statistics_of(encoder: keras.Model) -> list[np.ndarray]:
-    return [np.array(value) for norm in norms_of(encoder) for value in (norm.moving_mean, norm.moving_variance)]
+    return [value.numpy().copy() for norm in norms_of(encoder) for value in (norm.moving_mean, norm.moving_variance)]
 
 
 def names_of(layers: list[keras.Layer]) -> set[str]:
@@ -33,11 +33,11 @@ def names_of(layers: list[keras.Layer]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_the_parts_in_a_row_are_the_encoder(name: str) -> None:
+def test_the_parts_in_a_row_are_the_encoder_and_the_second_one_learns(name: str) -> None:
     encoder, spec = settled(name), ENCODER_SPECS[name]
     frames = real_frames()[::4]
     expected = features_of(encoder, frames)
-    for blocks in sorted({0, 1, 2, num_blocks(spec) // 2, num_blocks(spec)}):
+    for blocks in (1, num_blocks(spec) // 2, num_blocks(spec)):
         stem, top = cut_encoder(encoder, spec, blocks)
         maps = features_of(stem, frames)
         assert maps.dtype == np.float32
@@ -46,7 +46,11 @@ def test_the_parts_in_a_row_are_the_encoder(name: str) -> None:
         shared = {id(weight) for part in (stem, top) for weight in part.weights}
         assert shared == {id(weight) for weight in encoder.weights}, "a weight is a copy, or is in neither part"
         assert len(stem.weights) + len(top.weights) == len(encoder.weights), "a weight is in both parts"
-    assert num_blocks(spec) > 2
+
+        set_trainable(encoder, spec, "finetune", blocks)
+        learning = names_of([layer for layer in encoder.layers if layer.trainable_weights])
+        assert learning == names_of([layer for layer in top.layers if layer.weights]) - names_of(norms_of(encoder))
+        assert {id(w) for w in top.trainable_weights} == {id(w) for w in encoder.trainable_weights} != set()
     assert features_of(encoder, frames).tobytes() == expected.tobytes(), "cutting changed the encoder"
 
 
@@ -73,39 +77,25 @@ def test_maps_can_be_cut_too() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_finetuning_is_for_the_last_blocks_without_their_norms(name: str) -> None:
-    spec = ENCODER_SPECS[name]
-    encoder = settled(name)
-    for blocks in (1, 2, num_blocks(spec)):
-        _, top = cut_encoder(encoder, spec, blocks)
-        set_trainable(encoder, spec, "finetune", blocks)
-        expected = names_of([layer for layer in top.layers if layer.weights]) - names_of(norms_of(encoder))
-        assert names_of([layer for layer in encoder.layers if layer.trainable_weights]) == expected != set()
-        assert {id(w) for w in top.trainable_weights} == {id(w) for w in encoder.trainable_weights}
-
-
 @pytest.mark.parametrize("name", ["small", "efficientnet_lite0", "mobilenet_v3_small"])
-def test_gradients_reach_only_the_top(name: str) -> None:
+def test_training_the_top_on_kept_maps_changes_the_last_blocks_alone(name: str) -> None:
     spec = ENCODER_SPECS[name]
-    keras.utils.set_random_seed(2)
     encoder = build_encoder(name, SIZE, weights="none")
     encoder.set_weights(settled(name).get_weights())
     stem, top = cut_encoder(encoder, spec, 2)
     set_trainable(encoder, spec, "finetune", 2)
     frames = real_frames()[::4]
-    before, maps_before = features_of(encoder, frames), features_of(stem, frames)
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(encoder(frames, training=True) ** 2)
-    gradients = tape.gradient(loss, [weight.value for weight in encoder.weights])
-    reached = {id(w) for w, gradient in zip(encoder.weights, gradients, strict=True) if gradient is not None}
-    assert {id(weight) for weight in top.trainable_weights} <= reached
+    maps, before = features_of(stem, frames), features_of(encoder, frames)
+    weights_before = [weight.numpy().copy() for weight in encoder.weights]
 
     top.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
-    top.fit(maps_before, np.zeros_like(before), verbose=0)
-    np.testing.assert_array_equal(features_of(stem, frames), maps_before)
+    top.fit(maps, np.zeros_like(before), verbose=0)
+    pairs = zip(encoder.weights, weights_before, strict=True)
+    changed = {id(weight) for weight, old in pairs if (weight.numpy() != old).any()}
+    assert changed == {id(weight) for weight in top.trainable_weights} != set()
+    np.testing.assert_array_equal(features_of(stem, frames), maps)
     assert np.abs(features_of(encoder, frames) - before).max() > 1e-4 * np.abs(before).max(), "the top did not learn"
-    assert_close(features_of(top, maps_before), features_of(encoder, frames), 1e-5)
+    assert_close(features_of(top, maps), features_of(encoder, frames), 1e-5)
 
 
 @pytest.mark.parametrize("name", NORMALIZED)

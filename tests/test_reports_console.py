@@ -158,9 +158,7 @@ PREDICTIONS = (
 
 
 ENCODERS = [
-    EncoderRow(
-        "tiny", f"For {SHOWN} and more words than fit into one line of a table. " * 2, 64, 1_234_567, 96, 32, "none"
-    ),
+    EncoderRow("tiny", "For more words than fit into one line of a table. " * 3, 64, 1_234_567, 96, 32, "none"),
     EncoderRow(HOSTILE, "For nobody.", 2048, 23_587_712, 224, 32, "download, 94 MB"),
 ]
 
