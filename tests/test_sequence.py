@@ -53,7 +53,7 @@ def built(config: NetworkConfig, steps: int = STEPS, *, unroll: bool = False) ->
     model = build_sequence(config, steps, WIDTH, CLASSES, unroll=unroll, map_shape=MAP)
     # Not as they begin, when attention is a plain mean.
     rng = np.random.default_rng(4)
-    model.set_weights([rng.normal(size=weights.shape).astype(np.float32) for weights in model.get_weights()])
+    model.set_weights([rng.normal(size=now.shape) if now.ndim else now for now in model.get_weights()])
     return model
 
 

@@ -14,11 +14,11 @@ from activity_cli.config import BASELINE_SEQUENCES, NetworkConfig
 from activity_cli.model.layers import CenterOverTime
 from activity_cli.model.pooling import POOLING_LAYERS, MaskedMiddle
 from activity_cli.model.recurrent import read_maps, read_steps
-from activity_cli.model.steps import FeatureScale, RealSteps
+from activity_cli.model.steps import FeatureScale, Shorten, Spread
 
-__all__ = ["build_sequence", "feature_scale", "frame_outputs"]
+__all__ = ["build_sequence", "feature_scale", "frame_outputs", "read_at_most"]
 
-_SCALE, _FRAMES = "scale", "frames"
+_SHORTEN, _SCALE, _FRAMES = "shorten", "scale", "frames"
 
 
 def build_sequence(
@@ -54,19 +54,20 @@ def build_sequence(
     drop = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
     classes = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="classes")
     # Functional model
-    x = FeatureScale(dtype="float32", name=_SCALE)(features, mask=mask)
+    x, read = Shorten(dtype="float32", name=_SHORTEN)(features, mask=mask)
+    x = FeatureScale(dtype="float32", name=_SCALE)(x, mask=read)
     if config.center and config.sequence not in BASELINE_SEQUENCES:  # of which nothing would be left
-        x = CenterOverTime(dtype="float32", name="center")(x, mask=mask)
+        x = CenterOverTime(dtype="float32", name="center")(x, mask=read)
     x = keras.layers.Dropout(config.dropout, dtype="float32", name="feature_dropout")(x)
     if config.sequence == "convlstm":
-        x = read_maps(x, mask, config, map_shape, unroll=unroll)
+        x = read_maps(x, read, config, map_shape, unroll=unroll)
     elif config.sequence not in BASELINE_SEQUENCES:
-        x = read_steps(x, mask, config, unroll=unroll)
+        x = read_steps(x, read, config, unroll=unroll)
     if config.per_frame:
-        each = RealSteps(dtype="float32", name=_FRAMES)(classes(drop(x)), mask=mask)
+        each = Spread(dtype="float32", name=_FRAMES)(classes(drop(x)), read, mask)
         probabilities = POOLING_LAYERS["mean"](dtype="float32", name="pool")(each, mask=mask)
     else:
-        probabilities = classes(drop(_pooled(x, mask, config)))
+        probabilities = classes(drop(_pooled(x, read, config)))
     return keras.Model([features, mask], probabilities, name="sequence")
 
 
@@ -74,6 +75,16 @@ def feature_scale(sequence: keras.Model) -> FeatureScale:
     """The layer of a sequence part that is told how large the training clips' features are."""
     layer: FeatureScale = sequence.get_layer(_SCALE)
     return layer
+
+
+def read_at_most(sequence: keras.Model, longest: int) -> None:
+    """Has a sequence part read at most so many frames of a clip: as many as it has learned from.
+
+    Args:
+        sequence: What :func:`build_sequence` built.
+        longest: Frames, 1 or more.
+    """
+    sequence.get_layer(_SHORTEN).longest.assign(longest)
 
 
 def frame_outputs(sequence: keras.Model) -> keras.Model | None:

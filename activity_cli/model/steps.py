@@ -1,4 +1,4 @@
-"""Layers from steps over time to steps over time: scaled, turned round, averaged over the picture."""
+"""Layers from steps over time to steps over time: scaled, shortened, turned round."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-__all__ = ["FeatureScale", "MeanOverSpace", "RealSteps", "ReverseOverTime"]
+__all__ = ["FeatureScale", "MeanOverSpace", "ReverseOverTime", "Shorten", "Spread"]
 
 Shape = tuple[int | None, ...]
+# More steps than a clip can have; twice their product with a length still fits into 32 bits.
+_NO_LIMIT = 10_000
 
 
 class _Steps(keras.layers.Layer):
@@ -71,14 +73,6 @@ class FeatureScale(_Steps):
 
 
 @keras.saving.register_keras_serializable("activity")
-class RealSteps(_Steps):
-    """Steps as they are, zeros where the mask is False."""
-
-    def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        return _real(steps, mask)
-
-
-@keras.saving.register_keras_serializable("activity")
 class ReverseOverTime(_Steps):
     """The real steps from the last to the first; padding stays behind them.
 
@@ -86,8 +80,7 @@ class ReverseOverTime(_Steps):
     """
 
     def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-        return tf.reverse_sequence(steps, lengths, seq_axis=1, batch_axis=0)
+        return tf.reverse_sequence(steps, _lengths(mask)[:, 0], seq_axis=1, batch_axis=0)
 
 
 @keras.saving.register_keras_serializable("activity")
@@ -102,6 +95,69 @@ class MeanOverSpace(_Steps):
 
     def compute_output_shape(self, maps_shape: Shape) -> Shape:
         return (*maps_shape[:-3], maps_shape[-1])
+
+
+@keras.saving.register_keras_serializable("activity")
+class Shorten(_Steps):
+    """Of a clip with more than ``longest`` real steps, that many: the middle one of each equal part.
+
+    A network that has learned from short clips only answers at random for longer ones, by their length.
+    ``longest`` is saved with the weights; until it is set, every step is read.
+
+    Call arguments:
+        steps: ``[B, T, D]``.
+        mask: ``bool [B, T]``.
+
+    Returns:
+        Steps and mask, of the same shapes.
+    """
+
+    def build(self, steps_shape: Shape, mask_shape: Shape | None = None) -> None:
+        initializer = keras.initializers.Constant(_NO_LIMIT)
+        self.longest = self.add_weight((), initializer=initializer, dtype="int32", trainable=False, name="longest")
+        self.built = True
+
+    def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        real = _lengths(mask)
+        kept = tf.minimum(real, self.longest)
+        numbers = tf.range(tf.shape(mask)[1])[tf.newaxis]
+        chosen = (2 * numbers + 1) * real // (2 * kept)
+        # Of a clip that is read as it is, its padding stays where it is.
+        chosen = tf.where(real > kept, tf.minimum(chosen, real - 1), numbers)
+        return tf.gather(steps, chosen, batch_dims=1), numbers < kept
+
+    def compute_mask(self, steps: tf.Tensor, previous_mask: tf.Tensor | None = None) -> tuple[None, None]:
+        return None, None
+
+    def compute_output_shape(self, steps_shape: Shape, mask_shape: Shape | None = None) -> Any:
+        return steps_shape, mask_shape or steps_shape[:2]
+
+
+@keras.saving.register_keras_serializable("activity")
+class Spread(_Steps):
+    """Gives every real step of a clip the value of the one that :class:`Shorten` took for it; else zeros.
+
+    Call arguments:
+        steps: ``[B, T, D]``, shortened.
+        read: ``bool [B, T]``, the mask after shortening.
+        mask: ``bool [B, T]``, the mask before it.
+    """
+
+    def call(self, steps: tf.Tensor, read: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        real, kept = _lengths(mask), _lengths(read)
+        numbers = tf.range(tf.shape(mask)[1])[tf.newaxis]
+        # The part of the clip that the step is in.
+        part = tf.where(real > kept, ((numbers + 1) * kept - 1) // real, numbers)
+        return _real(tf.gather(steps, tf.minimum(part, kept - 1), batch_dims=1), mask)
+
+    def compute_output_shape(
+        self, steps_shape: Shape, read_shape: Shape | None = None, mask_shape: Shape | None = None
+    ) -> Shape:
+        return steps_shape
+
+
+def _lengths(mask: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(mask, tf.int32), axis=1, keepdims=True)
 
 
 def _real(steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
