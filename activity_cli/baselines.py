@@ -1,8 +1,9 @@
 """Simpler judges on the same clips, so that a reader sees what the LSTM adds.
 
-The majority class needs no video at all, the middle frame no motion, the frame average no order. The
-last two are logistic regressions on the features of the model's own encoder, fitted to the training
-clips with fixed settings, and never to clips of another split.
+The majority class needs no video at all, the middle frame no motion, the frame average no order; the
+frame statistics know a little of both. The last three are logistic regressions on the features of the
+model's own encoder, fitted to the training clips with fixed settings, and never to clips of another
+split.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ def score_baselines(
             "the average over the frames, without their order",
             lambda: _regression(_average(train_features), train_numbers, _average(features)),
         ),
+        (
+            "frame_statistics",
+            "the average, the spread, and the second half less the first",
+            lambda: _regression(_statistics(train_features), train_numbers, _statistics(features)),
+        ),
     )
     if not len(train_numbers):
         return tuple(Baseline(name, text, None, None, "no training clips here") for name, text, _ in judges)
@@ -68,6 +74,19 @@ def _middle(features: Features) -> npt.NDArray[np.float32]:
 
 def _average(features: Features) -> npt.NDArray[np.float32]:
     return np.stack([frames.mean(axis=0) for frames in features])
+
+
+def _statistics(features: Features) -> npt.NDArray[np.float32]:
+    return np.stack(
+        [np.concatenate([frames.mean(axis=0), frames.std(axis=0), _change(frames)]) for frames in features]
+    )
+
+
+def _change(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    half = len(frames) // 2
+    if not half:
+        return np.zeros_like(frames[0])
+    return np.asarray(frames[-half:].mean(axis=0) - frames[:half].mean(axis=0))
 
 
 def _regression(train: npt.NDArray[np.float32], train_numbers: Numbers, judged: npt.NDArray[np.float32]) -> Numbers:

@@ -43,7 +43,7 @@ def test_the_document_has_exactly_these_keys(evaluated: dict[str, Any], model: P
     for baseline in evaluated["baselines"]:
         assert list(baseline) == ["name", "description", "accuracy", "macro_f1", "reason"]
     assert [baseline["name"] for baseline in evaluated["baselines"]] == [
-        "majority_class", "middle_frame", "frame_average",
+        "majority_class", "middle_frame", "frame_average", "frame_statistics",
     ]  # fmt: skip
     assert list(evaluated["confusion"]) == ["labels", "rows"]
 

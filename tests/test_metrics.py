@@ -93,6 +93,9 @@ def test_frames_without_their_order_cannot_tell_what_differs_only_in_order() -> 
     found = judged(clips("order", 200, 2), clips("order", 200, 3))
     assert found["frame_average"].accuracy == pytest.approx(0.5, abs=0.12)
     assert found["middle_frame"].accuracy == pytest.approx(0.5, abs=0.12)
+    # The difference of its halves is an order of a kind.
+    assert found["frame_statistics"].accuracy is not None
+    assert found["frame_statistics"].accuracy > 0.9
 
 
 def test_the_frame_average_uses_all_frames() -> None:
@@ -112,7 +115,7 @@ def test_the_middle_frame_is_the_middle_one() -> None:
 
 def test_without_training_clips_the_judges_say_why_they_have_no_score() -> None:
     found = judged(([], np.array([], np.int64)), clips("average", 4, 8))
-    assert set(found) == {"majority_class", "middle_frame", "frame_average"}
+    assert set(found) == {"majority_class", "middle_frame", "frame_average", "frame_statistics"}
     for baseline in found.values():
         assert baseline.accuracy is None
         assert baseline.macro_f1 is None

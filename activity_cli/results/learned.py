@@ -110,7 +110,7 @@ class Baseline:
     """What a simpler judge reaches on the same clips.
 
     Attributes:
-        name: ``majority_class``, ``middle_frame`` or ``frame_average``.
+        name: ``majority_class``, ``middle_frame``, ``frame_average`` or ``frame_statistics``.
         description: In a person's words.
         accuracy: 0 to 1; None where it cannot be had, and ``reason`` says why.
         macro_f1: 0 to 1; None likewise.
