@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,15 @@ __all__ = ["ReadArray", "array_reader"]
 # From the numbers of a clip and of a view, both scalars, to the array ``[T, ...]``.
 ReadArray = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-_Maps = list[list[npt.NDArray[Any]]]
 _DTYPES = (np.dtype(np.uint8), np.dtype(np.float16), np.dtype(np.float32))
+
+
+class _Layout(NamedTuple):
+    """What a file says of itself; its numbers begin after ``header_bytes``."""
+
+    header_bytes: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
 
 
 def array_reader(paths: Sequence[Sequence[Path]], held_bytes: int = 0) -> ReadArray:
@@ -33,35 +40,33 @@ def array_reader(paths: Sequence[Sequence[Path]], held_bytes: int = 0) -> ReadAr
     Raises:
         DatasetError: A file is missing, cut, or unlike the others.
     """
-    maps = [[_mapped(path) for path in row] for row in paths]
-    first = maps[0][0]
-    for row_of_paths, row in zip(paths, maps, strict=True):
-        for path, array in zip(row_of_paths, row, strict=True):
-            alike = array.dtype == first.dtype and array.shape[1:] == first.shape[1:] and len(array) == len(row[0])
-            if not alike or array.dtype not in _DTYPES:
-                raise _unusable(path, f"it holds {array.dtype}{list(array.shape)}, which does not fit the others")
-    if sum(array.nbytes for row in maps for array in row) <= held_bytes:
-        return _held(maps)
-    return _on_disk(paths, maps)
+    layouts = [[_layout(path) for path in row] for row in paths]
+    first = layouts[0][0]
+    for row_of_paths, row in zip(paths, layouts, strict=True):
+        for path, (_, dtype, shape) in zip(row_of_paths, row, strict=True):
+            if dtype not in _DTYPES or (dtype, shape[1:], shape[0]) != (first.dtype, first.shape[1:], row[0].shape[0]):
+                raise _unusable(path, f"it holds {dtype}{list(shape)}, which does not fit the others")
+    lengths = np.array([[layout.shape[0] for layout in row] for row in layouts], np.int64)
+    if lengths.sum() * np.prod(first.shape[1:], dtype=np.int64) * first.dtype.itemsize <= held_bytes:
+        return _held(paths, lengths)
+    return _on_disk(paths, layouts)
 
 
-def _held(maps: _Maps) -> ReadArray:
+def _held(paths: Sequence[Sequence[Path]], lengths: npt.NDArray[np.int64]) -> ReadArray:
     """All arrays one after the other in a single one."""
-    lengths = np.array([[len(array) for array in row] for row in maps], np.int64)
     ends = lengths.cumsum().reshape(lengths.shape)
     with tf.device("CPU:0"):  # where batches are made
-        content = tf.constant(np.concatenate([array for row in maps for array in row]))
+        content = tf.constant(np.concatenate([np.load(path, allow_pickle=False) for row in paths for path in row]))
         firsts, lasts = tf.constant(ends - lengths), tf.constant(ends)
     return lambda number, view: content[firsts[number, view] : lasts[number, view]]
 
 
-def _on_disk(paths: Sequence[Sequence[Path]], maps: _Maps) -> ReadArray:
-    dtype, shape = maps[0][0].dtype, maps[0][0].shape[1:]
+def _on_disk(paths: Sequence[Sequence[Path]], layouts: Sequence[Sequence[_Layout]]) -> ReadArray:
+    _, dtype, (_, *shape) = layouts[0][0]
     with tf.device("CPU:0"):
         names = tf.constant([[str(path) for path in row] for row in paths])
-        # Where the numbers begin in each file.
-        headers = tf.constant([[array.offset for array in row] for row in maps], tf.int64)  # type: ignore[attr-defined]
-        lengths = tf.constant([len(row[0]) for row in maps], tf.int64)
+        headers = tf.constant([[layout.header_bytes for layout in row] for row in layouts], tf.int64)
+        lengths = tf.constant([row[0].shape[0] for row in layouts], tf.int64)
 
     def read(number: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
         content = tf.strings.substr(tf.io.read_file(names[number, view]), headers[number, view], -1)
@@ -71,15 +76,15 @@ def _on_disk(paths: Sequence[Sequence[Path]], maps: _Maps) -> ReadArray:
     return read
 
 
-def _mapped(path: Path) -> npt.NDArray[Any]:
-    """Maps a file into memory, which proves that it is whole and reads no more than its header."""
+def _layout(path: Path) -> _Layout:
+    """Maps a file into memory for a moment, which proves that it is whole and reads no more than its header."""
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise _unusable(path, str(error)) from None
-    if not array.ndim or not len(array) or not array.flags.c_contiguous:
+    if not isinstance(array, np.memmap) or not array.ndim or not len(array) or not array.flags.c_contiguous:
         raise _unusable(path, f"it holds {array.dtype}{list(array.shape)}")
-    return array
+    return _Layout(array.offset, array.dtype, array.shape)
 
 
 def _unusable(path: Path, reason: str) -> DatasetError:
