@@ -1,13 +1,24 @@
 #!/usr/bin/env python3
-"""Accuracy on people and sources that were not learned from, with default settings.
+"""Accuracy on people and sources that were not learned from.
 
 Every clip is tested once: the groups (persons, source videos) are dealt into folds; in each fold a seeded
-part of the other groups is kept for validation (early stopping), the rest is learned from. Nothing is
-chosen by looking at a test fold. Beside the model stand the simpler judges on the same clips.
+part of the other groups is kept for validation, the rest is learned from. Settings are chosen by the
+validation groups of each fold, and every choice is printed; nothing is chosen by looking at a test fold.
+All judges see the same clips of the same folds:
 
-    python benchmarks/accuracy.py [--folds N] [--encoder NAME] [--fit FIT] [--data DIR] [SET ...]
+    tutorial           the CNN LSTM of the tutorials: four small convolutions, LSTM 32, 64 pixels, from scratch
+    middle_frame, frame_average, frame_statistics
+                       logistic regressions on the features of the default encoder, which learn from the
+                       validation clips, too: they have nothing to stop early
+    frozen             activity train
+    frozen, chosen     the same with the sequence part and --center chosen on the validation clips
+    finetune, joint    activity train --mode ...
+    small              activity train --encoder small
 
-SET is sample_videos, or a folder with videos.csv (path,label,group) under --data.
+    python benchmarks/accuracy.py [--folds N] [--rows NAME,...] [--fit FIT] [--data DIR] [SET ...]
+
+SET is sample_videos, or a folder with videos.csv (path,label,group) under --data. Of weizmann4 only the
+originals are used, and each person is a fold.
 """
 
 from __future__ import annotations
@@ -17,15 +28,19 @@ import csv
 import re
 import statistics
 import sys
+import time
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sklearn.model_selection import StratifiedGroupKFold
+import numpy as np
+from accuracy_tutorial import tutorial_accuracy
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 
 from activity_cli import (
     EvaluateConfig,
-    EvaluationResult,
     NetworkConfig,
     PrepareConfig,
     SamplingConfig,
@@ -35,19 +50,43 @@ from activity_cli import (
     prepare,
     train,
 )
+from activity_cli.baselines import score_baselines
 from activity_cli.cli.bars import TerminalProgress
 from activity_cli.config import FITS
+from activity_cli.dataset.features import FeatureStore
+from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.dataset.splits import Member, assign_splits
+from activity_cli.model.bundle import read_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 VAL_FRACTION = 0.25  # of the clips outside the test fold
+LEAVE_ONE_OUT = ("weizmann4",)
+TWIN = "_mirror."  # in the names of mirrored copies
+ROWS = ("tutorial", "frozen", "chosen", "finetune", "joint", "small")
+BASELINES = ("majority_class", "middle_frame", "frame_average", "frame_statistics")
+# What is tried for "frozen, chosen".
+CANDIDATES = tuple(
+    NetworkConfig(sequence=sequence, center=center) for sequence in ("lstm", "bilstm") for center in (True, False)
+)
+Row = dict[str, str]
+Scores = dict[str, list[float]]
 
 
-def rows_of(folder: Path) -> list[dict[str, str]]:
+@dataclass(frozen=True)
+class Work:
+    """One fold: where its clips are prepared, and where models go."""
+
+    prepared: Path
+    model: Path
+    progress: TerminalProgress
+
+
+def rows_of(folder: Path) -> list[Row]:
     """Path, label and group of every clip of a set."""
     if (folder / "videos.csv").is_file():
         with (folder / "videos.csv").open(newline="") as file:
-            return [{name: row[name] for name in ("path", "label", "group")} for row in csv.DictReader(file)]
+            rows = [{name: row[name] for name in ("path", "label", "group")} for row in csv.DictReader(file)]
+        return [row for row in rows if TWIN not in row["path"]]
     clips = sorted(path for path in folder.glob("*/*") if path.suffix in (".mp4", ".avi", ".webm"))
     named = ((path, re.search(r"person\d+", path.name)) for path in clips)
     return [
@@ -57,29 +96,16 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
     ]
 
 
-def run_set(folder: Path, folds: int, seed: int, encoder: str, fit: str) -> list[EvaluationResult]:
-    """Trains and judges once a fold."""
-    rows = rows_of(folder)
+def folds_of(name: str, rows: list[Row], folds: int, seed: int) -> list[set[int]]:
+    """The numbers of the clips that each fold tests."""
     labels, groups = [row["label"] for row in rows], [row["group"] for row in rows]
+    if name in LEAVE_ONE_OUT:
+        return [set(map(int, tested)) for _, tested in LeaveOneGroupOut().split(rows, labels, groups)]
     dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    results = []
-    progress = TerminalProgress(quiet=False)
-    with TemporaryDirectory() as scratch:
-        work = Path(scratch)
-        for fold, (_, tested) in enumerate(dealer.split(rows, labels, groups)):
-            with_splits = assigned(rows, {int(number) for number in tested}, seed + fold)
-            write_csv(work / "labels.csv", with_splits)
-            # One folder for all folds: clips and features are computed once, only the splits change.
-            sampling = SamplingConfig(fit=fit)
-            prepare(PrepareConfig(folder, work / "prepared", work / "labels.csv", sampling, overwrite=True))
-            network = NetworkConfig(encoder=encoder)
-            train(TrainConfig(work / "prepared", work / "model", network=network, overwrite=True), progress)
-            results.append(evaluate(EvaluateConfig(work / "model"), progress))
-            print(f"  fold {fold + 1}: {results[-1].accuracy:.3f} of {results[-1].num_clips} clips", flush=True)
-    return results
+    return [set(map(int, tested)) for _, tested in dealer.split(rows, labels, groups)]
 
 
-def assigned(rows: list[dict[str, str]], tested: set[int], seed: int) -> list[dict[str, str]]:
+def assigned(rows: list[Row], tested: set[int], seed: int) -> list[Row]:
     """The rows with their split; validation groups are drawn from those that are not tested."""
     others = [number for number in range(len(rows)) if number not in tested]
     members = [Member(rows[number]["label"], rows[number]["group"]) for number in others]
@@ -88,7 +114,7 @@ def assigned(rows: list[dict[str, str]], tested: set[int], seed: int) -> list[di
     return [row | {"split": split_of.get(number, "test")} for number, row in enumerate(rows)]
 
 
-def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
+def write_csv(path: Path, rows: list[Row]) -> None:
     """Writes the CSV that ``prepare`` reads."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["path", "label", "group", "split"])
@@ -96,24 +122,80 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def report(name: str, results: list[EvaluationResult]) -> None:
-    """Prints the mean and the spread over folds of every judge, and the recall of every activity."""
-    scores: dict[str, list[float]] = defaultdict(list)
-    for result in results:
-        scores["activity"].append(result.accuracy)
-        for baseline in result.baselines:
-            if baseline.accuracy is not None:
-                scores[baseline.name].append(baseline.accuracy)
-    print(f"{name}: {sum(result.num_clips for result in results)} clips, {len(results)} folds by group")
-    for judge, values in scores.items():
+def ours(work: Work, config: TrainConfig) -> tuple[float, float]:
+    """Accuracy on the validation and on the test clips of a model trained with these settings."""
+    train(replace(config, prepared=work.prepared, out=work.model, overwrite=True), work.progress)
+    val = read_bundle(work.model).document["metrics"]["val_accuracy"]
+    return val, evaluate(EvaluateConfig(work.model)).accuracy
+
+
+def chosen(work: Work) -> tuple[float, float]:
+    """The best of the candidates by the validation clips; says which."""
+    tried = [(*ours(work, TrainConfig(network=network)), network) for network in CANDIDATES]
+    best = max(tried, key=lambda one: one[0])
+    print(
+        "    chosen by validation: "
+        + ", ".join(f"{n.sequence}{'' if n.center else ' as it is'} {v:.3f}" for v, _, n in tried)
+    )
+    print(f"    -> {best[2].sequence}, center {best[2].center}")
+    return best[0], best[1]
+
+
+def frame_judges(prepared: PreparedFolder, model: Path) -> dict[str, float]:
+    """The logistic regressions, on the features that a frozen training has left."""
+    store = FeatureStore(prepared.folder, read_bundle(model).document["encoder_fingerprint"])
+    sides = [prepared.in_split("train") + prepared.in_split("val"), prepared.in_split("test")]
+    features = [[np.asarray(store.read(record.clip), np.float32) for record in side] for side in sides]
+    numbers = [np.array([prepared.labels.index(record.label) for record in side]) for side in sides]
+    found = score_baselines(features[0], numbers[0], features[1], numbers[1], prepared.labels)
+    return {judge.name: judge.accuracy for judge in found if judge.accuracy is not None}
+
+
+ROW_OF: dict[str, Callable[[Work], tuple[float, float]]] = {
+    "tutorial": lambda work: tutorial_accuracy(read_prepared(work.prepared), seed=0),
+    "frozen": lambda work: ours(work, TrainConfig()),
+    "chosen": chosen,
+    "finetune": lambda work: ours(work, TrainConfig(mode="finetune")),
+    "joint": lambda work: ours(work, TrainConfig(mode="joint", epochs=8)),
+    "small": lambda work: ours(work, TrainConfig(network=NetworkConfig(encoder="small"))),
+}
+
+
+def run_set(name: str, folder: Path, options: argparse.Namespace) -> Scores:
+    """Trains and judges once a fold, and prints as it goes."""
+    rows = rows_of(folder)
+    scores: Scores = defaultdict(list)
+    with TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        for fold, tested in enumerate(folds_of(name, rows, options.folds, options.seed)):
+            write_csv(place / "labels.csv", assigned(rows, tested, options.seed + fold))
+            # One folder for all folds: clips and features are computed once, only the splits change.
+            sampling = SamplingConfig(fit=options.fit)
+            prepare(PrepareConfig(folder, place / "prepared", place / "labels.csv", sampling, overwrite=True))
+            work = Work(place / "prepared", place / "model", TerminalProgress(quiet=False))
+            print(f"  fold {fold + 1}: {len(tested)} clips", flush=True)
+            for row in options.rows.split(","):
+                start = time.monotonic()
+                val, accuracy = ROW_OF[row](work)
+                scores[row].append(accuracy)
+                seconds = time.monotonic() - start
+                print(f"    {row:17} {accuracy:.3f}   validation {val:.3f}, {seconds:.0f} s", flush=True)
+                if row == "frozen":
+                    for judge, value in frame_judges(read_prepared(work.prepared), work.model).items():
+                        scores[judge].append(value)
+                        print(f"    {judge:17} {value:.3f}", flush=True)
+    return scores
+
+
+def report(name: str, num_clips: int, scores: Scores) -> None:
+    """Prints the mean and the spread over folds of every judge."""
+    folds = len(next(iter(scores.values())))
+    print(f"{name}: {num_clips} clips, {folds} folds by group")
+    for judge in sorted(scores, key=lambda judge: statistics.mean(scores[judge])):
+        values = scores[judge]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"  {judge:15} {statistics.mean(values):.3f} +- {spread:.3f}   {' '.join(f'{v:.3f}' for v in values)}")
-    right: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for result in results:
-        for number, label in enumerate(result.labels):
-            right[label][0] += result.confusion[number][number]
-            right[label][1] += sum(result.confusion[number])
-    print("  recall: " + ", ".join(f"{label} {a / max(1, b):.3f}" for label, (a, b) in right.items()), flush=True)
+        print(f"  {judge:17} {statistics.mean(values):.3f} +- {spread:.3f}   {' '.join(f'{v:.3f}' for v in values)}")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -122,8 +204,8 @@ def main() -> int:
     parser.add_argument("sets", nargs="*", default=["sample_videos"])
     parser.add_argument("--data", type=Path, default=ROOT, help="where further sets lie")
     parser.add_argument("--folds", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--encoder", default=NetworkConfig().encoder)
+    parser.add_argument("--seed", type=int, default=0, help="deals the groups into folds")
+    parser.add_argument("--rows", default=",".join(ROWS), help="which trainings, of " + ", ".join(ROWS))
     parser.add_argument("--fit", choices=FITS, default=SamplingConfig().fit)
     options = parser.parse_args()
     for name in options.sets:
@@ -131,7 +213,8 @@ def main() -> int:
         if not rows_of(folder):
             print(f"{name}: not here, left out", file=sys.stderr)
             continue
-        report(name, run_set(folder, options.folds, options.seed, options.encoder, options.fit))
+        print(f"{name}: seed {options.seed}", flush=True)
+        report(name, len(rows_of(folder)), run_set(name, folder, options))
     return 0
 
 
