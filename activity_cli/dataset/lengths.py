@@ -19,9 +19,7 @@ __all__ = ["matched_lengths", "shortened"]
 _Kind = TypeVar("_Kind", bound=np.generic)
 
 
-def matched_lengths(
-    lengths: Sequence[int], labels: Sequence[str], rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def matched_lengths(lengths: Sequence[int], labels: Sequence[str], rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """How many frames to keep of each training clip, so that no label has other lengths than another.
 
     In each label the shortest clip is cut to what the shortest clips of all labels have, the median to
@@ -43,12 +41,11 @@ def matched_lengths(
         order = side[np.lexsort((rng.random(len(side)), whole[side]))]
         rank[order] = (np.arange(len(side)) + 0.5) / len(side)
     kept = [np.quantile(whole[side], rank, method="inverted_cdf") for side in sides]
-    return np.minimum(np.min(kept, axis=0).astype(np.int64), whole)
+    matched: npt.NDArray[np.int64] = np.minimum(np.min(kept, axis=0).astype(np.int64), whole)
+    return matched
 
 
-def shortened(
-    clip: npt.NDArray[_Kind], length: int, rng: np.random.Generator | None = None
-) -> npt.NDArray[_Kind]:
+def shortened(clip: npt.NDArray[_Kind], length: int, rng: np.random.Generator | None = None) -> npt.NDArray[_Kind]:
     """A clip ``[T, ...]`` with at most ``length`` of its steps, spread over all of it.
 
     With ``rng`` one at random from each of ``length`` equal parts, without it the middle one (Wang et

@@ -20,13 +20,14 @@ from activity_cli.model.steps import MeanOverSpace, ReverseOverTime
 
 __all__ = ["map_shape_of", "read_maps", "read_steps"]
 
-_Tensor = keras.KerasTensor
 _MAPS = "maps"
 # Of a ConvLSTM: each costs a convolution at each step.
 _MOST_FILTERS = 64
 
 
-def read_steps(x: _Tensor, mask: _Tensor, config: NetworkConfig, *, unroll: bool) -> _Tensor:
+def read_steps(
+    x: keras.KerasTensor, mask: keras.KerasTensor, config: NetworkConfig, *, unroll: bool
+) -> keras.KerasTensor:
     """Reads features ``[B, T, D]`` with the recurrent layers that ``config`` asks for.
 
     Returns:
@@ -50,8 +51,13 @@ def read_steps(x: _Tensor, mask: _Tensor, config: NetworkConfig, *, unroll: bool
 
 
 def read_maps(
-    x: _Tensor, mask: _Tensor, config: NetworkConfig, map_shape: tuple[int, int, int] | None, *, unroll: bool
-) -> _Tensor:
+    x: keras.KerasTensor,
+    mask: keras.KerasTensor,
+    config: NetworkConfig,
+    map_shape: tuple[int, int, int] | None,
+    *,
+    unroll: bool,
+) -> keras.KerasTensor:
     """Reads flattened maps ``[B, T, h * w * C]`` with ConvLSTMs, then averages over the picture.
 
     Returns:

@@ -14,11 +14,11 @@ from activity_cli.config import BASELINE_SEQUENCES, NetworkConfig
 from activity_cli.model.layers import CenterOverTime
 from activity_cli.model.pooling import POOLING_LAYERS, MaskedMiddle
 from activity_cli.model.recurrent import read_maps, read_steps
-from activity_cli.model.steps import FeatureScale, Shorten, Spread
+from activity_cli.model.steps import AtMost, FeatureScale, Resample
 
 __all__ = ["build_sequence", "feature_scale", "frame_outputs", "read_at_most"]
 
-_SHORTEN, _SCALE, _FRAMES = "shorten", "scale", "frames"
+_AT_MOST, _SCALE, _FRAMES = "read_at_most", "scale", "frames"
 
 
 def build_sequence(
@@ -54,7 +54,8 @@ def build_sequence(
     drop = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
     classes = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="classes")
     # Functional model
-    x, read = Shorten(dtype="float32", name=_SHORTEN)(features, mask=mask)
+    read = AtMost(dtype="float32", name=_AT_MOST)(mask)
+    x = Resample(dtype="float32", name="shorten")(features, mask=mask, wanted=read)
     x = FeatureScale(dtype="float32", name=_SCALE)(x, mask=read)
     if config.center and config.sequence not in BASELINE_SEQUENCES:  # of which nothing would be left
         x = CenterOverTime(dtype="float32", name="center")(x, mask=read)
@@ -64,7 +65,7 @@ def build_sequence(
     elif config.sequence not in BASELINE_SEQUENCES:
         x = read_steps(x, read, config, unroll=unroll)
     if config.per_frame:
-        each = Spread(dtype="float32", name=_FRAMES)(classes(drop(x)), read, mask)
+        each = Resample(dtype="float32", name=_FRAMES)(classes(drop(x)), mask=read, wanted=mask)
         probabilities = POOLING_LAYERS["mean"](dtype="float32", name="pool")(each, mask=mask)
     else:
         probabilities = classes(drop(_pooled(x, read, config)))
@@ -84,7 +85,7 @@ def read_at_most(sequence: keras.Model, longest: int) -> None:
         sequence: What :func:`build_sequence` built.
         longest: Frames, 1 or more.
     """
-    sequence.get_layer(_SHORTEN).longest.assign(longest)
+    sequence.get_layer(_AT_MOST).longest.assign(longest)
 
 
 def frame_outputs(sequence: keras.Model) -> keras.Model | None:

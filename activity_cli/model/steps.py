@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-__all__ = ["FeatureScale", "MeanOverSpace", "ReverseOverTime", "Shorten", "Spread"]
+__all__ = ["AtMost", "FeatureScale", "MeanOverSpace", "Resample", "ReverseOverTime"]
 
 Shape = tuple[int | None, ...]
-# More steps than a clip can have; twice their product with a length still fits into 32 bits.
+# More steps than a clip has.
 _NO_LIMIT = 10_000
 
 
@@ -84,76 +84,63 @@ class ReverseOverTime(_Steps):
 
 
 @keras.saving.register_keras_serializable("activity")
-class MeanOverSpace(_Steps):
-    """Mean over rows and columns: ``[..., h, w, C]`` to ``[..., C]``."""
+class AtMost(keras.layers.Layer):
+    """From the mask of the real steps to that of those to read, ``bool [B, T]``: at most ``longest``.
 
-    def call(self, maps: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(maps, axis=(-3, -2))
-
-    def compute_mask(self, maps: tf.Tensor, previous_mask: tf.Tensor | None = None) -> None:
-        return None
-
-    def compute_output_shape(self, maps_shape: Shape) -> Shape:
-        return (*maps_shape[:-3], maps_shape[-1])
-
-
-@keras.saving.register_keras_serializable("activity")
-class Shorten(_Steps):
-    """Of a clip with more than ``longest`` real steps, that many: the middle one of each equal part.
-
-    A network that has learned from short clips only answers at random for longer ones, by their length.
+    A network that has learned from short clips only answers longer ones by their length, at random.
     ``longest`` is saved with the weights; until it is set, every step is read.
-
-    Call arguments:
-        steps: ``[B, T, D]``.
-        mask: ``bool [B, T]``.
-
-    Returns:
-        Steps and mask, of the same shapes.
     """
 
-    def build(self, steps_shape: Shape, mask_shape: Shape | None = None) -> None:
+    def build(self, real_shape: Shape) -> None:
         initializer = keras.initializers.Constant(_NO_LIMIT)
         self.longest = self.add_weight((), initializer=initializer, dtype="int32", trainable=False, name="longest")
         self.built = True
 
-    def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        real = _lengths(mask)
-        kept = tf.minimum(real, self.longest)
-        numbers = tf.range(tf.shape(mask)[1])[tf.newaxis]
-        chosen = (2 * numbers + 1) * real // (2 * kept)
-        # Of a clip that is read as it is, its padding stays where it is.
-        chosen = tf.where(real > kept, tf.minimum(chosen, real - 1), numbers)
-        return tf.gather(steps, chosen, batch_dims=1), numbers < kept
+    def call(self, real: tf.Tensor) -> tf.Tensor:
+        return tf.range(tf.shape(real)[1]) < tf.minimum(_lengths(real), self.longest)
 
-    def compute_mask(self, steps: tf.Tensor, previous_mask: tf.Tensor | None = None) -> tuple[None, None]:
-        return None, None
-
-    def compute_output_shape(self, steps_shape: Shape, mask_shape: Shape | None = None) -> Any:
-        return steps_shape, mask_shape or steps_shape[:2]
+    def compute_output_spec(self, real: keras.KerasTensor) -> keras.KerasTensor:
+        return keras.KerasTensor(real.shape, "bool")
 
 
 @keras.saving.register_keras_serializable("activity")
-class Spread(_Steps):
-    """Gives every real step of a clip the value of the one that :class:`Shorten` took for it; else zeros.
+class Resample(_Steps):
+    """The steps of a clip as fewer, or as more: of each of equal parts the middle one. Padding is zero.
+
+    To fewer and back again gives each step that was taken its own value, and its neighbors too. Equal
+    numbers change nothing.
 
     Call arguments:
-        steps: ``[B, T, D]``, shortened.
-        read: ``bool [B, T]``, the mask after shortening.
-        mask: ``bool [B, T]``, the mask before it.
+        steps: ``[B, T, D]``.
+        mask: ``bool [B, T]``, the steps that there are.
+        wanted: ``bool [B, T]``, the steps that there will be.
     """
 
-    def call(self, steps: tf.Tensor, read: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        real, kept = _lengths(mask), _lengths(read)
-        numbers = tf.range(tf.shape(mask)[1])[tf.newaxis]
-        # The part of the clip that the step is in.
-        part = tf.where(real > kept, ((numbers + 1) * kept - 1) // real, numbers)
-        return _real(tf.gather(steps, tf.minimum(part, kept - 1), batch_dims=1), mask)
+    def call(self, steps: tf.Tensor, mask: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+        last = tf.shape(steps)[1] - 1
+        numbers = tf.range(last + 1)[tf.newaxis]
+        places = (2 * numbers + 1) * _lengths(mask) // (2 * tf.maximum(_lengths(wanted), 1))
+        return _real(tf.gather(steps, tf.minimum(places, last), batch_dims=1), wanted)
 
     def compute_output_shape(
-        self, steps_shape: Shape, read_shape: Shape | None = None, mask_shape: Shape | None = None
+        self, steps_shape: Shape, mask_shape: Shape | None = None, wanted_shape: Shape | None = None
     ) -> Shape:
         return steps_shape
+
+
+@keras.saving.register_keras_serializable("activity")
+class MeanOverSpace(keras.layers.Layer):
+    """Mean over rows and columns: ``[B, ..., h, w, C]`` to ``[B, ..., C]``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, maps: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(maps, axis=(-3, -2))
+
+    def compute_output_shape(self, maps_shape: Shape) -> Shape:
+        return (*maps_shape[:-3], maps_shape[-1])
 
 
 def _lengths(mask: tf.Tensor) -> tf.Tensor:
