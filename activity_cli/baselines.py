@@ -77,9 +77,7 @@ def _average(features: Features) -> npt.NDArray[np.float32]:
 
 
 def _statistics(features: Features) -> npt.NDArray[np.float32]:
-    return np.stack(
-        [np.concatenate([frames.mean(axis=0), frames.std(axis=0), _change(frames)]) for frames in features]
-    )
+    return np.stack([np.concatenate([frames.mean(axis=0), frames.std(axis=0), _change(frames)]) for frames in features])
 
 
 def _change(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -273,3 +273,19 @@ def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
     few, many = (int(kilobytes) for kilobytes in done.stdout.split())
     assert many - few < 50_000
+
+
+def test_clips_are_cut_to_the_frames_that_are_to_be_kept_spread_over_all_of_each(features: Make) -> None:
+    kept = np.array([max(1, length_of(number) - 2) for number in range(NUMBER)])
+    training = dataclasses.replace(TRAINING, augment=AugmentConfig.none(), kept_frames=kept)
+    drawn = set()
+    for epoch in epochs_of(features(training=training), 6):
+        for (steps, mask), target in epoch:
+            for clip, real, number in zip(steps, mask, target.argmax(axis=1), strict=True):
+                places = clip[real, 0] % 100
+                assert len(places) == kept[number]
+                assert (np.diff(places) > 0).all()
+                assert places.min() >= 1 and places.max() <= length_of(int(number))
+                assert not clip[~real].any()
+                drawn.add((int(number), *places))
+    assert len(drawn) > 2 * NUMBER, "always the same frames"

@@ -15,10 +15,10 @@ import tensorflow as tf
 
 from activity_cli.config import AugmentConfig
 
-__all__ = ["clip_chance", "clip_view", "draw_view", "vary_clip", "vary_time"]
+__all__ = ["clip_chance", "clip_view", "draw_view", "vary_clip", "vary_length", "vary_time"]
 
 # One chance serves several draws; each adds a number of its own, so that none tells of another.
-_TIME, _PICTURES, _SIDE, _VIEW = 1, 2, 3, 4
+_TIME, _PICTURES, _SIDE, _VIEW, _LENGTH = 1, 2, 3, 4, 5
 
 # How bright red, green and blue look (ITU-R BT.601).
 _BRIGHTNESS_OF = (0.299, 0.587, 0.114)
@@ -68,6 +68,26 @@ def vary_time(length: tf.Tensor, num_frames: int, chance: tf.Tensor, config: Aug
     places = (cuts[0] + (1.0 - cuts[0] - cuts[1]) * middles) * tf.cast(length, tf.float32) + shake
     places = tf.clip_by_value(tf.cast(tf.floor(places), tf.int32), 0, length - 1)
     return tf.where(numbers < length, tf.sort(tf.where(numbers < length, places, num_frames)), numbers)
+
+
+def vary_length(length: tf.Tensor, kept: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
+    """Which steps to keep of a clip that is to be shorter: one at random from each of ``kept`` equal parts.
+
+    The same as :func:`activity_cli.dataset.lengths.shortened` (Wang et al. 2016, Temporal Segment
+    Networks), in a graph.
+
+    Args:
+        length: Real steps, a scalar.
+        kept: How many of them, 1 up to ``length``, a scalar.
+        chance: Two integers that seed the draw.
+
+    Returns:
+        ``int32 [kept]``, rising; every step where ``kept`` is ``length``.
+    """
+    bounds = tf.range(kept + 1) * length // kept
+    drawn = tf.random.stateless_uniform([kept], _folded(chance, _LENGTH))
+    widths = tf.cast(bounds[1:] - bounds[:-1], tf.float32)
+    return bounds[:-1] + tf.minimum(tf.cast(drawn * widths, tf.int32), bounds[1:] - bounds[:-1] - 1)
 
 
 def vary_clip(clip: tf.Tensor, chance: tf.Tensor, config: AugmentConfig, may_mirror: tf.Tensor) -> tf.Tensor:

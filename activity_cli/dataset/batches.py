@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from activity_cli.config import AugmentConfig, SamplingConfig
 from activity_cli.dataset.arrays import ReadArray, array_reader
-from activity_cli.dataset.augmentation import clip_chance, draw_view, vary_clip, vary_time
+from activity_cli.dataset.augmentation import clip_chance, draw_view, vary_clip, vary_length, vary_time
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import DatasetError
@@ -48,12 +48,14 @@ class Training:
         first_epoch: Where to begin, counted from 0.
         augment: How clips are varied.
         may_mirror: For each clip whether it means the same in a mirror, ``bool [N]``.
+        kept_frames: How many frames to keep of each clip, ``int64 [N]``, 1 up to its length; None: all.
     """
 
     seed: int
     first_epoch: int
     augment: AugmentConfig
     may_mirror: npt.NDArray[np.bool_]
+    kept_frames: npt.NDArray[np.int64] | None = None
 
 
 def one_hot_labels(records: Sequence[ClipRecord], labels: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -137,27 +139,42 @@ def _first_view(read: ReadArray) -> _Load:
 def _varied_clip(read: ReadArray, num_frames: int, training: Training) -> _Load:
     with tf.device("CPU:0"):
         may_mirror = tf.constant(training.may_mirror)
+    in_time = _in_time(training, num_frames)
 
     def load(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         chance = clip_chance(training.seed, epoch, number)
-        clip = _varied_in_time(read(number, tf.constant(0)), num_frames, chance, training.augment)
+        clip = in_time(read(number, tf.constant(0)), number, chance)
         return vary_clip(clip, chance, training.augment, may_mirror[number])
 
     return load
 
 
 def _varied_features(read: ReadArray, num_views: int, num_frames: int, training: Training) -> _Load:
+    in_time = _in_time(training, num_frames)
+
     def load(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         chance = clip_chance(training.seed, epoch, number)
         view = draw_view(num_views, chance)
-        return _varied_in_time(read(number, view), num_frames, chance, training.augment)
+        return in_time(read(number, view), number, chance)
 
     return load
 
 
-def _varied_in_time(array: tf.Tensor, num_frames: int, chance: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    length = tf.shape(array)[0]
-    return tf.gather(array, vary_time(length, num_frames, chance, config)[:length])
+def _in_time(training: Training, num_frames: int) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """From an array ``[T, ...]``, the clip's number and its chance to the steps that are learned from."""
+    kept_frames = None
+    if training.kept_frames is not None:
+        with tf.device("CPU:0"):
+            kept_frames = tf.constant(training.kept_frames, tf.int32)
+
+    def vary(array: tf.Tensor, number: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
+        length = tf.shape(array)[0]
+        places = vary_time(length, num_frames, chance, training.augment)
+        if kept_frames is None:
+            return tf.gather(array, places[:length])
+        return tf.gather(array, tf.gather(places, vary_length(length, kept_frames[number], chance)))
+
+    return vary
 
 
 def _batches(

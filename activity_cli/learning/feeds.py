@@ -24,6 +24,7 @@ from activity_cli.config import TrainConfig
 from activity_cli.dataset.augmentation import clip_view
 from activity_cli.dataset.batches import Training, clip_batches, feature_batches, one_hot_labels
 from activity_cli.dataset.features import FeatureStore, Views, ensure_features
+from activity_cli.dataset.lengths import matched_lengths
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.processes import default_workers
 from activity_cli.dataset.sides import may_mirror
@@ -37,7 +38,7 @@ from activity_cli.model.cutting import cut_encoder
 from activity_cli.model.encoders import ENCODER_SPECS
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import Network
-from activity_cli.model.sequence import feature_scale
+from activity_cli.model.sequence import feature_scale, read_at_most
 from activity_cli.progress import Progress
 from activity_cli.results import ClipRecord
 from activity_cli.runtime.litert import EncoderRuntime
@@ -46,6 +47,8 @@ __all__ = ["make_feed"]
 
 # Clips whose features say how large features are: enough for two digits.
 _CLIPS_MEASURED = 64
+# Where less than this share of the frames is learned from, a person is told.
+_MUCH_CUT = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,13 @@ def make_feed(
         stem = _Stem(config, plan, prepared, float_network, progress)
         model = _after(stem, network, prepared.sampling.num_frames, plan, config)
         batches, litert_encoder = stem.batches(batch_size), stem.path if plan.mode == "frozen" else None
+    kept = _matched_lengths(config, train, network, progress)
     if plan.learned:
         _adapt_scale(network, model, batches(train, None))
     encoder_paths = {variable.path for variable in network.encoder.trainable_variables}
 
     def from_epoch(first: int) -> tf.data.Dataset:
-        training = Training(config.seed, first, config.augment, train.may_mirror)
+        training = Training(config.seed, first, config.augment, train.may_mirror, kept)
         data = batches(train, training)
         if num_devices > 1:  # a device without a clip would have a mean of nothing
             data = data.filter(lambda inputs, *_: tf.shape(inputs[1])[0] == batch_size)
@@ -137,6 +141,20 @@ def _clips_of(config: TrainConfig, prepared: PreparedFolder, records: tuple[Clip
         weights = (len(records) / np.count_nonzero(counts) / (targets @ counts)).astype(np.float32)
     sides = np.array([may_mirror(record.label, config.augment) for record in records], np.bool_)
     return _Clips(records, targets, weights, sides)
+
+
+def _matched_lengths(config: TrainConfig, train: _Clips, network: Network, progress: Progress) -> npt.NDArray[np.int64]:
+    """Frames to learn from of each clip, so that its length says nothing of its label."""
+    lengths = [record.clip_frames for record in train.records]
+    labels = [record.label for record in train.records]
+    kept = matched_lengths(lengths, labels, np.random.default_rng(config.seed))
+    if kept.sum() < _MUCH_CUT * sum(lengths):
+        progress.note(
+            f"Clips of some labels are longer than those of others: {1 - kept.sum() / sum(lengths):.0%} of the frames "
+            "are left out of training, so that the length teaches nothing."
+        )
+    read_at_most(network.sequence, int(kept.max()))
+    return kept
 
 
 def _clip_batches(prepared: PreparedFolder, batch_size: int) -> _Batches:
