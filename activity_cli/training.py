@@ -7,10 +7,10 @@ blocks learn too, on what the blocks before them gave; or everything learns from
 from __future__ import annotations
 
 import os
-import platform
 import tempfile
-from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli._version import __version__
 from activity_cli.bundling import pack
 from activity_cli.config import TrainConfig
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
@@ -27,11 +26,11 @@ from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageErr
 from activity_cli.files import explained, folder_aside
 from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
 from activity_cli.learning.devices import choose_strategy, make_deterministic
-from activity_cli.learning.feeds import make_feed
+from activity_cli.learning.feeds import Feeds, open_feeds
 from activity_cli.learning.loop import Recipe, fit
 from activity_cli.learning.plan import Plan, make_plan, resumable_settings
+from activity_cli.learning.record import training_facts
 from activity_cli.learning.watcher import History
-from activity_cli.model.bundle import LEARNED_DIGITS
 from activity_cli.model.network import build_network, in_float32, layer_rows, set_mode
 from activity_cli.model.precision import choose_precision
 from activity_cli.progress import Progress, SilentProgress
@@ -78,37 +77,32 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
 
     with strategy.scope():
         network = build_network(
-            config.network, prepared.sampling, len(prepared.labels), weights=plan.weights, policy=policy
+            plan.network, prepared.sampling, len(prepared.labels), weights=plan.weights, policy=policy
         )
-        set_mode(network, plan.mode, config.network, plan.trained_blocks, learned=plan.learned)
+        set_mode(network, plan.mode, plan.network, plan.trained_blocks, learned=plan.learned)
     shipped = network
     if policy != "float32" or strategy.num_replicas_in_sync > 1:
-        shipped = in_float32(network, config.network, prepared.sampling, len(prepared.labels))
-    feed = make_feed(config, plan, prepared, network, shipped, strategy.num_replicas_in_sync, progress)
-    history = fit(
-        feed,
-        _recipe(config, plan, policy),
-        strategy,
-        progress,
-        checkpoint=state,
-        settings=settings,
-        resumed=resumed,
-        tensorboard=config.tensorboard,
+        shipped = in_float32(network, plan.network, prepared.sampling, len(prepared.labels))
+    feeds = open_feeds(config, plan, prepared, network, shipped, strategy.num_replicas_in_sync, progress)
+    run = partial(
+        fit, strategy=strategy, progress=progress, checkpoint=state, settings=settings, tensorboard=config.tensorboard
     )
+    history, refitted = _learn(feeds, _recipe(config, plan, policy), run, resumed)
 
     if shipped is not network:
         shipped.whole.set_weights(network.whole.get_weights())
     with folder_aside(config.out) as folder:
-        rest = _facts(config, plan, prepared, history, policy, strategy.num_replicas_in_sync)
+        rest = training_facts(config, plan, prepared, history, policy, strategy.num_replicas_in_sync)
+        rest["training"]["refit"] = refitted
         bundle = pack(
             shipped,
             folder,
             prepared.labels,
             prepared.sampling,
-            config.network,
+            plan.network,
             _compared(prepared),
             rest,
-            feed.litert_encoder,
+            feeds.litert_encoder,
         )
         write_history_csv(folder / "history.csv", history.epochs)
         history_picture(history.epochs, history.best_epoch, folder / "history.png")
@@ -124,7 +118,35 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         litert_max_abs_difference=bundle.document["litert"]["max_abs_difference"],
         history_picture=config.out / "history.png",
         diverged=history.diverged,
+        refitted=refitted,
     )
+
+
+def _learn(
+    feeds: Feeds, recipe: Recipe, run: Callable[..., History], resumed: Checkpoint | None
+) -> tuple[History, bool]:
+    """Trains once, judged by the validation clips, and where that is wanted once more on all clips.
+
+    Returns:
+        What happened the first time, and whether the weights are those of the second.
+    """
+    network = feeds.network.whole
+    initial = network.get_weights()
+    judged = "val" if feeds.prepared.in_split("val") else None
+    if resumed and resumed.earlier:
+        history = History(list(resumed.earlier[0]), resumed.earlier[1])
+        fallback = list(resumed.best)
+    else:
+        feed = feeds.feed("train", judged=judged)
+        history = run(feed, replace(recipe, keep_last=judged is None), resumed=resumed)
+        fallback, resumed = feed.model.get_weights(), None
+    if not feeds.plan.refit or judged is None or history.interrupted or history.diverged:
+        return history, False
+    network.set_weights(initial)
+    again = replace(recipe, keep_last=True, title="Training on all clips")
+    second = run(feeds.feed("train", "val", judged=None), again, resumed=resumed, earlier=history, fallback=fallback)
+    history.interrupted = second.interrupted
+    return history, not (second.interrupted or second.diverged)
 
 
 def network_layers(config: TrainConfig) -> list[LayerRow]:
@@ -136,8 +158,8 @@ def network_layers(config: TrainConfig) -> list[LayerRow]:
     """
     prepared = read_prepared(config.prepared)
     plan = make_plan(config, prepared.sampling)
-    network = build_network(config.network, prepared.sampling, len(prepared.labels), weights=plan.weights)
-    set_mode(network, plan.mode, config.network, plan.trained_blocks, learned=plan.learned)
+    network = build_network(plan.network, prepared.sampling, len(prepared.labels), weights=plan.weights)
+    set_mode(network, plan.mode, plan.network, plan.trained_blocks, learned=plan.learned)
     return layer_rows(network)
 
 
@@ -189,7 +211,7 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
             "Add videos, or make the val and test fractions smaller.",
         )
     if not prepared.in_split("val"):
-        progress.warn("No validation clips: the best epoch is chosen by the training loss, which overfits.")
+        progress.warn("No validation clips: nothing tells how the training goes, or when to stop it.")
 
 
 def _recipe(config: TrainConfig, plan: Plan, policy: str) -> Recipe:
@@ -197,7 +219,6 @@ def _recipe(config: TrainConfig, plan: Plan, policy: str) -> Recipe:
         epochs=plan.epochs,
         patience=config.patience,
         learning_rate=plan.learning_rate,
-        encoder_learning_rate=plan.encoder_learning_rate,
         weight_decay=config.weight_decay,
         label_smoothing=config.label_smoothing,
         scaled_loss=policy == "mixed_float16",
@@ -210,47 +231,3 @@ def _compared(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:
     places = np.linspace(0, len(records) - 1, min(_CLIPS_COMPARED, len(records))).astype(int)
     clips = [np.asarray(prepared.clips.read(records[place].clip)) for place in places]
     return [*clips, clips[-1][:1]]
-
-
-def _facts(
-    config: TrainConfig, plan: Plan, prepared: PreparedFolder, history: History, policy: str, num_devices: int
-) -> dict[str, Any]:
-    settings = asdict(config)
-    for name in ("prepared", "out", "network", "overwrite", "resume"):
-        settings.pop(name)
-    settings["tensorboard"] = str(config.tensorboard) if config.tensorboard else None
-    chosen = asdict(plan) | {"precision": policy, "num_devices": num_devices}
-    return {
-        "name": config.out.resolve().name,
-        "training": settings | chosen | {"interrupted": history.interrupted, "diverged": history.diverged},
-        "metrics": {
-            "best_epoch": history.best_epoch,
-            **{
-                name: value if np.isfinite(value := getattr(history.best, name)) else None
-                for name in ("loss", "accuracy", "val_loss", "val_accuracy")
-            },
-        },
-        "data": {
-            # From the bundle to the clips, so that a project can be moved as a whole.
-            "prepared": os.path.relpath(prepared.folder, config.out),
-            "fingerprint": prepared.fingerprint,
-            # By content, to say so when the model is judged on clips that it knows.
-            "learned_from": sorted(
-                record.content_hash[:LEARNED_DIGITS] for record in prepared.in_split("all") if record.split != "test"
-            ),
-            "clips": {split: len(prepared.in_split(split)) for split in ("train", "val", "test")},
-        },
-        "versions": {
-            "activity": __version__,
-            "python": platform.python_version(),
-            "processor": platform.machine(),
-            **{name: _version(name) for name in ("tensorflow", "keras", "numpy", "ai-edge-litert")},
-        },
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"  # installed in a way of its own, such as tensorflow-cpu

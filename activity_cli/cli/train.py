@@ -90,16 +90,49 @@ def train_command(
     dropout: Annotated[
         float, typer.Option(help="Share of the features dropped while training.", metavar="SHARE")
     ] = _NETWORK.dropout,
+    drop_blocks: Annotated[
+        int | None,
+        typer.Option(
+            help="Blocks at the end of the encoder that are left out.",
+            metavar="N",
+            show_default="what suits its weights",
+        ),
+    ] = None,
+    components: Annotated[
+        int | None,
+        typer.Option(
+            help="Principal components of the features that the recurrent layers read; 0: the features themselves.",
+            metavar="N",
+            show_default="256 with trained weights, else 0",
+        ),
+    ] = None,
     center: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--center/--no-center",
             help="Take each clip's own mean off its features, so that the place and the clothes count less "
             "and the motion more.",
+            show_default="only without statistics",
         ),
-    ] = _NETWORK.center,
+    ] = None,
+    statistics: Annotated[
+        bool | None,
+        typer.Option(
+            "--statistics/--no-statistics",
+            help="A linear layer beside the recurrent ones, which reads how each feature goes over the clip.",
+            show_default="with trained weights",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the clips at most.", metavar="N", show_default="by mode")
+    ] = None,
+    refit: Annotated[
+        bool | None,
+        typer.Option(
+            "--refit/--no-refit",
+            help="Train a second time, on training and validation clips together.",
+            show_default="unless mode is joint",
+        ),
     ] = None,
     patience: Annotated[
         int, typer.Option(help="Stop after this many epochs without a better validation loss.", metavar="N")
@@ -208,7 +241,10 @@ def train_command(
             gray=gray,
             units=units,
             dropout=dropout,
+            drop_blocks=drop_blocks,
+            components=components,
             center=center,
+            statistics=statistics,
             sequence=sequence.value,
             recurrent_layers=recurrent_layers,
             pooling=pooling.value,
@@ -218,6 +254,7 @@ def train_command(
         mode=mode.value if mode else None,
         finetune_blocks=finetune_blocks,
         epochs=epochs,
+        refit=refit,
         patience=patience,
         batch_size=batch_size,
         learning_rate=learning_rate,

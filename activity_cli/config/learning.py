@@ -32,7 +32,11 @@ class TrainConfig:
             normalization kept), ``joint`` (everything learns). None: frozen where the encoder has
             trained weights, else joint.
         finetune_blocks: Last blocks of the encoder that learn, in the mode ``finetune``.
-        epochs: Passes over the training clips at most; None: by mode.
+        epochs: Passes over the training clips at most; None: by mode. The learning rate rises and falls
+            once over them.
+        refit: Train a second time, on training and validation clips together, for all epochs: data is
+            what a small set lacks most. What is said of the validation clips is of the first time.
+            None: in the modes frozen and finetune.
         patience: Epochs without a better validation loss after which training stops.
         batch_size: Clips in a step.
         learning_rate: Step size of the optimizer; None: by mode.
@@ -61,11 +65,12 @@ class TrainConfig:
     mode: str | None = None
     finetune_blocks: int = 2
     epochs: int | None = None
+    refit: bool | None = None
     patience: int = 15
     batch_size: int = 16
     learning_rate: float | None = None
     encoder_learning_rate: float | None = None
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-2
     label_smoothing: float = 0.1
     class_weights: bool = True
     augment: AugmentConfig = field(default_factory=AugmentConfig)

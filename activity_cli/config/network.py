@@ -34,8 +34,15 @@ class NetworkConfig:
         gray: Look at brightness only; for the encoder ``small``.
         units: Width of the recurrent layers.
         dropout: Share of the features that is dropped while training, 0 up to 1.
+        drop_blocks: Blocks at the end of the encoder that are left out: half-way through, it knows
+            more of how things stand and less of what they are. None: what is right for trained weights
+            (one of ``efficientnet_lite0``), none without them.
+        components: Principal components of the features that the recurrent network reads; 0: the features
+            themselves. None: 256 with trained weights, else 0.
         center: Take each clip's own mean off its features: what stands still (the place, the
-            clothes) goes, what moves stays. False where a still picture tells the activity.
+            clothes) goes, what moves stays. None: only without ``statistics``.
+        statistics: A linear layer beside the recurrent network reads how each feature goes over the
+            clip (its mean, spread, and first cosines). None: with trained weights.
         sequence: What reads the features in their order: ``lstm``, ``bilstm`` (also from the end to
             the beginning), ``gru``, or ``convlstm`` (keeps the picture's rows and columns); or, to
             compare with, ``mean`` (without order) and ``frame`` (the middle one alone).
@@ -47,9 +54,12 @@ class NetworkConfig:
 
     encoder: str = "efficientnet_lite0"
     gray: bool = False
-    units: int = 128
+    units: int = 64
     dropout: float = 0.5
-    center: bool = True
+    drop_blocks: int | None = None
+    components: int | None = None
+    center: bool | None = None
+    statistics: bool | None = None
     sequence: str = "lstm"
     recurrent_layers: int = 1
     pooling: str = "mean"
@@ -59,6 +69,8 @@ class NetworkConfig:
         require(self.encoder in ENCODERS, "encoder", self.encoder, ", ".join(ENCODERS))
         require(1 <= self.units <= 4096, "units", self.units, "1 to 4096")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "0 up to, but not, 1")
+        require(self.drop_blocks is None or self.drop_blocks >= 0, "drop_blocks", self.drop_blocks, "0 or more")
+        require(self.components is None or self.components >= 0, "components", self.components, "0 or more")
         require(self.sequence in SEQUENCES, "sequence", self.sequence, ", ".join(SEQUENCES))
         require(1 <= self.recurrent_layers <= 8, "recurrent_layers", self.recurrent_layers, "1 to 8")
         require(self.pooling in POOLINGS, "pooling", self.pooling, ", ".join(POOLINGS))

@@ -37,6 +37,8 @@ class Checkpoint:
         best_epoch: Counts from 1; 0 is none yet.
         state: Every variable of the network and the optimizer, in their order.
         best: The weights of the best epoch.
+        earlier: Epochs, and the best of them, of an earlier training that this one follows; None: it is
+            the first.
     """
 
     settings: Mapping[str, Any]
@@ -44,6 +46,7 @@ class Checkpoint:
     best_epoch: int
     state: Arrays
     best: Arrays
+    earlier: tuple[tuple[EpochRecord, ...], int] | None = None
 
 
 def checkpoint_path(model: Path) -> Path:
@@ -64,6 +67,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "epochs": [asdict(record) for record in checkpoint.epochs],
         "best_epoch": checkpoint.best_epoch,
     }
+    if checkpoint.earlier:
+        epochs, best_epoch = checkpoint.earlier
+        about["earlier"] = {"epochs": [asdict(record) for record in epochs], "best_epoch": best_epoch}
     arrays: dict[str, Any] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
     arrays |= {f"state{number}": value for number, value in enumerate(checkpoint.state)}
     arrays |= {f"best{number}": value for number, value in enumerate(checkpoint.best)}
@@ -88,6 +94,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
                 about["best_epoch"],
                 _numbered(file, "state"),
                 _numbered(file, "best"),
+                _earlier(about.get("earlier")),
             )
     except FileNotFoundError:
         return None
@@ -95,6 +102,12 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         raise TrainingError(
             f"{path} cannot be read: {error}.", "Begin anew with --overwrite.", code="training.checkpoint"
         ) from None
+
+
+def _earlier(about: Mapping[str, Any] | None) -> tuple[tuple[EpochRecord, ...], int] | None:
+    if about is None:
+        return None
+    return tuple(EpochRecord(**record) for record in about["epochs"]), about["best_epoch"]
 
 
 def _numbered(file: Any, name: str) -> list[npt.NDArray[Any]]:

@@ -14,9 +14,9 @@ import tensorflow as tf
 from activity_cli.errors import TrainingError
 from activity_cli.learning.checkpoint import Checkpoint, write_checkpoint
 from activity_cli.learning.judging import judge_of
-from activity_cli.learning.optimizer import GroupedAdamW
+from activity_cli.learning.optimizer import OneCycle, Pace, PacedAdamW
 from activity_cli.learning.tensorboard import CurveWriter
-from activity_cli.learning.watcher import History, Watcher
+from activity_cli.learning.watcher import History, Watcher, Weights
 from activity_cli.progress import Progress
 from activity_cli.results import EpochRecord
 
@@ -29,19 +29,17 @@ class Feed:
 
     Attributes:
         model: From a batch's inputs to probabilities.
-        slow: Paths of the variables that learn with the encoder's learning rate.
+        paces: Of the variables that do not learn as the others do, by their paths.
         train: From the first epoch to learn on to the batches from there on, without end.
         steps: Batches in an epoch.
         val: One pass over the validation clips; None: there are none.
-        litert_encoder: The whole encoder in LiteRT, where it has been converted already.
     """
 
     model: keras.Model
-    slow: frozenset[str]
+    paces: Mapping[str, Pace]
     train: Callable[[int], tf.data.Dataset]
     steps: int
     val: tf.data.Dataset | None
-    litert_encoder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Recipe:
     Attributes:
         epochs: At most; exactly, with ``keep_last``.
         patience: Epochs without a better loss after which training stops.
-        learning_rate, encoder_learning_rate: Of the optimizer.
+        learning_rate: Of the optimizer, at its highest.
         weight_decay, label_smoothing: As in the config.
         scaled_loss: Whether small gradients must be kept from vanishing (float16).
         keep_last: The weights of the last epoch are the result, not those of the best.
@@ -61,7 +59,6 @@ class Recipe:
     epochs: int
     patience: int
     learning_rate: float
-    encoder_learning_rate: float
     weight_decay: float
     label_smoothing: float
     scaled_loss: bool = False
@@ -78,6 +75,8 @@ def fit(
     checkpoint: Path,
     settings: Mapping[str, Any],
     resumed: Checkpoint | None = None,
+    earlier: History | None = None,
+    fallback: Weights | None = None,
     tensorboard: Path | None = None,
 ) -> History:
     """Trains ``feed.model`` until its epochs are over, it gets no better, or a person interrupts it.
@@ -93,6 +92,8 @@ def fit(
         checkpoint: File in which the state is kept after every epoch.
         settings: What only the same may go on with that state.
         resumed: The state to go on from.
+        earlier: What happened in an earlier training that this one follows.
+        fallback: Weights of the earlier training, which are kept where this one does not come to its end.
         tensorboard: Folder for TensorBoard's logs.
 
     Raises:
@@ -103,7 +104,7 @@ def fit(
     with strategy.scope():
         model, optimizer = _compiled(feed, recipe)
     history = History()
-    state = [*model.variables, *(v for v in optimizer.variables if v is not optimizer.learning_rate)]
+    state = [*model.variables, *optimizer.variables]
     if resumed:
         history = History(list(resumed.epochs), resumed.best_epoch)
         _restore(state, resumed)
@@ -112,7 +113,9 @@ def fit(
     def after_epoch(record: EpochRecord, watcher: Watcher) -> None:
         values = [np.asarray(variable) for variable in state]
         best = watcher.best_weights or []
-        write_checkpoint(checkpoint, Checkpoint(settings, tuple(history.epochs), history.best_epoch, values, best))
+        before = (tuple(earlier.epochs), earlier.best_epoch) if earlier else None
+        now = Checkpoint(settings, tuple(history.epochs), history.best_epoch, values, best, before)
+        write_checkpoint(checkpoint, now)
         if writer:
             writer.write(record)
 
@@ -122,11 +125,13 @@ def fit(
             history,
             patience=recipe.patience,
             keep_last=recipe.keep_last,
+            fallback=fallback,
             stage=stage,
             judge=judge_of(model, feed.val, recipe.label_smoothing) if feed.val is not None else None,
             after_epoch=after_epoch,
         )
-        watcher.best_weights = list(resumed.best) if resumed else None
+        if resumed:
+            watcher.best_weights = list(resumed.best)
         if first < recipe.epochs and not watcher.is_enough:
             _run(model, feed, recipe, watcher, first)
     if history.diverged:
@@ -142,9 +147,8 @@ def fit(
 def _compiled(feed: Feed, recipe: Recipe) -> tuple[keras.Model, keras.optimizers.Optimizer]:
     # A model around the same layers: the optimizer's memory stays out of what is saved.
     model = keras.Model(feed.model.inputs, feed.model.outputs)
-    optimizer: keras.optimizers.Optimizer = GroupedAdamW(
-        recipe.learning_rate, feed.slow, recipe.encoder_learning_rate, recipe.weight_decay
-    )
+    schedule = OneCycle(recipe.learning_rate, recipe.epochs * feed.steps)
+    optimizer: keras.optimizers.Optimizer = PacedAdamW(schedule, feed.paces, Pace(decay=recipe.weight_decay))
     if recipe.scaled_loss:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from activity_cli.config import SamplingConfig, TrainConfig
+from activity_cli.config import NetworkConfig, SamplingConfig, TrainConfig
 from activity_cli.errors import ConfigError
-from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec
+from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec, spec_of
 
 __all__ = ["Plan", "make_plan", "resumable_settings"]
 
 # Passes over the clips and step size by mode. A frozen encoder leaves little to learn and each pass is
 # cheap; trained weights are soon bent too far.
-_EPOCHS = {"frozen": 150, "finetune": 40, "joint": 60}
-_LEARNING_RATE = {"frozen": 1e-3, "finetune": 1e-3, "joint": 1e-3}
+_EPOCHS = {"frozen": 30, "finetune": 30, "joint": 60}
+_LEARNING_RATE = {"frozen": 2e-3, "finetune": 2e-3, "joint": 2e-3}
+# More of them are noise: a few hundred clips do not tell more directions apart.
+_COMPONENTS = 256
 # Trained weights take smaller steps than new ones (as in ULMFiT: Howard and Ruder 2018).
 _SLOWER = 0.1
 
-# What may differ when a training goes on: how long it lasts and where it is told, not what it learns.
-_FREE = ("prepared", "out", "epochs", "patience", "tensorboard", "resume", "overwrite")
+# What may differ when a training goes on: where it is told and when it is enough, not what it learns.
+_FREE = ("prepared", "out", "patience", "tensorboard", "resume", "overwrite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +29,22 @@ class Plan:
     """The settings of a training with every open choice made.
 
     Attributes:
+        network: Its shape.
         mode: ``frozen``, ``finetune`` or ``joint``.
         weights: What the encoder begins with: ``imagenet``, ``none`` or a file.
         trained_blocks: Last blocks of the encoder that learn: none, some, or all.
         epochs, learning_rate, encoder_learning_rate: As the optimizer gets them.
+        refit: Whether it is trained a second time, on the validation clips, too.
     """
 
+    network: NetworkConfig
     mode: str
     weights: str
     trained_blocks: int
     epochs: int
     learning_rate: float
     encoder_learning_rate: float
+    refit: bool
 
     @property
     def learned(self) -> bool:
@@ -58,14 +64,29 @@ def make_plan(config: TrainConfig, sampling: SamplingConfig) -> Plan:
     mode = config.mode or ("frozen" if learned and facts.pretrained else "joint")
     _check_together(config, sampling, facts, mode, learned)
     rate = config.learning_rate or _LEARNING_RATE[mode]
-    blocks = {"frozen": 0, "finetune": config.finetune_blocks, "joint": len(facts.block_starts)}[mode]
+    network = _settled(config.network, facts, learned)
+    blocks = {"frozen": 0, "finetune": config.finetune_blocks, "joint": len(spec_of(network).block_starts)}[mode]
     return Plan(
+        network=network,
         mode=mode,
         weights=weights,
         trained_blocks=blocks,
         epochs=config.epochs or _EPOCHS[mode],
         learning_rate=rate,
         encoder_learning_rate=config.encoder_learning_rate or (rate * _SLOWER if learned else rate),
+        refit=mode != "joint" if config.refit is None else config.refit,
+    )
+
+
+def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> NetworkConfig:
+    """The network's shape with nothing left open."""
+    statistics = learned if network.statistics is None else network.statistics
+    return replace(
+        network,
+        drop_blocks=(facts.drop_blocks if learned else 0) if network.drop_blocks is None else network.drop_blocks,
+        components=(_COMPONENTS if learned else 0) if network.components is None else network.components,
+        statistics=statistics,
+        center=not statistics if network.center is None else network.center,
     )
 
 
@@ -102,9 +123,15 @@ def _check_together(
             f"The mode {mode!r} keeps what the encoder has learned, but {name!r} begins with random weights.",
             "Use --mode joint, or an encoder with trained weights, or --weights FILE.",
         )
-    if mode == "finetune" and config.finetune_blocks > len(facts.block_starts):
+    left = len(facts.block_starts) - (config.network.drop_blocks or 0)
+    if left < 1:
         raise ConfigError(
-            f"finetune_blocks is {config.finetune_blocks}, but the encoder {name!r} has {len(facts.block_starts)}.",
+            f"drop_blocks is {config.network.drop_blocks}, but the encoder {name!r} has {len(facts.block_starts)}.",
+            "Leave out fewer.",
+        )
+    if mode == "finetune" and config.finetune_blocks > left:
+        raise ConfigError(
+            f"finetune_blocks is {config.finetune_blocks}, but the encoder {name!r} has {left}.",
             "Use fewer, or --mode joint for all.",
         )
     if config.encoder_learning_rate is not None and mode == "frozen":

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from activity_cli.progress import Stage
 from activity_cli.results import EpochRecord
 
-__all__ = ["History", "Watcher"]
+__all__ = ["History", "Watcher", "Weights"]
 
 Weights = list[npt.NDArray[Any]]
 
@@ -49,6 +49,8 @@ class Watcher(keras.callbacks.Callback):
         history: Where it goes on.
         patience: Epochs without a better loss after which it is enough.
         keep_last: The last epoch is the best by definition: nothing is held out to tell.
+        fallback: With ``keep_last``, the weights to keep until the last epoch is over; None: those of the
+            epoch before.
         stage: What shows the progress.
         judge: Loss and accuracy on the held-out clips; None: there are none.
         after_epoch: Is told every record, when all else is done.
@@ -60,13 +62,15 @@ class Watcher(keras.callbacks.Callback):
         *,
         patience: int,
         keep_last: bool,
+        fallback: Weights | None,
         stage: Stage,
         judge: Callable[[], tuple[float, float]] | None,
         after_epoch: Callable[[EpochRecord, Watcher], None],
     ) -> None:
         super().__init__()
         self.history = history
-        self.best_weights: Weights | None = None
+        self.best_weights = fallback
+        self._fallback = fallback
         self._patience = patience
         self._keep_last = keep_last
         self._stage = stage
@@ -113,7 +117,8 @@ class Watcher(keras.callbacks.Callback):
         self.history.epochs.append(record)
         if self._keep_last or self._is_better(record):
             self.history.best_epoch = record.epoch
-            self.best_weights = weights
+            if self._fallback is None or record.epoch == self.params["epochs"]:
+                self.best_weights = weights
         elif self.is_enough:
             self.model.stop_training = True
         self._after_epoch(record, self)

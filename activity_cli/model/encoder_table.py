@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from activity_cli.config import NetworkConfig
 from activity_cli.results import EncoderRow
 
-__all__ = ["ENCODER_SPECS", "EncoderSpec", "encoder_rows"]
+__all__ = ["ENCODER_SPECS", "EncoderSpec", "encoder_rows", "spec_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class EncoderSpec:
         frame_size: Height and width in pixels that its weights were trained at, or it was made for.
         min_frame_size: Smaller frames leave nothing of its last maps.
         pretrained: Whether there are ImageNet weights for it.
+        drop_blocks: Last blocks that are best left out with trained weights.
         weights_url: Where Keras has them; empty: they come with a package.
         weights_md5: Of that file; empty: Keras does not say.
         epochs: Passes over the clips at most, by default.
@@ -42,6 +44,7 @@ class EncoderSpec:
     frame_size: int = 224
     min_frame_size: int = 32
     pretrained: bool = True
+    drop_blocks: int = 0
     weights_url: str = ""
     weights_md5: str = ""
     epochs: int = 150
@@ -59,6 +62,13 @@ class EncoderSpec:
             return "none"
         # Four bytes for each parameter.
         return f"download, {self.parameters * 4 / 1e6:.0f} MB" if self.weights_url else "installed"
+
+
+def spec_of(config: NetworkConfig) -> EncoderSpec:
+    """The encoder of a network, without the blocks that it leaves out."""
+    spec = ENCODER_SPECS[config.encoder]
+    left = len(spec.block_starts) - (config.drop_blocks or 0)
+    return replace(spec, block_starts=spec.block_starts[: max(0, left)])
 
 
 def encoder_rows() -> list[EncoderRow]:
@@ -90,6 +100,7 @@ _SPECS = (
         map_layer="block15_project_norm",
         block_starts=("block00_depthwise_conv", *(f"block{number:02}_expand_conv" for number in range(1, 16))),
         parameters=3_413_024,
+        drop_blocks=1,
     ),
     EncoderSpec(
         name="small",

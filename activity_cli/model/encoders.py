@@ -19,7 +19,13 @@ __all__ = ["ENCODER_SPECS", "EncoderSpec", "build_encoder"]
 
 
 def build_encoder(
-    name: str, frame_size: int, *, weights: str = "imagenet", gray: bool = False, maps: bool = False
+    name: str,
+    frame_size: int,
+    *,
+    weights: str = "imagenet",
+    gray: bool = False,
+    maps: bool = False,
+    drop_blocks: int = 0,
 ) -> keras.Model:
     """Builds an encoder for square frames.
 
@@ -31,6 +37,7 @@ def build_encoder(
             or a PyTorch checkpoint (``.pth``) of EfficientNet-Lite0.
         gray: Look at brightness only; for ``small``.
         maps: Its last maps, which keep rows and columns, instead of features.
+        drop_blocks: Blocks at its end that are left out, of :attr:`EncoderSpec.block_starts`.
 
     Returns:
         A model from frames ``[N, frame_size, frame_size, 3]``, uint8 or float32, to features
@@ -57,6 +64,8 @@ def build_encoder(
     load = find_weights(spec, weights)
     encoder = _build(name, frame_size, gray)
     load(encoder)
+    if drop_blocks:
+        return _without_last(encoder, spec, drop_blocks, maps)
     return _last_maps(encoder, spec) if maps else encoder
 
 
@@ -66,6 +75,22 @@ def _build(name: str, frame_size: int, gray: bool) -> keras.Model:
     if name == "efficientnet_lite0":
         return efficientnet_lite0.build(frame_size, frame_size)
     return build_application(name, frame_size)
+
+
+def _without_last(encoder: keras.Model, spec: EncoderSpec, blocks: int, maps: bool) -> keras.Model:
+    """The same network up to where its last blocks begin."""
+    if blocks >= len(spec.block_starts):
+        raise ConfigError(
+            f"drop_blocks is {blocks}, but the encoder {spec.name!r} has {len(spec.block_starts)} blocks.",
+            "Leave out fewer.",
+        )
+    end = encoder.get_layer(spec.block_starts[-blocks]).input
+    if maps:
+        output = keras.layers.Activation("linear", dtype="float32", name="maps")(end)
+    else:
+        output = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(end)
+    kept = len(spec.block_starts) - blocks
+    return keras.Model(encoder.inputs[0], output, name=f"{spec.name}_first{kept}{'_maps' if maps else ''}")
 
 
 def _last_maps(encoder: keras.Model, spec: EncoderSpec) -> keras.Model:

@@ -18,7 +18,8 @@ import keras
 from activity_cli.config import NetworkConfig, SamplingConfig
 from activity_cli.errors import BundleError
 from activity_cli.model.cutting import set_trainable
-from activity_cli.model.encoders import ENCODER_SPECS, build_encoder
+from activity_cli.model.encoder_table import spec_of
+from activity_cli.model.encoders import build_encoder
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.sequence import build_sequence
 from activity_cli.results import LayerRow
@@ -68,7 +69,12 @@ def build_network(
     # Layers
     with _computing_in(policy):
         encoder = build_encoder(
-            config.encoder, size, weights=weights, gray=config.gray, maps=config.sequence == "convlstm"
+            config.encoder,
+            size,
+            weights=weights,
+            gray=config.gray,
+            maps=config.sequence == "convlstm",
+            drop_blocks=config.drop_blocks or 0,
         )
     map_shape = None
     if len(encoder.output_shape) > 2:
@@ -102,7 +108,7 @@ def set_mode(network: Network, mode: str, config: NetworkConfig, trained_blocks:
         trained_blocks: Last blocks that learn, in the mode ``finetune``.
         learned: Whether the encoder begins with trained weights.
     """
-    set_trainable(network.encoder, ENCODER_SPECS[config.encoder], mode, trained_blocks, keep_norms=learned)
+    set_trainable(network.encoder, spec_of(config), mode, trained_blocks, keep_norms=learned)
 
 
 @contextmanager

@@ -11,14 +11,28 @@ from __future__ import annotations
 import keras
 
 from activity_cli.config import BASELINE_SEQUENCES, NetworkConfig
+from activity_cli.model.components import PrincipalComponents
 from activity_cli.model.layers import CenterOverTime
 from activity_cli.model.pooling import POOLING_LAYERS, MaskedMiddle
 from activity_cli.model.recurrent import read_maps, read_steps
+from activity_cli.model.statistics import Standardize, TimeStatistics
 from activity_cli.model.steps import AtMost, FeatureScale, Resample
 
-__all__ = ["build_sequence", "feature_scale", "frame_outputs", "read_at_most"]
+__all__ = [
+    "LINEAR_CLASSES",
+    "build_sequence",
+    "components_of",
+    "feature_scale",
+    "frame_outputs",
+    "read_at_most",
+    "reads_statistics",
+    "statistics_of",
+]
 
-_AT_MOST, _SCALE, _FRAMES = "read_at_most", "scale", "frames"
+_AT_MOST, _SCALE, _FRAMES, _CLASSES = "read_at_most", "scale", "frames", "classes"
+_COMPONENTS, _STATISTICS, _STANDARDIZE = "components", "statistics", "statistics_scale"
+# The linear layer beside the recurrent network: it learns at a pace of its own.
+LINEAR_CLASSES = "statistics_classes"
 
 
 def build_sequence(
@@ -52,12 +66,16 @@ def build_sequence(
     features = keras.Input((num_frames, num_features), dtype="float32", name="features")
     mask = keras.Input((num_frames,), dtype="bool", name="mask")
     drop = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
-    classes = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="classes")
+    activation = None if reads_statistics(config) else "softmax"
+    classes = keras.layers.Dense(num_classes, activation=activation, dtype="float32", name=_CLASSES)
     # Functional model
     read = AtMost(dtype="float32", name=_AT_MOST)(mask)
     x = Resample(dtype="float32", name="shorten")(features, mask=mask, wanted=read)
-    x = FeatureScale(dtype="float32", name=_SCALE)(x, mask=read)
-    if config.center and config.sequence not in BASELINE_SEQUENCES:  # of which nothing would be left
+    scaled = x = FeatureScale(dtype="float32", name=_SCALE)(x, mask=read)
+    if config.components and config.sequence in ("lstm", "bilstm", "gru"):
+        components = min(config.components, num_features)
+        x = PrincipalComponents(components, dtype="float32", name=_COMPONENTS)(x, mask=read)
+    if config.center is not False and config.sequence not in BASELINE_SEQUENCES:  # of which nothing would be left
         x = CenterOverTime(dtype="float32", name="center")(x, mask=read)
     x = keras.layers.Dropout(config.dropout, dtype="float32", name="feature_dropout")(x)
     if config.sequence == "convlstm":
@@ -67,9 +85,46 @@ def build_sequence(
     if config.per_frame:
         each = Resample(dtype="float32", name=_FRAMES)(classes(drop(x)), mask=read, wanted=mask)
         probabilities = POOLING_LAYERS["mean"](dtype="float32", name="pool")(each, mask=mask)
+    elif reads_statistics(config):
+        logits = keras.layers.Add(dtype="float32", name="logits")(
+            [classes(drop(_pooled(x, read, config))), _linear_logits(scaled, read, config, num_classes)]
+        )
+        probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(logits)
     else:
         probabilities = classes(drop(_pooled(x, read, config)))
     return keras.Model([features, mask], probabilities, name="sequence")
+
+
+def reads_statistics(config: NetworkConfig) -> bool:
+    """Whether a linear layer reads the course of the features beside the recurrent network.
+
+    Not where each frame is to be classified, of maps, which are too many numbers for it, nor beside the
+    baselines, which are to know nothing of order.
+    """
+    return bool(config.statistics) and not config.per_frame and config.sequence in ("lstm", "bilstm", "gru")
+
+
+def _linear_logits(
+    x: keras.KerasTensor, mask: keras.KerasTensor, config: NetworkConfig, num_classes: int
+) -> keras.KerasTensor:
+    x = TimeStatistics(dtype="float32", name=_STATISTICS)(x, mask=mask)
+    x = Standardize(dtype="float32", name=_STANDARDIZE)(x)
+    x = keras.layers.Dropout(config.dropout, dtype="float32", name="statistics_dropout")(x)
+    # Of zeros: it begins as the recurrent network alone.
+    return keras.layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=LINEAR_CLASSES)(x)
+
+
+def statistics_of(sequence: keras.Model) -> tuple[keras.Model, Standardize] | None:
+    """A model from the inputs to a clip's statistics, and the layer that is to know how large they are."""
+    if _STATISTICS not in [layer.name for layer in sequence.layers]:
+        return None
+    statistics = keras.Model(sequence.inputs, sequence.get_layer(_STATISTICS).output, name="statistics_alone")
+    return statistics, sequence.get_layer(_STANDARDIZE)
+
+
+def components_of(sequence: keras.Model) -> PrincipalComponents | None:
+    """The layer of a sequence part that is told along what the training clips' features vary."""
+    return next((layer for layer in sequence.layers if layer.name == _COMPONENTS), None)
 
 
 def feature_scale(sequence: keras.Model) -> FeatureScale:

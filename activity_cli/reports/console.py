@@ -145,6 +145,8 @@ def print_training(console: Console, result: TrainResult) -> None:
         if math.isfinite(best.val_loss):  # else there are no validation clips
             table.add_row("validation", f"{best.val_loss:.4f}", percent(best.val_accuracy))
         show(console, table)
+    if result.refitted:
+        say(console, "Then trained again as long on training and validation clips together, which is what was saved.")
     say(console, f"LiteRT answers differ from Keras by at most {result.litert_max_abs_difference:.1e}.")
     say_path(console, "Curves:", str(result.history_picture))
     say_path(console, "Model:", str(result.model))

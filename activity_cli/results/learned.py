@@ -81,6 +81,8 @@ class TrainResult:
         history_picture: Curves of loss and accuracy.
         diverged: Where and why the loss stopped being a finite number, which ended the training; the
             weights are of an epoch before. Empty if it did not.
+        refitted: Whether the weights are of a second training, on the validation clips, too; the history
+            is of the first.
     """
 
     model: Path
@@ -92,6 +94,7 @@ class TrainResult:
     litert_max_abs_difference: float
     history_picture: Path
     diverged: str = ""
+    refitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""A clip in a few numbers for each feature: what a linear classifier can read beside the recurrent network.
+
+On a few dozen clips of an activity a linear layer on these learns more surely than a recurrent network,
+and the two err differently; their logits are added, so that one network has both (as a wide and a deep
+part: Cheng et al. 2016).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+__all__ = ["NUM_COSINES", "Standardize", "TimeStatistics"]
+
+NUM_COSINES = 4
+# Numbers after which the standardized ones are scaled down, so that a linear layer learns as fast with
+# thousands as with this many.
+_USUAL_WIDTH = 100
+# Under the root: a clip of one frame has no spread, and its slope would be infinite.
+_SMALLEST_VARIANCE = 1e-6
+
+
+@keras.saving.register_keras_serializable("activity")
+class TimeStatistics(keras.layers.Layer):
+    """Mean, standard deviation and the first cosines of each feature over the real steps.
+
+    The cosines (of a discrete cosine transform, without its constant) say how a feature rises and falls
+    during the clip, from slow to fast, whatever the number of frames.
+
+    Call arguments:
+        steps: ``[B, T, D]``.
+        mask: ``bool [B, T]``, True for the real steps, which come first; one at least.
+
+    Returns:
+        ``[B, (2 + NUM_COSINES) * D]``.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, steps: tf.Tensor, previous_mask: tf.Tensor | None = None) -> None:
+        return None
+
+    def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        real = tf.cast(mask, steps.dtype)[..., tf.newaxis]
+        length = tf.reduce_sum(real, axis=1, keepdims=True)
+        mean = tf.reduce_sum(steps * real, axis=1, keepdims=True) / length
+        away = (steps - mean) * real
+        spread = tf.sqrt(tf.reduce_sum(away * away, axis=1) / length[:, 0] + _SMALLEST_VARIANCE)
+        numbers = tf.cast(tf.range(tf.shape(mask)[1]), steps.dtype)[tf.newaxis, :, tf.newaxis]
+        angle = math.pi * (numbers + 0.5) / length
+        waves = [2.0 * tf.cos(angle * number) / length for number in range(1, NUM_COSINES + 1)]
+        # On what is away from the mean: a cosine over all steps is zero on the mean itself.
+        courses = [tf.reduce_sum(away * wave, axis=1) for wave in waves]
+        return tf.concat([mean[:, 0], spread, *courses], axis=-1)
+
+    def compute_output_shape(
+        self, steps_shape: tuple[int | None, ...], mask_shape: tuple[int | None, ...] | None = None
+    ) -> tuple[int | None, ...]:
+        width = steps_shape[-1]
+        return (steps_shape[0], None if width is None else (2 + NUM_COSINES) * width)
+
+
+@keras.saving.register_keras_serializable("activity")
+class Standardize(keras.layers.Layer):
+    """Each number to mean 0 and standard deviation 1, by what was measured on the training clips.
+
+    Both are saved with the weights, and neither is trained.
+    """
+
+    def build(self, values_shape: tuple[int | None, ...]) -> None:
+        width = (values_shape[-1],)
+        self.mean = self.add_weight(width, initializer="zeros", trainable=False, name="mean")
+        self.scale = self.add_weight(width, initializer="ones", trainable=False, name="scale")
+        self.built = True
+
+    def adapt(self, values: npt.NDArray[np.float32]) -> None:
+        """Measures the values ``float32 [N, S]`` of the training clips; what never varies counts nothing."""
+        spread = values.std(axis=0, dtype=np.float64)
+        usual = max(1.0, values.shape[1] / _USUAL_WIDTH)
+        known = spread > 1e-6
+        self.mean.assign(values.mean(axis=0, dtype=np.float64))
+        self.scale.assign(np.where(known, 1.0 / np.where(known, spread, 1.0), 0.0) / math.sqrt(usual))
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        return (values - self.mean) * self.scale
+
+    def compute_output_shape(self, values_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return values_shape
