@@ -15,7 +15,7 @@ from activity_cli.errors import ConfigError
 from activity_cli.model import efficientnet_lite0
 from activity_cli.model.normalization import BatchNormalization
 
-__all__ = ["ENCODER_SPECS", "SMALL_CHANNELS", "EncoderSpec", "build_encoder"]
+__all__ = ["ENCODER_SPECS", "EncoderSpec", "build_encoder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def _efficientnet_lite0(frame_size: int, load_weights: bool) -> keras.Model:
 
 # The small CNN was made for frames about this wide; larger ones are averaged down to it first.
 _SMALL_FRAME_SIZE = 96
-# The first pictures are the largest, so each of their channels costs most.
-SMALL_CHANNELS = (16, 48, 96, 128)
+# Multiples of 16, over which processors vectorize: in bfloat16, 32 are faster than 24 would be.
+_SMALL_CHANNELS = (32, 48, 96, 128)
 
 
 def _small(frame_size: int, load_weights: bool) -> keras.Model:
@@ -76,7 +76,7 @@ def _small(frame_size: int, load_weights: bool) -> keras.Model:
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocess")(frames)
     if shrink > 1:
         x = keras.layers.AveragePooling2D(shrink, name="shrink")(x)
-    for number, channels in enumerate(SMALL_CHANNELS, start=1):
+    for number, channels in enumerate(_SMALL_CHANNELS, start=1):
         x = keras.layers.Conv2D(channels, 5 if number == 1 else 3, 2, "same", use_bias=False, name=f"conv{number}")(x)
         x = BatchNormalization(momentum=0.9, name=f"conv{number}_norm")(x)
         x = keras.layers.ReLU(name=f"conv{number}_relu")(x)
