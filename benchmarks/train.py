@@ -30,8 +30,6 @@ from typing import Any
 
 import numpy as np
 
-from activity_cli.model.small import SMALL_CHANNELS
-
 HERE = Path(__file__).parent
 PARTS = ("small", "mobilenet", "frozen")
 NAMES = {
@@ -85,7 +83,7 @@ def measure(python: str, script: str, kind: str, folder: Path) -> dict[str, Any]
 def prepare(folder: Path, count: int, size: int, full: bool, epochs: int, batch: int = 16) -> None:
     np.savez(folder / "data.npz", **blobs(count, size, full))
     settings = {"steps": STEPS, "size": size, "epochs": epochs, "batch": batch, "seed": 1}
-    (folder / "settings.json").write_text(json.dumps(settings | {"channels": SMALL_CHANNELS}))
+    (folder / "settings.json").write_text(json.dumps(settings))
 
 
 def small(options: argparse.Namespace, size: int, full: bool) -> None:
@@ -99,7 +97,9 @@ def small(options: argparse.Namespace, size: int, full: bool) -> None:
             for kind in kinds:
                 torch = kind.startswith("torch")
                 python = options.torch_python if torch else sys.executable
-                runs[kind].append(measure(python, "train_torch.py" if torch else "train_peers.py", kind, folder))
+                run = measure(python, "train_torch.py" if torch else "train_peers.py", kind, folder)
+                runs[kind].append(run)
+                print(f"{NAMES[kind]}: {options.clips / usual(run, 'wall'):.0f} clips/s", file=sys.stderr, flush=True)
     what = "full clips, 16 of 16 frames" if full else "padded clips, 4 to 16 of 16 frames"
     print(f"\n{what}, {size} px, {options.clips} clips, 5 epochs, {os.cpu_count()} cores, median of {options.repeats}")
     print(f"{'':28}{'clips/s':>8}{'ratio':>7}{'ratio':>7}{'CPU ms':>8}{'first':>8}{'peak':>7}  loss after")

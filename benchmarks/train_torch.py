@@ -56,6 +56,12 @@ class CnnLstm(nn.Module):
         return self.classes((outputs * weights).sum(dim=1) / weights.sum(dim=1))
 
 
+def channels_of(path: Path) -> list[int]:
+    """How many channels each convolution gives."""
+    with np.load(path) as file:
+        return [file[name].shape[-1] for name in sorted(file.files) if file[name].ndim == 4]
+
+
 def give_weights(model: CnnLstm, path: Path) -> None:
     """The weights of Keras: convolutions [H, W, I, O], matrices [I, O], gates in the same order as here."""
     with np.load(path) as file:
@@ -85,7 +91,7 @@ def main() -> None:
     result: dict[str, Any] = {"wall": [], "cpu": [], "losses": []}
 
     began = time.perf_counter()
-    model = CnnLstm(settings["channels"], int(labels.max()) + 1, kind == "torch_skip")
+    model = CnnLstm(channels_of(folder / "weights.npz"), int(labels.max()) + 1, kind == "torch_skip")
     give_weights(model, folder / "weights.npz")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, eps=1e-7, weight_decay=1e-4)
     for epoch in range(settings["epochs"]):

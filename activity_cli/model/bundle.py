@@ -194,13 +194,13 @@ def _check(document: Mapping[str, Any]) -> None:
                 raise TypeError(f"{section}.{name} is {value!r}")
 
 
-# What JSON may give for a setting, by the kind of its default; None is a number that is not set.
+# What JSON may give for a setting, by the kind of its default; None is a number or a switch that is not set.
 _KINDS: dict[type, tuple[type, ...]] = {
     bool: (bool,),
     int: (int,),
     float: (int, float),
     str: (str,),
-    type(None): (int, float, type(None)),
+    type(None): (bool, int, float, type(None)),
 }
 
 
