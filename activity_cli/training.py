@@ -62,7 +62,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     """
     progress = progress or SilentProgress()
     prepared = read_prepared(config.prepared)
-    plan = make_plan(config, prepared.sampling)
+    plan = make_plan(config, prepared.sampling, len(prepared.in_split("train")))
     settings = resumable_settings(config, plan, prepared.fingerprint)
     state = checkpoint_path(config.out)
     resumed = _resumed(config, settings, state, progress)
@@ -157,7 +157,7 @@ def network_layers(config: TrainConfig) -> list[LayerRow]:
         ConfigError: Settings that are not possible together, or with these clips.
     """
     prepared = read_prepared(config.prepared)
-    plan = make_plan(config, prepared.sampling)
+    plan = make_plan(config, prepared.sampling, len(prepared.in_split("train")))
     network = build_network(plan.network, prepared.sampling, len(prepared.labels), weights=plan.weights)
     set_mode(network, plan.mode, plan.network, plan.trained_blocks, learned=plan.learned)
     return layer_rows(network)

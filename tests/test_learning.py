@@ -6,7 +6,8 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +22,13 @@ from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_c
 from activity_cli.learning.devices import choose_strategy
 from activity_cli.learning.judging import judge_of
 from activity_cli.learning.loop import Feed, Recipe, fit
-from activity_cli.learning.optimizer import GroupedAdamW
+from activity_cli.learning.optimizer import OneCycle, Pace, PacedAdamW
 from activity_cli.learning.watcher import History
-from activity_cli.progress import SilentProgress
+from activity_cli.progress import SilentProgress, Stage
 from activity_cli.results import EpochRecord
 
 STEPS, BATCH, WIDTH, CLASSES = 3, 4, 5, 2
-RECIPE = Recipe(
-    epochs=6, patience=20, learning_rate=0.05, encoder_learning_rate=0.05, weight_decay=0.0, label_smoothing=0.1
-)
+RECIPE = Recipe(epochs=6, patience=20, learning_rate=0.05, weight_decay=0.0, label_smoothing=0.1)
 RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(10, STEPS * BATCH, WIDTH)).astype(np.float32)  # of each epoch
 TARGETS = np.eye(CLASSES, dtype=np.float32)[(INPUTS.sum(-1) > 0).astype(int)]
@@ -49,12 +48,36 @@ def feed_of(model: keras.Model, inputs: npt.NDArray[np.float32] = INPUTS, *, val
         return tf.data.Dataset.from_tensor_slices(rest).batch(BATCH)
 
     held_out = tf.data.Dataset.from_tensor_slices((INPUTS[9], TARGETS[9], np.ones(STEPS * BATCH))).batch(5)
-    return Feed(model, frozenset(), train, STEPS, held_out if val else None)
+    return Feed(model, {}, train, STEPS, held_out if val else None)
 
 
 def fitted(feed: Feed, place: Path, recipe: Recipe = RECIPE, resumed: Checkpoint | None = None) -> History:
     strategy = tf.distribute.get_strategy()
     return fit(feed, recipe, strategy, SilentProgress(), checkpoint=place, settings={"a": 1}, resumed=resumed)
+
+
+def interrupted(feed: Feed, place: Path, after: int, recipe: Recipe = RECIPE) -> None:
+    """Trains until some epochs are kept, and then dies."""
+
+    class Death(SilentProgress):
+        @contextmanager
+        def stage(self, title: str, total: int | None, unit: str) -> Iterator[Stage]:
+            done = 0
+
+            class Steps:
+                def advance(self, amount: int = 1, note: str = "") -> None:
+                    nonlocal done
+                    done += 1
+                    if done > after * STEPS:
+                        raise RuntimeError("killed")
+
+            yield Steps()
+
+    strategy = tf.distribute.get_strategy()
+    try:
+        fit(feed, recipe, strategy, Death(), checkpoint=place, settings={"a": 1})
+    except RuntimeError:
+        raise KeyboardInterrupt from None
 
 
 def same(one: keras.Model, other: keras.Model) -> bool:
@@ -64,7 +87,8 @@ def same(one: keras.Model, other: keras.Model) -> bool:
 def test_a_training_that_goes_on_gives_the_weights_of_one_that_was_never_stopped(tmp_path: Path) -> None:
     whole, halves = network(), network()
     history = fitted(feed_of(whole), tmp_path / "whole.npz")
-    fitted(feed_of(halves), tmp_path / "half.npz", replace(RECIPE, epochs=2))
+    with pytest.raises(KeyboardInterrupt):  # as a kill would: after the second epoch was kept
+        interrupted(feed_of(halves), tmp_path / "half.npz", after=2)
     state = read_checkpoint(tmp_path / "half.npz")
     assert state is not None and len(state.epochs) == 2
     again = network(seed=9)  # other weights, another optimizer, other dropout
@@ -110,7 +134,11 @@ def test_a_loss_that_is_no_number_ends_it_and_the_last_good_weights_stay(tmp_pat
     history = fitted(feed_of(model, poisoned(3)), tmp_path / "a.npz")
     assert len(history.epochs) == 3
     assert "epoch 4, step 2." in history.diverged
-    fitted(feed_of(undisturbed), tmp_path / "b.npz", replace(RECIPE, epochs=3))
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(feed_of(undisturbed), tmp_path / "b.npz", after=3)
+    state = read_checkpoint(tmp_path / "b.npz")
+    assert state is not None
+    undisturbed.set_weights(list(state.best))
     assert same(model, undisturbed)
     assert "learning rate" in history.diverged  # the batches of the first epoch are sound
 
@@ -129,33 +157,44 @@ def test_weights_that_are_no_numbers_are_noticed_where_the_loss_hides_them(tmp_p
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
 
-def test_some_variables_can_learn_slower() -> None:
+def test_each_variable_learns_at_its_pace() -> None:
     steps = {}
-    for slow in (frozenset(), frozenset({"hidden/kernel"})):
+    for paces in ({}, {"hidden/kernel": Pace(rate=0.1)}):
         model = network()
         before = [np.asarray(v) for v in model.trainable_variables]
-        optimizer = GroupedAdamW(0.01, slow, 0.001, weight_decay=0.0)
+        optimizer = PacedAdamW(0.01, paces, Pace())
         optimizer.build(model.trainable_variables)
         optimizer.apply([tf.ones_like(v) for v in before], model.trainable_variables)
         after = [np.asarray(v) for v in model.trainable_variables]
-        steps[slow] = {
-            v.path: np.abs(a - b).mean() for v, a, b in zip(model.trainable_variables, after, before, strict=True)
-        }
-    for path, step in steps[frozenset()].items():
-        assert step == pytest.approx(0.01, rel=1e-3)  # Adam's first step is the learning rate
-        expected = 0.001 if path == "hidden/kernel" else 0.01
-        assert steps[frozenset({"hidden/kernel"})][path] == pytest.approx(expected, rel=1e-3)
+        for v, a, b in zip(model.trainable_variables, after, before, strict=True):
+            steps[v.path, len(paces)] = np.abs(a - b).mean()
+    for (path, paced), step in steps.items():
+        # Adam's first step is the learning rate.
+        expected = 0.001 if paced and path == "hidden/kernel" else 0.01
+        assert step == pytest.approx(expected, rel=1e-3)
 
 
-def test_biases_are_not_pulled_to_zero() -> None:
+def test_decay_pulls_weights_to_zero_and_never_biases() -> None:
     model = network()
-    optimizer = GroupedAdamW(0.01, (), 0.01, weight_decay=0.5)
+    optimizer = PacedAdamW(0.01, {"classes/kernel": Pace(decay=0.2)}, Pace(decay=0.5))
     optimizer.build(model.trainable_variables)
     for variable in model.trainable_variables:
         variable.assign(tf.ones_like(variable))
     optimizer.apply([tf.zeros_like(v) for v in model.trainable_variables], model.trainable_variables)
-    moved = {v.path: float(np.abs(np.asarray(v) - 1).max()) > 1e-6 for v in model.trainable_variables}
-    assert moved == {"hidden/kernel": True, "hidden/bias": False, "classes/kernel": True, "classes/bias": False}
+    left = {v.path: float(np.asarray(v).mean()) for v in model.trainable_variables}
+    expected = {"hidden/kernel": 0.995, "hidden/bias": 1, "classes/kernel": 0.998, "classes/bias": 1}
+    assert left == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_learning_rate_rises_and_falls_once() -> None:
+    rates = np.array([float(OneCycle(0.1, 100)(step)) for step in range(100)])
+    assert rates[0] == pytest.approx(0.1 / 25)
+    assert rates.max() == pytest.approx(0.1, rel=1e-3)
+    assert rates[-1] == pytest.approx(0.1 * 1e-4, rel=1e-2)
+    top = rates.argmax()
+    assert 12 <= top <= 18
+    assert (np.diff(rates[: top + 1]) > 0).all() and (np.diff(rates[top:]) < 0).all()
+    assert float(OneCycle(0.1, 1)(0)) > 0
 
 
 def some_checkpoint() -> Checkpoint:

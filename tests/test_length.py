@@ -14,7 +14,6 @@ import pytest
 import tensorflow as tf
 
 from activity_cli import NetworkConfig
-from activity_cli.dataset.batches import padded_features
 from activity_cli.dataset.lengths import matched_lengths, shortened
 from activity_cli.model.conversion import sequence_to_litert
 from activity_cli.model.network import Network
@@ -40,6 +39,14 @@ Labels = npt.NDArray[np.int64]
 
 def named(config: NetworkConfig) -> str:
     return f"{config.sequence}-{config.pooling}{'' if config.center else '-as-it-is'}"
+
+
+def padded_features(clips: Clips, steps: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    padded = np.zeros((len(clips), steps, clips[0].shape[1]), np.float32)
+    mask = np.zeros((len(clips), steps), np.bool_)
+    for row, real, clip in zip(padded, mask, clips, strict=True):
+        row[: len(clip)], real[: len(clip)] = clip, True
+    return padded, mask
 
 
 def drawn(number: int, rng: np.random.Generator) -> tuple[Clips, Labels]:

@@ -46,6 +46,8 @@ CONFIGS = [
     replace(BASE, sequence="mean"),
     replace(BASE, sequence="frame"),
     replace(BASE, center=False),
+    replace(BASE, statistics=True, components=4, center=False),
+    replace(BASE, sequence="gru", pooling="last", statistics=True),
 ]
 PER_FRAME = [config for config in CONFIGS if config.per_frame]
 Array = npt.NDArray[np.float32]
@@ -53,7 +55,8 @@ Mask = npt.NDArray[np.bool_]
 
 
 def named(config: NetworkConfig) -> str:
-    return f"{config.sequence}-{'frames' if config.per_frame else config.pooling}-{config.recurrent_layers}"
+    beside = "-statistics" if config.statistics else ""
+    return f"{config.sequence}-{'frames' if config.per_frame else config.pooling}-{config.recurrent_layers}{beside}"
 
 
 def built(config: NetworkConfig, steps: int = STEPS, *, unroll: bool = False) -> keras.Model:
@@ -61,7 +64,9 @@ def built(config: NetworkConfig, steps: int = STEPS, *, unroll: bool = False) ->
     model = build_sequence(config, steps, WIDTH, CLASSES, unroll=unroll, map_shape=MAP)
     # Not as they begin, when attention is a plain mean.
     rng = np.random.default_rng(4)
-    model.set_weights([rng.normal(size=now.shape) if now.ndim else now for now in model.get_weights()])
+    # Sums over many statistics would make every answer certain.
+    size = 0.1 if config.statistics else 1.0
+    model.set_weights([rng.normal(scale=size, size=now.shape) if now.ndim else now for now in model.get_weights()])
     return model
 
 

@@ -11,9 +11,10 @@ from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec, spec_of
 
 __all__ = ["Plan", "make_plan", "resumable_settings"]
 
-# Passes over the clips and step size by mode. A frozen encoder leaves little to learn and each pass is
-# cheap; trained weights are soon bent too far.
+# Passes over the clips and step size by mode. Few clips make few steps: then there are more passes.
 _EPOCHS = {"frozen": 30, "finetune": 30, "joint": 60}
+_FEWEST_STEPS = 600
+_MOST_EPOCHS = 200
 _LEARNING_RATE = {"frozen": 2e-3, "finetune": 2e-3, "joint": 2e-3}
 # More of them are noise: a few hundred clips do not tell more directions apart.
 _COMPONENTS = 256
@@ -52,8 +53,13 @@ class Plan:
         return self.weights != "none"
 
 
-def make_plan(config: TrainConfig, sampling: SamplingConfig) -> Plan:
+def make_plan(config: TrainConfig, sampling: SamplingConfig, num_clips: int) -> Plan:
     """Makes the choices that the config leaves open.
+
+    Args:
+        config: What and how.
+        sampling: Of the clips.
+        num_clips: To learn from.
 
     Raises:
         ConfigError: The settings are each possible, but not together; says why.
@@ -71,11 +77,15 @@ def make_plan(config: TrainConfig, sampling: SamplingConfig) -> Plan:
         mode=mode,
         weights=weights,
         trained_blocks=blocks,
-        epochs=config.epochs or _EPOCHS[mode],
+        epochs=config.epochs or _epochs(mode, -(-num_clips // config.batch_size)),
         learning_rate=rate,
         encoder_learning_rate=config.encoder_learning_rate or (rate * _SLOWER if learned else rate),
         refit=mode != "joint" if config.refit is None else config.refit,
     )
+
+
+def _epochs(mode: str, steps: int) -> int:
+    return max(_EPOCHS[mode], min(_MOST_EPOCHS, -(-_FEWEST_STEPS // max(1, steps))))
 
 
 def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> NetworkConfig:

@@ -77,7 +77,8 @@ def build_sequence(
         x = PrincipalComponents(components, dtype="float32", name=_COMPONENTS)(x, mask=read)
     if config.center is not False and config.sequence not in BASELINE_SEQUENCES:  # of which nothing would be left
         x = CenterOverTime(dtype="float32", name="center")(x, mask=read)
-    x = keras.layers.Dropout(config.dropout, dtype="float32", name="feature_dropout")(x)
+    # The same features in all steps: hidden in some only, the others would tell them (Gal and Ghahramani 2016).
+    x = keras.layers.SpatialDropout1D(config.dropout, dtype="float32", name="feature_dropout")(x)
     if config.sequence == "convlstm":
         x = read_maps(x, read, config, map_shape, unroll=unroll)
     elif config.sequence not in BASELINE_SEQUENCES:

@@ -1,0 +1,115 @@
+"""What the linear layer reads beside the recurrent network, and the components that the latter reads."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.decomposition import PCA
+
+from activity_cli import NetworkConfig
+from activity_cli.model.components import PrincipalComponents
+from activity_cli.model.sequence import LINEAR_CLASSES, build_sequence, components_of, reads_statistics, statistics_of
+from activity_cli.model.statistics import NUM_COSINES, Standardize, TimeStatistics
+
+STEPS, WIDTH = 6, 5
+LENGTHS = (6, 4, 1)
+
+
+def some() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    features = np.random.default_rng(0).normal(size=(len(LENGTHS), STEPS, WIDTH)).astype(np.float32)
+    return features, np.arange(STEPS)[np.newaxis] < np.array(LENGTHS)[:, np.newaxis]
+
+
+def expected(clip: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    places = (np.arange(len(clip)) + 0.5) / len(clip)
+    away = clip - clip.mean(axis=0)
+    waves = [2 * np.cos(np.pi * number * places) @ away / len(clip) for number in range(1, NUM_COSINES + 1)]
+    return np.concatenate([clip.mean(axis=0), clip.std(axis=0), *waves])
+
+
+def test_statistics_are_those_of_the_real_steps_whatever_the_padding() -> None:
+    features, mask = some()
+    found = np.asarray(TimeStatistics()(np.where(mask[..., np.newaxis], features, 1e3), mask=mask))
+    for row, clip, length in zip(found, features, LENGTHS, strict=True):
+        np.testing.assert_allclose(row, expected(clip[:length]), atol=2e-3)
+
+
+def test_a_course_tells_forward_from_backward_and_not_fast_from_slow() -> None:
+    slow = np.linspace(-1, 1, 12, dtype=np.float32)[np.newaxis, :, np.newaxis]
+    fast = slow.reshape(1, 6, 2, 1).mean(axis=2)
+    there, back, quick = (
+        np.asarray(TimeStatistics()(clip, mask=np.ones(clip.shape[:2], bool)))[0]
+        for clip in (slow, slow[:, ::-1], fast)
+    )
+    np.testing.assert_allclose(there[:2], back[:2], atol=1e-6)
+    np.testing.assert_allclose(there[2:], -back[2:], atol=1e-6)
+    assert np.abs(there[2]) > 0.5
+    np.testing.assert_allclose(there, quick, atol=0.05)
+
+
+def test_standardizing_gives_what_was_measured_the_same_size_and_nothing_to_what_never_varies() -> None:
+    values = np.random.default_rng(1).normal(3, [1, 10, 0], size=(500, 3)).astype(np.float32)
+    layer = Standardize()
+    layer.build((None, 3))
+    layer.adapt(values)
+    found = np.asarray(layer(values))
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(found.std(axis=0), [1, 1, 0], atol=1e-3)
+    wide = Standardize()
+    wide.build((None, 400))
+    many = np.random.default_rng(2).normal(size=(500, 400)).astype(np.float32)
+    wide.adapt(many)
+    assert np.asarray(wide(many)).std() == pytest.approx(0.5, rel=1e-2)  # as long a vector as of 100 numbers
+
+
+def test_components_are_the_principal_ones_with_one_scale() -> None:
+    rng = np.random.default_rng(3)
+    clips = [(rng.normal(size=(n, WIDTH)) * [5, 1, 3, 0.1, 2] + 7).astype(np.float32) for n in (30, 50)]
+    layer = PrincipalComponents(3)
+    layer.build((None, None, WIDTH))
+    layer.adapt(clips)
+    together = np.concatenate(clips)
+    found = np.asarray(layer(together[np.newaxis], mask=np.ones((1, len(together)), bool)))[0]
+    theirs = PCA(3).fit_transform(together)
+    signs = np.sign((found * theirs).sum(axis=0))
+    np.testing.assert_allclose(found * signs, theirs / np.sqrt(theirs.var(axis=0).mean()), atol=1e-2)
+
+
+def test_components_leave_padding_zero_and_pass_features_on_until_they_are_measured() -> None:
+    features, mask = some()
+    layer = PrincipalComponents(3)
+    found = np.asarray(layer(features, mask=mask))
+    assert not found[~mask].any()
+    np.testing.assert_allclose(found[mask], features[mask][:, :3])
+
+
+CONFIG = NetworkConfig(encoder="small", units=4, dropout=0.0, statistics=True, components=3, center=False)
+
+
+def test_the_linear_layer_adds_to_the_recurrent_network() -> None:
+    keras.utils.set_random_seed(1)
+    features, mask = some()
+    model = build_sequence(CONFIG, STEPS, WIDTH, 3)
+    before = np.asarray(model([features, mask]))
+    found = statistics_of(model)
+    assert found is not None and components_of(model) is not None
+    statistics, standardize = found
+    values = np.asarray(statistics([features, mask]))
+    standardize.adapt(values)
+    np.testing.assert_allclose(model([features, mask]), before, atol=1e-6)  # its weights are zeros yet
+    kernel = np.random.default_rng(5).normal(size=(values.shape[1], 3)).astype(np.float32)
+    model.get_layer(LINEAR_CLASSES).set_weights([kernel, np.zeros(3, np.float32)])
+    logits = np.log(before) + np.asarray(standardize(values)) @ kernel
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(model([features, mask]), odds / odds.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "other", [{"sequence": "mean"}, {"sequence": "frame"}, {"sequence": "convlstm"}, {"per_frame": True}]
+)
+def test_it_stands_beside_recurrent_networks_that_answer_for_clips(other: dict[str, object]) -> None:
+    settings = {"encoder": "small", "statistics": True} | other
+    assert not reads_statistics(NetworkConfig(**settings))  # type: ignore[arg-type]
+    assert reads_statistics(CONFIG)
