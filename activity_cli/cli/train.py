@@ -98,6 +98,14 @@ def train_command(
             show_default="what suits its weights",
         ),
     ] = None,
+    grid: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows and columns of the parts of the picture whose features are kept apart.",
+            metavar="N",
+            show_default="2 with trained weights, else 1",
+        ),
+    ] = None,
     components: Annotated[
         int | None,
         typer.Option(
@@ -242,6 +250,7 @@ def train_command(
             units=units,
             dropout=dropout,
             drop_blocks=drop_blocks,
+            grid=grid,
             components=components,
             center=center,
             statistics=statistics,

@@ -37,6 +37,8 @@ class NetworkConfig:
         drop_blocks: Blocks at the end of the encoder that are left out: half-way through, it knows
             more of how things stand and less of what they are. None: what is right for trained weights
             (one of ``efficientnet_lite0``), none without them.
+        grid: Rows and columns of the parts of the picture whose features are kept apart; 1: one mean over
+            all of it. None: 2 with trained weights, else 1.
         components: Principal components of the features that the recurrent network reads; 0: the features
             themselves. None: 256 with trained weights, else 0.
         center: Take each clip's own mean off its features: what stands still (the place, the
@@ -57,6 +59,7 @@ class NetworkConfig:
     units: int = 64
     dropout: float = 0.5
     drop_blocks: int | None = None
+    grid: int | None = None
     components: int | None = None
     center: bool | None = None
     statistics: bool | None = None
@@ -70,6 +73,7 @@ class NetworkConfig:
         require(1 <= self.units <= 4096, "units", self.units, "1 to 4096")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "0 up to, but not, 1")
         require(self.drop_blocks is None or self.drop_blocks >= 0, "drop_blocks", self.drop_blocks, "0 or more")
+        require(self.grid is None or 1 <= self.grid <= 7, "grid", self.grid, "1 to 7")
         require(self.components is None or self.components >= 0, "components", self.components, "0 or more")
         require(self.sequence in SEQUENCES, "sequence", self.sequence, ", ".join(SEQUENCES))
         require(1 <= self.recurrent_layers <= 8, "recurrent_layers", self.recurrent_layers, "1 to 8")

@@ -18,6 +18,7 @@ _MOST_EPOCHS = 200
 _LEARNING_RATE = {"frozen": 2e-3, "finetune": 2e-3, "joint": 2e-3}
 # More of them are noise: a few hundred clips do not tell more directions apart.
 _COMPONENTS = 256
+_GRID = 2
 # Trained weights take smaller steps than new ones (as in ULMFiT: Howard and Ruder 2018).
 _SLOWER = 0.1
 
@@ -94,6 +95,7 @@ def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> Netwo
     return replace(
         network,
         drop_blocks=(facts.drop_blocks if learned else 0) if network.drop_blocks is None else network.drop_blocks,
+        grid=(_GRID if learned and facts.pretrained else 1) if network.grid is None else network.grid,
         components=(_COMPONENTS if learned else 0) if network.components is None else network.components,
         statistics=statistics,
         center=not statistics if network.center is None else network.center,
@@ -132,6 +134,10 @@ def _check_together(
         raise ConfigError(
             f"The mode {mode!r} keeps what the encoder has learned, but {name!r} begins with random weights.",
             "Use --mode joint, or an encoder with trained weights, or --weights FILE.",
+        )
+    if (config.network.grid or 1) > 1 and not facts.pretrained:
+        raise ConfigError(
+            f"grid is {config.network.grid}, but the encoder {name!r} has no parts of the picture.", "Leave it out."
         )
     left = len(facts.block_starts) - (config.network.drop_blocks or 0)
     if left < 1:

@@ -12,6 +12,7 @@ from activity_cli.errors import ConfigError
 from activity_cli.model import efficientnet_lite0
 from activity_cli.model.applications import build_application
 from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec
+from activity_cli.model.grid import GridPooling
 from activity_cli.model.small import build_small
 from activity_cli.model.weight_files import find_weights
 
@@ -26,6 +27,7 @@ def build_encoder(
     gray: bool = False,
     maps: bool = False,
     drop_blocks: int = 0,
+    grid: int = 1,
 ) -> keras.Model:
     """Builds an encoder for square frames.
 
@@ -38,6 +40,7 @@ def build_encoder(
         gray: Look at brightness only; for ``small``.
         maps: Its last maps, which keep rows and columns, instead of features.
         drop_blocks: Blocks at its end that are left out, of :attr:`EncoderSpec.block_starts`.
+        grid: Rows and columns of the parts of the picture whose features are kept apart.
 
     Returns:
         A model from frames ``[N, frame_size, frame_size, 3]``, uint8 or float32, to features
@@ -64,9 +67,11 @@ def build_encoder(
     load = find_weights(spec, weights)
     encoder = _build(name, frame_size, gray)
     load(encoder)
-    if drop_blocks:
-        return _without_last(encoder, spec, drop_blocks, maps)
-    return _last_maps(encoder, spec) if maps else encoder
+    if maps and not drop_blocks:
+        return _last_maps(encoder, spec)
+    if drop_blocks or grid > 1:
+        return _cut(encoder, spec, drop_blocks, maps=maps, grid=grid)
+    return encoder
 
 
 def _build(name: str, frame_size: int, gray: bool) -> keras.Model:
@@ -77,20 +82,25 @@ def _build(name: str, frame_size: int, gray: bool) -> keras.Model:
     return build_application(name, frame_size)
 
 
-def _without_last(encoder: keras.Model, spec: EncoderSpec, blocks: int, maps: bool) -> keras.Model:
-    """The same network up to where its last blocks begin."""
+def _cut(encoder: keras.Model, spec: EncoderSpec, blocks: int, *, maps: bool, grid: int) -> keras.Model:
+    """The same network up to where its last blocks begin, pooled by parts of the picture or not at all."""
     if blocks >= len(spec.block_starts):
         raise ConfigError(
             f"drop_blocks is {blocks}, but the encoder {spec.name!r} has {len(spec.block_starts)} blocks.",
             "Leave out fewer.",
         )
-    end = encoder.get_layer(spec.block_starts[-blocks]).input
+    if grid > 1 and not spec.pretrained:
+        raise ConfigError(f"grid is {grid}, but the encoder {spec.name!r} has no parts.", "Use grid 1.")
+    end = encoder.get_layer(spec.block_starts[-blocks] if blocks else "features").input
+    kind = "_maps" if maps else f"_grid{grid}"
     if maps:
         output = keras.layers.Activation("linear", dtype="float32", name="maps")(end)
+    elif grid > 1:
+        output = GridPooling(grid, dtype="float32", name="features")(end)
     else:
         output = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(end)
     kept = len(spec.block_starts) - blocks
-    return keras.Model(encoder.inputs[0], output, name=f"{spec.name}_first{kept}{'_maps' if maps else ''}")
+    return keras.Model(encoder.inputs[0], output, name=f"{spec.name}_first{kept}{kind}")
 
 
 def _last_maps(encoder: keras.Model, spec: EncoderSpec) -> keras.Model:

@@ -75,6 +75,7 @@ def build_network(
             gray=config.gray,
             maps=config.sequence == "convlstm",
             drop_blocks=config.drop_blocks or 0,
+            grid=config.grid or 1,
         )
     map_shape = None
     if len(encoder.output_shape) > 2:
