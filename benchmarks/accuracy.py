@@ -40,6 +40,7 @@ from accuracy_tutorial import tutorial_accuracy
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 
 from activity_cli import (
+    AugmentConfig,
     EvaluateConfig,
     NetworkConfig,
     PrepareConfig,
@@ -63,6 +64,8 @@ VAL_FRACTION = 0.25  # of the clips outside the test fold
 LEAVE_ONE_OUT = ("weizmann4",)
 TWIN = "_mirror."  # in the names of mirrored copies
 ROWS = ("tutorial", "frozen", "chosen", "finetune", "joint", "small")
+# Settings one by one, by name only.
+STEPS = ("unvaried", "mirrored", "slower", "one_part", "lstm_alone")
 BASELINES = ("majority_class", "middle_frame", "frame_average", "frame_statistics")
 # What is tried for "frozen, chosen".
 CANDIDATES = tuple(
@@ -154,6 +157,13 @@ def frame_judges(prepared: PreparedFolder, model: Path) -> dict[str, float]:
 ROW_OF: dict[str, Callable[[Work], tuple[float, float]]] = {
     "tutorial": lambda work: tutorial_accuracy(read_prepared(work.prepared), seed=0),
     "frozen": lambda work: ours(work, TrainConfig()),
+    "unvaried": lambda work: ours(work, TrainConfig(augment=AugmentConfig.none())),
+    "mirrored": lambda work: ours(work, TrainConfig(augment=AugmentConfig(crop=0, color=0, cut=0))),
+    "slower": lambda work: ours(work, TrainConfig(augment=AugmentConfig(mirror=False, crop=0, color=0, views=1))),
+    "one_part": lambda work: ours(work, TrainConfig(network=NetworkConfig(grid=1))),
+    "lstm_alone": lambda work: ours(
+        work, TrainConfig(network=NetworkConfig(grid=1, drop_blocks=0, components=0, statistics=False, units=128))
+    ),
     "chosen": chosen,
     "finetune": lambda work: ours(work, TrainConfig(mode="finetune")),
     "joint": lambda work: ours(work, TrainConfig(mode="joint", epochs=8)),
@@ -205,7 +215,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=ROOT, help="where further sets lie")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0, help="deals the groups into folds")
-    parser.add_argument("--rows", default=",".join(ROWS), help="which trainings, of " + ", ".join(ROWS))
+    parser.add_argument("--rows", default=",".join(ROWS), help="which trainings, of " + ", ".join(ROWS + STEPS))
     parser.add_argument("--fit", choices=FITS, default=SamplingConfig().fit)
     options = parser.parse_args()
     for name in options.sets:

@@ -165,7 +165,7 @@ def test_gray_is_the_brightness_of_the_frames() -> None:
     assert_close(features_of(encoder, gray), features_of(encoder, frames), 1e-5)
     color = build_encoder("small", SIZE, weights="none")
     assert np.abs(features_of(color, gray) - features_of(color, frames)).max() > 1e-3
-    assert color.count_params() - encoder.count_params() == 2 * 5 * 5 * 24
+    assert color.count_params() - encoder.count_params() == 2 * 5 * 5 * 32
 
 
 def test_gray_converts_to_litert_too(tmp_path: Path) -> None:

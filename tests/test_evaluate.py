@@ -120,7 +120,7 @@ def test_clips_of_other_settings_are_refused(activity: Activity, model: Path, vi
     result = activity("evaluate", model, "--data", tmp_path / "other")
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
-    for text in ("num_frames 5", "num_frames 6", "fit pad", "fit crop", "model@"):
+    for text in ("num_frames 5", "num_frames 6", "fit pad", "fit squash", "model@"):
         assert text in line
     assert "frame_size" not in line
 

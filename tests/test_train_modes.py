@@ -40,10 +40,16 @@ def few(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(few: Path, out: Path, **settings: object) -> Network:
-    settings = {"network": LITE, "epochs": 1, "batch_size": 8} | settings
+    settings = {"network": LITE, "epochs": 1, "batch_size": 8, "refit": False} | settings
     train(TrainConfig(few, out, **settings))  # type: ignore[arg-type]
     bundle = read_bundle(out)
     return load_network(out / WEIGHTS_FILE, bundle.network, bundle.sampling, len(bundle.labels))
+
+
+def at_first(model: Path) -> Network:
+    """The network of a bundle as it began."""
+    bundle = read_bundle(model)
+    return build_network(bundle.network, bundle.sampling, len(bundle.labels), weights="imagenet")
 
 
 def changed_layers(network: Network, before: keras.Model) -> set[str]:
@@ -57,7 +63,7 @@ def changed_layers(network: Network, before: keras.Model) -> set[str]:
 
 def test_finetuning_moves_the_last_blocks_only_and_no_normalization(few: Path, videos: Path, tmp_path: Path) -> None:
     network = trained(few, tmp_path / "model", mode="finetune", finetune_blocks=2)
-    imagenet = build_network(LITE, SamplingConfig(num_frames=3, frame_size=32), 3, weights="imagenet")
+    imagenet = at_first(tmp_path / "model")
     moved = changed_layers(network, imagenet.encoder)
     assert {name.partition("_")[0] for name in moved} == {"block13", "block14"}
     assert not [name for name in moved if name.endswith("norm")]
@@ -71,16 +77,9 @@ def test_finetuning_moves_the_last_blocks_only_and_no_normalization(few: Path, v
     assert {np.load(path).dtype for path in maps.glob("*.npy")} == {np.dtype(np.float16)}
 
 
-def test_a_frozen_encoder_stays_as_it_is(few: Path, tmp_path: Path) -> None:
-    network = trained(few, tmp_path / "model")
-    imagenet = build_network(LITE, SamplingConfig(num_frames=3, frame_size=32), 3, weights="imagenet")
-    assert changed_layers(network, imagenet.encoder) == set()
-    assert read_bundle(tmp_path / "model").document["training"]["mode"] == "frozen"
-
-
 def test_joint_training_moves_everything_but_the_statistics_of_trained_weights(few: Path, tmp_path: Path) -> None:
     network = trained(few, tmp_path / "model", mode="joint")
-    imagenet = build_network(LITE, SamplingConfig(num_frames=3, frame_size=32), 3, weights="imagenet")
+    imagenet = at_first(tmp_path / "model")
     moved = changed_layers(network, imagenet.encoder)
     assert {layer.name for layer in imagenet.encoder.layers if layer.name.endswith("conv")} == moved
 
@@ -181,9 +180,10 @@ def test_list_encoders_says_when_to_use_which(activity: Activity, tmp_path: Path
         assert name in result.stdout
 
 
-def test_the_bundle_remembers_every_setting(few: Path, tmp_path: Path) -> None:
+def test_a_frozen_encoder_stays_as_it_is_and_the_bundle_remembers_every_setting(few: Path, tmp_path: Path) -> None:
     augment = AugmentConfig(mirror=False, keep_sides=("left",), cut=0.1, crop=0.0, color=0.0, views=1)
-    trained(few, tmp_path / "model", augment=augment, weight_decay=0.01, class_weights=False, seed=5)
+    network = trained(few, tmp_path / "model", augment=augment, weight_decay=0.02, class_weights=False, seed=5)
+    assert changed_layers(network, at_first(tmp_path / "model").encoder) == set()
     training = read_bundle(tmp_path / "model").document["training"]
     assert training["augment"] == {
         "mirror": False,
@@ -194,13 +194,30 @@ def test_the_bundle_remembers_every_setting(few: Path, tmp_path: Path) -> None:
         "views": 1,
     }
     expected = {
-        "weight_decay": 0.01,
+        "mode": "frozen",
+        "weight_decay": 0.02,
         "class_weights": False,
         "seed": 5,
         "precision": "float32",
         "num_devices": 1,
         "epochs": 1,
-        "refit": True,
+        "refit": False,
         "deterministic": False,
     }
     assert {name: training[name] for name in expected} == expected
+
+
+def test_the_second_training_is_on_all_clips_and_kept(prepared: Path, videos: Path, tmp_path: Path) -> None:
+    once = trained(prepared, tmp_path / "once", network=SMALL, epochs=2)
+    result = train(TrainConfig(prepared, tmp_path / "twice", network=SMALL, epochs=2, batch_size=8, refit=True))
+    assert result.refitted
+    bundle = read_bundle(tmp_path / "twice")
+    assert bundle.document["training"]["refit"] is True
+    # What is said of the validation clips is of the first time.
+    metrics = read_bundle(tmp_path / "once").document["metrics"]
+    assert bundle.document["metrics"] == pytest.approx(metrics)
+    twice = load_network(tmp_path / "twice" / WEIGHTS_FILE, bundle.network, bundle.sampling, len(bundle.labels))
+    assert any(
+        not np.array_equal(a, b) for a, b in zip(once.whole.get_weights(), twice.whole.get_weights(), strict=True)
+    )
+    assert not list(tmp_path.glob(".*"))

@@ -29,8 +29,8 @@ class SamplingConfig:
         frames_per_second: None: spread evenly over the whole video. A number: that many frames of
             each second, ``num_frames`` of them from the middle of the video.
         frame_size: Height and width of a frame in pixels.
-        fit: How a frame that is not square becomes square: ``crop`` (the middle), ``squash``
-            (stretch), ``pad`` (black bars).
+        fit: How a frame that is not square becomes square: ``squash`` (stretch: all of
+            it is seen), ``crop`` (the middle), ``pad`` (black bars).
         short: What becomes of a video with fewer frames than ``num_frames``: ``mask`` (a shorter clip,
             padded and masked inside the network), ``hold`` (the last frame again), ``loop`` (from the
             beginning again), ``drop`` (no clip).
@@ -45,7 +45,7 @@ class SamplingConfig:
     num_frames: int = 16
     frames_per_second: float | None = None
     frame_size: int = 224
-    fit: str = "crop"
+    fit: str = "squash"
     short: str = "mask"
     clips_per_video: int = 1
     window_seconds: float | None = None

@@ -96,7 +96,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
                 _numbered(file, "best"),
                 _earlier(about.get("earlier")),
             )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise TrainingError(
