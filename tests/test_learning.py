@@ -157,6 +157,22 @@ def test_weights_that_are_no_numbers_are_noticed_where_the_loss_hides_them(tmp_p
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
 
+class Greedy(keras.layers.Layer):
+    """Needs terabytes, as a batch of too many and too large clips does."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return x + tf.reduce_sum(tf.random.uniform([tf.shape(x)[0], 10**6, 10**6]))
+
+
+def test_a_batch_that_does_not_fit_into_memory_says_what_to_lower(tmp_path: Path) -> None:
+    inputs = keras.Input((WIDTH,))
+    model = keras.Model(inputs, keras.layers.Dense(CLASSES, activation="softmax")(Greedy()(inputs)))
+    with pytest.raises(TrainingError, match=r"does not fit into memory.*--batch-size") as caught:
+        fitted(feed_of(model, val=False), tmp_path / "a.npz")
+    assert "\n" not in str(caught.value)
+    assert caught.value.code == "training.memory"
+
+
 def test_each_variable_learns_at_its_pace() -> None:
     steps = {}
     for paces in ({}, {"hidden/kernel": Pace(rate=0.1)}):

@@ -6,6 +6,7 @@ import os
 import pty
 import shutil
 import signal
+import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator
@@ -197,3 +198,13 @@ def test_an_interrupted_training_is_resumed_when_asked_with_the_same_settings_on
     assert weights_of(out) == weights_of(whole)
     shutil.rmtree(whole)
     assert left_behind(out) == ["mine"]
+
+
+def test_deterministic_trainings_give_the_same_bits(command: list[str], prepared: Path, out: Path) -> None:
+    both = []
+    for place in (out.with_name("one"), out.with_name("two")):
+        words = [*command, "train", str(prepared), "--out", str(place), *SMALL, "--epochs", "2", "--deterministic"]
+        subprocess.run(words, check=True, capture_output=True, timeout=TIMEOUT_SECONDS)
+        assert read_bundle(place).document["training"]["deterministic"] is True
+        both.append(weights_of(place))
+    assert both[0] == both[1]
