@@ -49,6 +49,7 @@ reference: $(INSTALLED)  ## Write docs/commands.md from the --help texts
 bench: $(INSTALLED)  ## Measure speed and accuracy (minutes)
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/prepare.py
+	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/accuracy.py
 
 clean:  ## Remove what make made

@@ -155,7 +155,7 @@ def test_layers_tells_what_is_frozen(activity: Activity, few: Path) -> None:
 def test_features_of_the_large_encoder_are_computed_once(
     activity: Activity, few: Path, videos: Path, tmp_path: Path
 ) -> None:
-    words = ("train", few, "--encoder", "efficientnet_lite0", "--units", 8, "--epochs", 1)
+    words = ("train", few, "--encoder", "efficientnet_lite0", "--units", 8, "--epochs", 1, "--views", 2)
     assert activity(*words, "--out", tmp_path / "one").exit_code == 0
     (features,) = (few / "features").iterdir()
     times = {path.name: path.stat().st_mtime_ns for path in features.iterdir()}

@@ -23,7 +23,8 @@ class AugmentConfig:
             shown larger.
         color: Most that brightness, contrast and saturation are changed by, as a share, 0 up to 1.
         views: Variations of each clip that are kept where an encoder, or its first part, is frozen,
-            the clip as it is among them. One of them is drawn in each epoch.
+            the clip as it is among them. One of them is drawn in each epoch. Each costs another look at
+            every frame, and from few clips more is learned without.
     """
 
     mirror: bool = True
@@ -31,7 +32,7 @@ class AugmentConfig:
     cut: float = 0.15
     crop: float = 0.15
     color: float = 0.2
-    views: int = 2
+    views: int = 1
 
     def __post_init__(self) -> None:
         require(0 <= self.cut < 0.5, "cut", self.cut, "0 up to, but not, 0.5")
