@@ -30,8 +30,6 @@ class EncoderSpec:
         drop_blocks: Last blocks that are best left out with trained weights.
         weights_url: Where Keras has them; empty: they come with a package.
         weights_md5: Of that file; empty: Keras does not say.
-        epochs: Passes over the clips at most, by default.
-        learning_rate: Of the optimizer, by default.
     """
 
     name: str
@@ -47,8 +45,6 @@ class EncoderSpec:
     drop_blocks: int = 0
     weights_url: str = ""
     weights_md5: str = ""
-    epochs: int = 150
-    learning_rate: float = 1e-3
 
     @property
     def weights_file(self) -> str:
@@ -112,7 +108,6 @@ _SPECS = (
         parameters=169_504,
         frame_size=96,
         pretrained=False,
-        epochs=60,
     ),
     EncoderSpec(
         name="mobilenet_v2",
