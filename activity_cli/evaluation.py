@@ -28,7 +28,7 @@ _FEW_CLIPS = 30
 
 
 def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> EvaluationResult:
-    """Scores a bundle, and beside it the majority class, one frame, and the frames without order.
+    """Scores a bundle, and beside it the majority class, one frame, the frames without order, and statistics of them.
 
     Args:
         config: Which model, which clips.
@@ -49,7 +49,10 @@ def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> Evalua
     for warning in warnings:
         progress.warn(warning)
 
-    known = [record for record in prepared.in_split("train") if record.label in bundle.labels]
+    # The simpler judges learn from what the model has learned from.
+    splits = ("train", "val") if _learned_from_val(bundle) else ("train",)
+    learned_records = [record for split in splits for record in prepared.in_split(split)]
+    known = [record for record in learned_records if record.label in bundle.labels]
     store = _feature_store(bundle, folder)
     names = [record.clip for record in (*records, *known)]
     features = clip_features(names, prepared.clips, store, encoder.features, progress)
@@ -98,6 +101,11 @@ def _trained_from(bundle: Bundle) -> Path:
     return Path(os.path.normpath(bundle.folder / bundle.document["data"]["prepared"]))
 
 
+def _learned_from_val(bundle: Bundle) -> bool:
+    """Whether the model was trained a second time, on the validation clips, too."""
+    return bundle.document["training"].get("refit") is True
+
+
 def _check(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str) -> None:
     theirs, ours = asdict(prepared.sampling), asdict(bundle.sampling)
     if differing := [name for name in ours if ours[name] != theirs[name]]:
@@ -121,7 +129,8 @@ def _check(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, 
 def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str) -> tuple[str, ...]:
     warnings = []
     trained_here = bundle.document["data"]["fingerprint"] == prepared.fingerprint
-    if split in ("train", "all") and trained_here:
+    learned = ("train", "val", "all") if _learned_from_val(bundle) else ("train", "all")
+    if split in learned and trained_here:
         warnings.append("These clips include those the model was trained on: the score says nothing of new clips.")
     if not trained_here and os.path.abspath(_trained_from(bundle)) == os.path.abspath(prepared.folder):
         warnings.append(

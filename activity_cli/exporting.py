@@ -101,6 +101,7 @@ def _network(bundle: Bundle) -> Network:
 def _description(bundle: Bundle, format_name: str) -> str:
     sampling = bundle.sampling
     size, steps = sampling.frame_size, sampling.num_frames
+    each = f"float32 [1, {steps}, {len(bundle.labels)}] the same of every frame, a second output"
     frames, clip = f"[N, {size}, {size}, 3]", f"[1, {steps}, features]"
     return (
         json.dumps(
@@ -114,6 +115,7 @@ def _description(bundle: Bundle, format_name: str) -> str:
                 "sequence": {
                     "inputs": {"features": f"float32 {clip}, zeros after the last frame", "mask": f"bool [1, {steps}]"},
                     "output": f"float32 [1, {len(bundle.labels)}] probabilities in the order of labels",
+                    **({"frames": each} if bundle.network.per_frame and format_name == "litert" else {}),
                 },
             },
             indent=2,

@@ -22,7 +22,7 @@ from activity_cli.bundling import pack
 from activity_cli.config import TrainConfig
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.dataset.sides import check_keep_sides
-from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
+from activity_cli.errors import ConfigError, DatasetError, OutputError, TrainingError, UsageError
 from activity_cli.files import explained, folder_aside
 from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
 from activity_cli.learning.devices import choose_strategy, make_deterministic
@@ -47,8 +47,9 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     """Trains a CNN LSTM and writes it as a bundle.
 
     The weights of the epoch with the lowest validation loss are kept, also when a person interrupts
-    the training or the loss stops being a number. After every epoch the state is kept beside the
-    model: a training that was killed goes on when it is asked for again.
+    the training or the loss stops being a number. With ``refit``, a second training on training and
+    validation clips together follows, whose last weights are what is saved. After every epoch the
+    state is kept beside the model: a training that was killed goes on when it is asked for again.
 
     Args:
         config: What and how.
@@ -62,7 +63,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     """
     progress = progress or SilentProgress()
     prepared = read_prepared(config.prepared)
-    plan = make_plan(config, prepared.sampling, len(prepared.in_split("train")))
+    plan = make_plan(config, len(prepared.in_split("train")))
     settings = resumable_settings(config, plan, prepared.fingerprint)
     state = checkpoint_path(config.out)
     resumed = _resumed(config, settings, state, progress)
@@ -142,11 +143,21 @@ def _learn(
         fallback, resumed = feed.model.get_weights(), None
     if not feeds.plan.refit or judged is None or history.interrupted or history.diverged:
         return history, False
-    network.set_weights(initial)
     again = replace(recipe, keep_last=True, title="Training on all clips")
-    second = run(feeds.feed("train", "val", judged=None), again, resumed=resumed, earlier=history, fallback=fallback)
+    # The curves are those of the first training.
+    run = partial(run, tensorboard=None, earlier=history, fallback=fallback)
+    try:
+        network.set_weights(initial)
+        second = run(feeds.feed("train", "val", judged=None), again, resumed=resumed)
+    except (KeyboardInterrupt, TrainingError) as error:
+        # What has been learned the first time is not lost.
+        feeds.model.set_weights(fallback)
+        second = History(interrupted=isinstance(error, KeyboardInterrupt), diverged=str(error))
+    if len(second.epochs) == recipe.epochs:
+        return history, True
     history.interrupted = second.interrupted
-    return history, not (second.interrupted or second.diverged)
+    history.diverged = "" if second.interrupted else f"In the second training, on all clips: {second.diverged}"
+    return history, False
 
 
 def network_layers(config: TrainConfig) -> list[LayerRow]:
@@ -157,7 +168,7 @@ def network_layers(config: TrainConfig) -> list[LayerRow]:
         ConfigError: Settings that are not possible together, or with these clips.
     """
     prepared = read_prepared(config.prepared)
-    plan = make_plan(config, prepared.sampling, len(prepared.in_split("train")))
+    plan = make_plan(config, len(prepared.in_split("train")))
     network = build_network(plan.network, prepared.sampling, len(prepared.labels), weights=plan.weights)
     set_mode(network, plan.mode, plan.network, plan.trained_blocks, learned=plan.learned)
     return layer_rows(network)
@@ -183,6 +194,7 @@ def _resumed(config: TrainConfig, settings: dict[str, Any], state: Path, progres
             f"The unfinished training for {str(config.out)!r} was begun with other settings: {', '.join(differing)}.",
             "Use the same again, or begin anew with --overwrite.",
         )
+    progress.note(f"An unfinished training with other settings ({', '.join(differing)}) is given up.")
     return None
 
 

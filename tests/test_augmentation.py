@@ -77,13 +77,13 @@ def test_colors_stay_within_their_range(value: int) -> None:
     assert len(np.unique(flat)) == 1
 
 
-def test_grey_stays_grey_and_colors_differ_by_no_more_than_the_share() -> None:
-    grey = np.repeat(picture()[..., :1], 3, axis=-1)[np.newaxis]
+def test_gray_stays_gray_and_colors_differ_by_no_more_than_the_share() -> None:
+    gray = np.repeat(picture()[..., :1], 3, axis=-1)[np.newaxis]
     means = []
     for chance in range(40):
-        out = varied(grey, chance, AugmentConfig(mirror=False, crop=0, color=0.2)).astype(int)
+        out = varied(gray, chance, AugmentConfig(mirror=False, crop=0, color=0.2)).astype(int)
         assert np.ptp(out, axis=-1).max() <= 1
-        means.append(out.mean() / grey.mean())
+        means.append(out.mean() / gray.mean())
     assert min(means) > 0.78
     assert max(means) < 1.22
     assert max(means) - min(means) > 0.2

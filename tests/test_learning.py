@@ -115,6 +115,27 @@ def test_the_last_epoch_can_be_what_is_kept(tmp_path: Path) -> None:
     assert math.isnan(history.best.val_loss)
 
 
+def test_the_weights_of_an_earlier_training_stay_until_a_second_one_has_ended(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, keep_last=True)
+    earlier = History([EpochRecord(1, 0.5, 0.6, 0.7, 0.8, 1.0)], 1)
+    first = [weights + 1 for weights in network().get_weights()]
+    shared = {"checkpoint": tmp_path / "a.npz", "settings": {}, "earlier": earlier, "fallback": first}
+    strategy = tf.distribute.get_strategy()
+
+    broken = network()
+    history = fit(feed_of(broken, poisoned(3), val=False), recipe, strategy, SilentProgress(), **shared)
+    assert history.diverged
+    assert all(np.array_equal(a, b) for a, b in zip(broken.get_weights(), first, strict=True))
+    state = read_checkpoint(tmp_path / "a.npz")
+    assert state is not None and state.earlier == ((earlier.epochs[0],), 1)
+    assert all(np.array_equal(a, b) for a, b in zip(state.best, first, strict=True))
+
+    whole, alone = network(), network()
+    assert not fit(feed_of(whole, val=False), recipe, strategy, SilentProgress(), **shared).diverged
+    fitted(feed_of(alone, val=False), tmp_path / "b.npz", recipe)
+    assert same(whole, alone)
+
+
 def test_the_judge_says_what_keras_says() -> None:
     model = network()
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)

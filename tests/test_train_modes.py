@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -119,9 +120,6 @@ def test_a_large_encoder_learns_from_nothing_where_asked(few: Path, tmp_path: Pa
     assert read_bundle(tmp_path / "model").document["training"]["mode"] == "joint"
 
 
-SAMPLING = SamplingConfig(num_frames=3, frame_size=64)
-
-
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
@@ -132,24 +130,22 @@ SAMPLING = SamplingConfig(num_frames=3, frame_size=64)
         ({"network": LITE, "mode": "finetune", "finetune_blocks": 99}, "99"),
         ({"network": LITE, "encoder_learning_rate": 0.1}, "frozen"),
         ({"network": LITE, "mode": "thawed"}, "thawed"),
+        ({"network": LITE, "mode": "finetune", "finetune_blocks": 16}, "has 15"),
+        ({"network": replace(SMALL, grid=2)}, "grid"),
+        ({"network": replace(SMALL, components=8)}, "components"),
+        ({"network": replace(SMALL, statistics=True)}, "statistics"),
+        ({"network": replace(LITE, statistics=True, per_frame=True)}, "frames"),
+        ({"network": replace(LITE, sequence="convlstm", grid=2)}, "convlstm"),
+        ({"network": replace(LITE, sequence="mean", components=8)}, "mean"),
+        ({"network": replace(LITE, drop_blocks=16)}, "drop_blocks"),
         ({"network": LITE, "precision": "int8"}, "int8"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_with_the_reason(settings: dict[str, object], text: str) -> None:
     with pytest.raises(ConfigError, match=text) as caught:
-        make_plan(TrainConfig(**settings), SAMPLING, 100)  # type: ignore[arg-type]
+        make_plan(TrainConfig(**settings), 100)  # type: ignore[arg-type]
     assert caught.value.hint
     assert "\n" not in str(caught.value)
-
-
-def test_frames_too_small_for_an_encoder_are_refused() -> None:
-    small = SamplingConfig(num_frames=3, frame_size=32)
-    for name in ENCODERS:
-        config = TrainConfig(network=NetworkConfig(encoder=name))
-        try:
-            make_plan(config, small, 100)
-        except ConfigError as error:
-            assert "32" in error.message and "--frame-size" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -205,6 +201,24 @@ def test_a_frozen_encoder_stays_as_it_is_and_the_bundle_remembers_every_setting(
         "deterministic": False,
     }
     assert {name: training[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (LITE, (1, 2, 256, True, False)),
+        (replace(LITE, sequence="convlstm"), (1, 1, 0, False, True)),
+        (replace(LITE, per_frame=True), (1, 2, 256, False, True)),
+        (SMALL, (0, 1, 0, False, True)),
+        (replace(LITE, grid=1, drop_blocks=0, components=0, statistics=False), (0, 1, 0, False, True)),
+    ],
+)
+def test_what_is_left_open_is_settled_by_what_the_network_has(
+    network: NetworkConfig, expected: tuple[object, ...]
+) -> None:
+    settled = make_plan(TrainConfig(network=network), 100).network
+    found = (settled.drop_blocks, settled.grid, settled.components, settled.statistics, settled.center)
+    assert found == expected
 
 
 def test_the_second_training_is_on_all_clips_and_kept(prepared: Path, videos: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import Result
 
 from activity_cli import NetworkConfig, Recognizer, TrainConfig, train
+from activity_cli.learning.checkpoint import read_checkpoint
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, read_bundle
 
 Activity = Callable[..., Result]
@@ -148,21 +149,29 @@ def weights_of(model: Path) -> list[bytes]:
     return [(model / name).read_bytes() for name in (ENCODER_FILE, SEQUENCE_FILE)]
 
 
-@pytest.fixture(scope="module")
-def undisturbed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """The weights of six epochs in a row."""
-    out = tmp_path_factory.mktemp("undisturbed") / "mine"
-    train(TrainConfig(prepared, out, network=TINY_DROPPING, epochs=6, batch_size=8))
-    return weights_of(out)
+def in_the_second_training(state: Path) -> bool:
+    """Whether the training on all clips has kept an epoch."""
+    if not state.exists():
+        return False
+    kept = read_checkpoint(state)
+    return kept is not None and kept.earlier is not None
 
 
+@pytest.mark.parametrize(
+    ("refit", "moment"), [(False, Path.exists), (True, in_the_second_training)], ids=["in the first", "in the second"]
+)
 def test_a_killed_training_goes_on_to_the_weights_of_an_undisturbed_one(
-    command: list[str], activity: Activity, prepared: Path, out: Path, undisturbed: list[bytes]
+    command: list[str],
+    activity: Activity,
+    prepared: Path,
+    out: Path,
+    refit: bool,
+    moment: Callable[[Path], bool],
 ) -> None:
-    words = ("--epochs", "6", "--dropout", "0.3")
+    words = ("--epochs", "8", "--patience", "8", "--dropout", "0.3", "--refit" if refit else "--no-refit")
     state = out.with_name(".mine.checkpoint.npz")
     with training(command, prepared, out, *words) as process:
-        process.wait_for(state.exists)
+        process.wait_for(lambda: moment(state))
         os.kill(process.id, signal.SIGKILL)
         process.end()
     assert not out.exists(), "it had ended already, so the test shows nothing"
@@ -170,8 +179,14 @@ def test_a_killed_training_goes_on_to_the_weights_of_an_undisturbed_one(
     result = activity("train", prepared, "--out", out, *SMALL, *words)
     assert result.exit_code == 0
     assert "Going on after epoch" in result.stderr
-    assert weights_of(out) == undisturbed
-    assert left_behind(out) == ["mine"]
+    whole = out.with_name("whole")
+    train(TrainConfig(prepared, whole, network=TINY_DROPPING, epochs=8, patience=8, batch_size=8, refit=refit))
+    assert weights_of(out) == weights_of(whole)
+    assert left_behind(out) == ["mine", "whole"]
+    assert (read_bundle(out).document["training"]["refit"]) is refit
+    # Also what is said of the first training is the same.
+    metrics = [read_bundle(model).document["metrics"] for model in (out, whole)]
+    assert metrics[0] == metrics[1]
 
 
 def test_an_interrupted_training_is_resumed_when_asked_with_the_same_settings_only(

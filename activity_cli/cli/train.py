@@ -165,10 +165,18 @@ def train_command(
         bool, typer.Option("--class-weights/--no-class-weights", help="Rare labels count as much as frequent ones.")
     ] = _TRAIN.class_weights,
     augment: Annotated[
-        bool, typer.Option("--augment/--no-augment", help="Vary the clips while learning, as the next options say.")
+        bool,
+        typer.Option(
+            "--augment/--no-augment",
+            help="Vary the clips while learning, as the next options say: in time always, their pictures with --mode "
+            "joint or --views.",
+        ),
     ] = True,
     mirror: Annotated[
-        bool, typer.Option("--mirror/--no-mirror", help="Show half of the clips as in a mirror.")
+        bool,
+        typer.Option(
+            "--mirror/--no-mirror", help="Show half of the clips as in a mirror, where their pictures are varied."
+        ),
     ] = _AUGMENT.mirror,
     keep_sides: Annotated[
         list[str] | None,
@@ -225,9 +233,10 @@ def train_command(
         activity train
         activity train --mode finetune --out models/finetuned
 
-    The weights of the best epoch by the validation clips are kept. Ctrl-C stops the training and keeps
-    the best so far; --resume goes on. Killed? The same command again goes on, to the same weights. The
-    model's folder also holds history.csv and history.png, the curves.
+    The weights of the best epoch by the validation clips are kept; then, unless --mode is joint, it is trained again
+    on all of them. Ctrl-C stops the training and keeps the best so far; --resume goes on. Killed? The same command
+    again (without --overwrite) goes on, to the same weights. The model's folder also holds history.csv and
+    history.png, the curves.
 
     Exit codes: 0 done, 1 training failed, 2 the call is wrong, 130 interrupted (what was best so far is
     saved, and said).

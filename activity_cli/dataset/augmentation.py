@@ -170,8 +170,8 @@ def _colored(frames: tf.Tensor, clip: tf.Tensor, seed: tf.Tensor, color: float) 
     brightness, contrast, saturation = tf.unstack(tf.random.stateless_uniform([3], seed, 1.0 - color, 1.0 + color))
     weights = tf.constant(_BRIGHTNESS_OF)
     mean = tf.reduce_mean(tf.cast(clip[:, ::_STRIDE, ::_STRIDE], tf.float32), [0, 1, 2])
-    grey = tf.repeat(weights[:, tf.newaxis], 3, axis=1)
-    matrix = brightness * contrast * (saturation * tf.eye(3) + (1.0 - saturation) * grey)
+    gray = tf.repeat(weights[:, tf.newaxis], 3, axis=1)
+    matrix = brightness * contrast * (saturation * tf.eye(3) + (1.0 - saturation) * gray)
     shift = brightness * (1.0 - contrast) * tf.tensordot(mean, weights, 1)
     return tf.nn.conv2d(frames, matrix[tf.newaxis, tf.newaxis], 1, "VALID") + shift
 

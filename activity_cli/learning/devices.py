@@ -25,6 +25,8 @@ def choose_strategy(names: tuple[str, ...], batch_size: int) -> tf.distribute.St
     for name in wanted:
         if name not in known:
             raise ConfigError(f"There is no device {name!r}.", f"TensorFlow sees: {', '.join(known)}.")
+    if len(set(wanted)) < len(wanted):
+        raise ConfigError(f"A device is named twice: {', '.join(wanted)}.", "Name each once.")
     if len(wanted) < 2:
         return tf.distribute.OneDeviceStrategy(wanted[0]) if names else tf.distribute.get_strategy()
     if batch_size % len(wanted):

@@ -23,7 +23,7 @@ from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.sides import may_mirror
 from activity_cli.errors import ConfigError
 from activity_cli.learning.loop import Feed
-from activity_cli.learning.measuring import measure_features
+from activity_cli.learning.measuring import MOST_MEASURED, measure_features, spread
 from activity_cli.learning.optimizer import Pace
 from activity_cli.learning.plan import Plan
 from activity_cli.learning.stem import Stem
@@ -90,10 +90,11 @@ class Feeds:
         config = self.config
         train = self._clips_of(tuple(record for split in splits for record in self.prepared.in_split(split)))
         val = self._clips_of(self.prepared.in_split(judged)) if judged else None
-        batch_size = min(config.batch_size, len(train.records))
+        batch_size = _batch_size(len(train.records), config.batch_size, self.num_devices)
         kept = self._matched_lengths(train)
         if self.plan.learned:
-            measure_features(self.network, self.model, self.batches(train, batch_size, None))
+            some = self._clips_of(spread(train.records, MOST_MEASURED))
+            measure_features(self.network, self.model, self.batches(some, batch_size, None))
 
         def from_epoch(first: int) -> tf.data.Dataset:
             training = Training(config.seed, first, config.augment, train.may_mirror, kept)
@@ -106,7 +107,10 @@ class Feeds:
             model=self.model,
             paces=_paces(self.config, self.plan, self.network),
             train=from_epoch,
-            steps=_steps(len(train.records), batch_size, self.num_devices),
+            # Shared among devices, a last batch that is not full is left out.
+            steps=max(1, len(train.records) // batch_size)
+            if self.num_devices > 1
+            else -(-len(train.records) // batch_size),
             val=self.batches(val, batch_size, None) if val else None,
         )
 
@@ -209,12 +213,11 @@ def _paces(config: TrainConfig, plan: Plan, network: Network) -> dict[str, Pace]
     return paces | {variable.path: _LINEAR_PACE for variable in linear}
 
 
-def _steps(num_clips: int, batch_size: int, num_devices: int) -> int:
-    if num_devices == 1:
-        return -(-num_clips // batch_size)
-    if batch_size % num_devices:
+def _batch_size(num_clips: int, wanted: int, num_devices: int) -> int:
+    """No more than there are clips, and as many for each device."""
+    if num_clips < num_devices:
         raise ConfigError(
-            f"{num_clips} training clips are less than a batch, and {num_devices} devices cannot share them equally.",
-            f"Use a batch size of {num_clips - num_clips % num_devices}.",
+            f"{num_clips} training clips are fewer than the {num_devices} devices.", "Name fewer devices."
         )
-    return num_clips // batch_size
+    most = min(num_clips, wanted)
+    return most - most % num_devices

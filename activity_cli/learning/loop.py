@@ -81,7 +81,7 @@ def fit(
 ) -> History:
     """Trains ``feed.model`` until its epochs are over, it gets no better, or a person interrupts it.
 
-    The weights of the epoch with the lowest validation loss (without validation clips, training loss)
+    The weights of the epoch with the lowest validation loss (with ``keep_last``, of the last epoch)
     are left in the model. A loss that is not finite ends the training, too; the history says where.
 
     Args:

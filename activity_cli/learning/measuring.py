@@ -12,11 +12,18 @@ import tensorflow as tf
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import Network
 from activity_cli.model.sequence import components_of, feature_scale, statistics_of
+from activity_cli.results import ClipRecord
 
-__all__ = ["measure_features"]
+__all__ = ["MOST_MEASURED", "measure_features", "spread"]
 
 # Clips that are looked at: enough, and features of a thousand clips fit into memory.
-_MOST_CLIPS = 1000
+MOST_MEASURED = 1000
+
+
+def spread(records: tuple[ClipRecord, ...], most: int) -> tuple[ClipRecord, ...]:
+    """At most so many of them, from the first to the last alike: clips stand label by label."""
+    places = np.linspace(0, len(records) - 1, min(most, len(records))).round().astype(int)
+    return tuple(records[place] for place in places)
 
 
 def measure_features(network: Network, model: keras.Model, batches: tf.data.Dataset) -> None:
@@ -44,8 +51,6 @@ def _features(model: keras.Model, batches: tf.data.Dataset) -> list[npt.NDArray[
     for (inputs, mask), *_ in batches:
         features = encoder(inputs, mask=mask, training=False) if encoder else inputs
         found += [np.asarray(clip[real], np.float32) for clip, real in zip(features, mask, strict=True)]
-        if len(found) >= _MOST_CLIPS:
-            break
     return found
 
 

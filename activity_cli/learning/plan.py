@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from activity_cli.config import NetworkConfig, SamplingConfig, TrainConfig
+from activity_cli.config import NetworkConfig, TrainConfig
 from activity_cli.errors import ConfigError
 from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec, spec_of
 
 __all__ = ["Plan", "make_plan", "resumable_settings"]
 
-# Passes over the clips and step size by mode. Few clips make few steps: then there are more passes.
+# Passes over the clips by mode, and step size. Few clips make few steps: then there are more passes.
 _EPOCHS = {"frozen": 30, "finetune": 30, "joint": 60}
 _FEWEST_STEPS = 600
 _MOST_EPOCHS = 200
-_LEARNING_RATE = {"frozen": 2e-3, "finetune": 2e-3, "joint": 2e-3}
+_LEARNING_RATE = 2e-3
 # More of them are noise: a few hundred clips do not tell more directions apart.
 _COMPONENTS = 256
+_RECURRENT = ("lstm", "bilstm", "gru")
 _GRID = 2
 # Trained weights take smaller steps than new ones (as in ULMFiT: Howard and Ruder 2018).
 _SLOWER = 0.1
@@ -54,12 +55,11 @@ class Plan:
         return self.weights != "none"
 
 
-def make_plan(config: TrainConfig, sampling: SamplingConfig, num_clips: int) -> Plan:
+def make_plan(config: TrainConfig, num_clips: int) -> Plan:
     """Makes the choices that the config leaves open.
 
     Args:
         config: What and how.
-        sampling: Of the clips.
         num_clips: To learn from.
 
     Raises:
@@ -69,9 +69,10 @@ def make_plan(config: TrainConfig, sampling: SamplingConfig, num_clips: int) -> 
     weights = config.weights or ("imagenet" if facts.pretrained else "none")
     learned = weights != "none"
     mode = config.mode or ("frozen" if learned and facts.pretrained else "joint")
-    _check_together(config, sampling, facts, mode, learned)
-    rate = config.learning_rate or _LEARNING_RATE[mode]
+    rate = config.learning_rate or _LEARNING_RATE
     network = _settled(config.network, facts, learned)
+    _check_together(config, facts, mode, learned)
+    _check_network(network, facts, learned)
     blocks = {"frozen": 0, "finetune": config.finetune_blocks, "joint": len(spec_of(network).block_starts)}[mode]
     return Plan(
         network=network,
@@ -91,14 +92,16 @@ def _epochs(mode: str, steps: int) -> int:
 
 def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> NetworkConfig:
     """The network's shape with nothing left open."""
-    statistics = learned if network.statistics is None else network.statistics
+    recurrent = network.sequence in _RECURRENT
+    wanted = (learned and recurrent and not network.per_frame) if network.statistics is None else network.statistics
+    grid = _GRID if learned and facts.pretrained and network.sequence != "convlstm" else 1
     return replace(
         network,
         drop_blocks=(facts.drop_blocks if learned else 0) if network.drop_blocks is None else network.drop_blocks,
-        grid=(_GRID if learned and facts.pretrained else 1) if network.grid is None else network.grid,
-        components=(_COMPONENTS if learned else 0) if network.components is None else network.components,
-        statistics=statistics,
-        center=not statistics if network.center is None else network.center,
+        grid=grid if network.grid is None else network.grid,
+        components=(_COMPONENTS if learned and recurrent else 0) if network.components is None else network.components,
+        statistics=wanted,
+        center=not wanted if network.center is None else network.center,
     )
 
 
@@ -116,16 +119,8 @@ def resumable_settings(config: TrainConfig, plan: Plan, fingerprint: str) -> dic
     return {**settings, "plan": chosen, "data": fingerprint}
 
 
-def _check_together(
-    config: TrainConfig, sampling: SamplingConfig, facts: EncoderSpec, mode: str, learned: bool
-) -> None:
+def _check_together(config: TrainConfig, facts: EncoderSpec, mode: str, learned: bool) -> None:
     name = config.network.encoder
-    if sampling.frame_size < facts.min_frame_size:
-        raise ConfigError(
-            f"The clips have frames of {sampling.frame_size} pixels; the encoder {name!r} needs "
-            f"{facts.min_frame_size} or more.",
-            f"Prepare them with --frame-size {facts.frame_size}, or use the encoder 'small'.",
-        )
     if config.weights == "imagenet" and not facts.pretrained:
         raise ConfigError(
             f"The encoder {name!r} has no ImageNet weights.", "Leave --weights out: it learns from your clips."
@@ -135,16 +130,7 @@ def _check_together(
             f"The mode {mode!r} keeps what the encoder has learned, but {name!r} begins with random weights.",
             "Use --mode joint, or an encoder with trained weights, or --weights FILE.",
         )
-    if (config.network.grid or 1) > 1 and not facts.pretrained:
-        raise ConfigError(
-            f"grid is {config.network.grid}, but the encoder {name!r} has no parts of the picture.", "Leave it out."
-        )
-    left = len(facts.block_starts) - (config.network.drop_blocks or 0)
-    if left < 1:
-        raise ConfigError(
-            f"drop_blocks is {config.network.drop_blocks}, but the encoder {name!r} has {len(facts.block_starts)}.",
-            "Leave out fewer.",
-        )
+    left = len(spec_of(_settled(config.network, facts, learned)).block_starts)
     if mode == "finetune" and config.finetune_blocks > left:
         raise ConfigError(
             f"finetune_blocks is {config.finetune_blocks}, but the encoder {name!r} has {left}.",
@@ -155,3 +141,25 @@ def _check_together(
             f"encoder_learning_rate is {config.encoder_learning_rate:g}, but a frozen encoder does not learn.",
             "Use --mode finetune or --mode joint, or leave it out.",
         )
+
+
+def _check_network(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> None:
+    """Refuses what would be left out without a word."""
+    name, blocks = network.encoder, len(facts.block_starts)
+    if (network.drop_blocks or 0) >= blocks:
+        raise ConfigError(
+            f"drop_blocks is {network.drop_blocks}, but the encoder {name!r} has {blocks}.", "Leave out fewer."
+        )
+    recurrent = network.sequence in _RECURRENT
+    refused = (
+        ("grid", (network.grid or 1) > 1 and not facts.pretrained, f"the encoder {name!r} has no parts of the picture"),
+        ("grid", (network.grid or 1) > 1 and network.sequence == "convlstm", "convlstm keeps all rows and columns"),
+        ("components", network.components and not recurrent, f"{network.sequence!r} does not read any"),
+        ("components", network.components and not learned, "they are measured on features that have been trained"),
+        ("statistics", network.statistics and not recurrent, f"there is no place for them beside {network.sequence!r}"),
+        ("statistics", network.statistics and network.per_frame, "they tell of clips, not of frames"),
+        ("statistics", network.statistics and not learned, "they are measured on features that have been trained"),
+    )
+    for setting, is_wrong, reason in refused:
+        if is_wrong:
+            raise ConfigError(f"{setting} is not possible here: {reason}.", "Leave it out.")

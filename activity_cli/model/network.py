@@ -35,13 +35,11 @@ class Network:
         whole: From clips ``[B, T, H, W, 3]`` and mask ``bool [B, T]`` to probabilities ``[B, classes]``.
         encoder: From frames ``[N, H, W, 3]`` to features ``[N, D]``.
         sequence: From features ``[B, T, D]`` and mask to probabilities.
-        map_shape: Height, width and channels of a frame's features, where they are a flattened map.
     """
 
     whole: keras.Model
     encoder: keras.Model
     sequence: keras.Model
-    map_shape: tuple[int, int, int] | None = None
 
 
 def build_network(
@@ -89,7 +87,7 @@ def build_network(
     features = FrameEncoder(encoder, name="frame_encoder")(clips, mask=mask)
     probabilities = sequence([features, mask])
     whole = keras.Model([clips, mask], probabilities, name="activity")
-    return Network(whole, encoder, sequence, map_shape)
+    return Network(whole, encoder, sequence)
 
 
 def in_float32(network: Network, config: NetworkConfig, sampling: SamplingConfig, num_classes: int) -> Network:

@@ -75,7 +75,8 @@ class TrainResult:
         name: Name and short hash of the bundle, as predictions carry it.
         labels: The activities.
         history: One record an epoch.
-        best_epoch: The epoch whose weights were kept, counted from 1.
+        best_epoch: The epoch with the lowest validation loss, counted from 1; its weights were kept, where
+            it was not ``refitted``.
         interrupted: Whether a person stopped it before its end.
         litert_max_abs_difference: Largest difference of a probability between Keras and LiteRT.
         history_picture: Curves of loss and accuracy.
