@@ -29,7 +29,7 @@ from activity_cli.model.precision import choose_precision
 from activity_cli.model.sequence import build_sequence
 from activity_cli.runtime.litert import EncoderRuntime
 
-NETWORK = NetworkConfig(encoder="small", dropout=0.0, center=False)
+NETWORK = NetworkConfig(units=128, encoder="small", dropout=0.0, center=False)
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
 
 

@@ -77,6 +77,18 @@ def test_components_are_the_principal_ones_with_one_scale() -> None:
     np.testing.assert_allclose(found * signs, theirs / np.sqrt(theirs.var(axis=0).mean()), atol=1e-2)
 
 
+def test_components_of_fewer_frames_than_features_are_the_principal_ones_and_no_noise() -> None:
+    clips = [np.random.default_rng(6).normal(size=(4, 20)).astype(np.float32)]
+    layer = PrincipalComponents(10)
+    layer.build((None, None, 20))
+    layer.adapt(clips)
+    found = np.asarray(layer(clips[0][np.newaxis], mask=np.ones((1, 4), bool)))[0]
+    assert not found[:, 3:].any()  # four frames around their mean vary in three ways
+    theirs = PCA(3).fit_transform(clips[0])
+    theirs /= np.sqrt(theirs.var(axis=0).mean())
+    np.testing.assert_allclose(np.abs(found[:, :3]), np.abs(theirs), atol=1e-4)
+
+
 def test_components_leave_padding_zero_and_pass_features_on_until_they_are_measured() -> None:
     features, mask = some()
     layer = PrincipalComponents(3)

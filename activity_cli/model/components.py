@@ -12,6 +12,9 @@ import tensorflow as tf
 
 __all__ = ["PrincipalComponents"]
 
+_MOST_ROWS = 3000
+_SMALLEST_SHARE = 1e-9
+
 
 @keras.saving.register_keras_serializable("activity")
 class PrincipalComponents(keras.layers.Layer):
@@ -47,21 +50,22 @@ class PrincipalComponents(keras.layers.Layer):
 
     def adapt(self, features: Sequence[npt.NDArray[np.float32]]) -> None:
         """Measures the features ``float32 [T_i, D]`` of some clips, without padding."""
-        count = sum(len(clip) for clip in features)
-        mean = np.sum([clip.sum(axis=0, dtype=np.float64) for clip in features], axis=0) / count
-        covariance = np.zeros((len(mean), len(mean)))
-        for clip in features:
-            away = clip - mean
-            covariance += away.T @ away / count
-        variances, directions = np.linalg.eigh(covariance)
-        order = np.argsort(-variances, kind="stable")[: self.components]
-        directions = directions[:, order]
-        # An eigenvector may as well point the other way; the same one on every machine.
+        together = np.concatenate(features)
+        # From the first to the last alike: as many as tell the directions, in seconds with any encoder.
+        rows = together[np.linspace(0, len(together) - 1, min(_MOST_ROWS, len(together))).astype(int)]
+        rows = rows.astype(np.float64)
+        mean = rows.mean(axis=0)
+        variances, directions = _principal(rows - mean, self.components)
+        # What does not vary here has no direction: rounding would give one.
+        known = variances > variances[0] * _SMALLEST_SHARE
+        # A direction may as well point the other way; the same one on every machine.
         largest = np.abs(directions).argmax(axis=0)
-        directions *= np.sign(directions[largest, np.arange(len(order))])
-        usual = max(float(variances[order].mean()), float(np.finfo(np.float32).tiny))
+        signs = np.where(directions[largest, np.arange(directions.shape[1])] < 0, -1.0, 1.0)
+        usual = max(float(variances[known].mean()), float(np.finfo(np.float32).tiny)) if known.any() else 1.0
+        turned = np.zeros((rows.shape[1], self.components))
+        turned[:, : len(variances)] = directions * np.where(known, signs, 0.0) / np.sqrt(usual)
         self.mean.assign(mean)
-        self.directions.assign(directions / np.sqrt(usual))
+        self.directions.assign(turned)
 
     def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         turned = tf.matmul(steps - self.mean, self.directions)
@@ -77,3 +81,18 @@ class PrincipalComponents(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return dict(super().get_config(), components=self.components)
+
+
+def _principal(away: npt.NDArray[np.float64], most: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Variances, largest first, and directions ``[D, up to most]`` of rows ``[N, D]`` around their mean."""
+    count, width = away.shape
+    # The two square matrices have the same spectrum: the smaller one is taken.
+    few_rows = count < width
+    square = away @ away.T if few_rows else away.T @ away
+    values, vectors = np.linalg.eigh(square / count)
+    order = np.argsort(-values, kind="stable")[: min(most, len(values))]
+    variances, vectors = np.maximum(values[order], 0.0), vectors[:, order]
+    if few_rows:
+        vectors = away.T @ vectors
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=0), np.finfo(np.float64).tiny)
+    return variances, vectors
