@@ -61,7 +61,8 @@ def with_lstm(clips: Any, mask: Any, features: Any, classes: int) -> keras.Model
 
 
 def ours(steps: int, size: int, classes: int) -> keras.Model:
-    return build_network(NETWORK, SamplingConfig(num_frames=steps, frame_size=size), classes).whole
+    sampling = SamplingConfig(num_frames=steps, frame_size=size)
+    return build_network(NETWORK, sampling, classes, policy=keras.config.dtype_policy().name).whole
 
 
 def stock_cnn(size: int) -> keras.Model:
