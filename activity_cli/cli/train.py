@@ -11,6 +11,7 @@ import typer
 
 from activity_cli.cli.boundary import INTERRUPTED, SOME_FAILED, guarded, say
 from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
+from activity_cli.cli.varying import Augment, Color, Crop, Cut, KeepSides, Mirror, Views
 from activity_cli.config import (
     DEFAULT_MODEL,
     DEFAULT_PREPARED,
@@ -164,40 +165,13 @@ def train_command(
     class_weights: Annotated[
         bool, typer.Option("--class-weights/--no-class-weights", help="Rare labels count as much as frequent ones.")
     ] = _TRAIN.class_weights,
-    augment: Annotated[
-        bool,
-        typer.Option(
-            "--augment/--no-augment",
-            help="Vary the clips while learning, as the next options say: in time always, their pictures with --mode "
-            "joint or --views.",
-        ),
-    ] = True,
-    mirror: Annotated[
-        bool,
-        typer.Option(
-            "--mirror/--no-mirror", help="Show half of the clips as in a mirror, where their pictures are varied."
-        ),
-    ] = _AUGMENT.mirror,
-    keep_sides: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A label that is never mirrored, because left and right matter to it; may be repeated. Those that "
-            "name a side, such as turn_left, never are.",
-            metavar="LABEL",
-        ),
-    ] = None,
-    cut: Annotated[
-        float, typer.Option(help="Most of a clip to leave out at each end; what is left is slower.", metavar="SHARE")
-    ] = _AUGMENT.cut,
-    crop: Annotated[
-        float, typer.Option(help="Most of the width and height to cut away.", metavar="SHARE")
-    ] = _AUGMENT.crop,
-    color: Annotated[
-        float, typer.Option(help="Most to change brightness, contrast and saturation by.", metavar="SHARE")
-    ] = _AUGMENT.color,
-    views: Annotated[
-        int, typer.Option(help="Variations of a clip's pictures that a frozen encoder looks at.", metavar="N")
-    ] = _AUGMENT.views,
+    augment: Augment = True,
+    mirror: Mirror = _AUGMENT.mirror,
+    keep_sides: KeepSides = None,
+    cut: Cut = _AUGMENT.cut,
+    crop: Crop = _AUGMENT.crop,
+    color: Color = _AUGMENT.color,
+    views: Views = _AUGMENT.views,
     precision: Annotated[
         Precision,
         typer.Option(help="Of the encoder's computation; auto is what the processor or GPU has units for."),

@@ -1,0 +1,40 @@
+"""Options of train that say how clips are varied while learning."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["Augment", "Color", "Crop", "Cut", "KeepSides", "Mirror", "Views"]
+
+Augment = Annotated[
+    bool,
+    typer.Option(
+        "--augment/--no-augment",
+        help="Vary the clips while learning, as the next options say: in time always, their pictures with --mode "
+        "joint or --views.",
+    ),
+]
+Mirror = Annotated[
+    bool,
+    typer.Option(
+        "--mirror/--no-mirror", help="Show half of the clips as in a mirror, where their pictures are varied."
+    ),
+]
+KeepSides = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A label that is never mirrored, because left and right matter to it; may be repeated. Those that "
+        "name a side, such as turn_left, never are.",
+        metavar="LABEL",
+    ),
+]
+Cut = Annotated[
+    float, typer.Option(help="Most of a clip to leave out at each end; what is left is slower.", metavar="SHARE")
+]
+Crop = Annotated[float, typer.Option(help="Most of the width and height to cut away.", metavar="SHARE")]
+Color = Annotated[float, typer.Option(help="Most to change brightness, contrast and saturation by.", metavar="SHARE")]
+Views = Annotated[
+    int, typer.Option(help="Variations of a clip's pictures that a frozen encoder looks at.", metavar="N")
+]
