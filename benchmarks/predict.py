@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PEER = """
 import json, sys
 import cv2, numpy as np, keras
-import activity_cli.model.layers, activity_cli.model.efficientnet_lite0  # the layers' names, for load_model
+import activity_cli.model.network  # the layers' names, for load_model
 
 folder, clip = sys.argv[1:]
 bundle = json.load(open(folder + "/bundle.json"))
