@@ -91,7 +91,7 @@ class Feeds:
         train = self._clips_of(tuple(record for split in splits for record in self.prepared.in_split(split)))
         val = self._clips_of(self.prepared.in_split(judged)) if judged else None
         batch_size = _batch_size(len(train.records), config.batch_size, self.num_devices)
-        kept = self._matched_lengths(train)
+        kept = self._matched_lengths(train, told="val" not in splits)
         if self.plan.learned:
             some = self._clips_of(spread(train.records, MOST_MEASURED))
             measure_features(self.network, self.model, self.batches(some, batch_size, None))
@@ -124,13 +124,13 @@ class Feeds:
         sides = np.array([may_mirror(record.label, self.config.augment) for record in records], np.bool_)
         return _Clips(records, targets, weights, sides)
 
-    def _matched_lengths(self, train: _Clips) -> npt.NDArray[np.int64]:
+    def _matched_lengths(self, train: _Clips, *, told: bool) -> npt.NDArray[np.int64]:
         """Frames to learn from of each clip, so that its length says nothing of its label."""
         lengths = [record.clip_frames for record in train.records]
         labels = [record.label for record in train.records]
         kept = matched_lengths(lengths, labels, np.random.default_rng(self.config.seed))
         left_out = 1 - kept.sum() / sum(lengths)
-        if left_out > 1 - _MUCH_CUT:
+        if told and left_out > 1 - _MUCH_CUT:  # once, not again for the second training
             self.progress.note(
                 f"Clips of some labels are longer than those of others: {left_out:.0%} of the frames are left out of "
                 "training, so that the length teaches nothing."
