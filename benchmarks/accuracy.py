@@ -2,9 +2,9 @@
 """Accuracy on people and sources that were not learned from.
 
 Every clip is tested once: the groups (persons, source videos) are dealt into folds; in each fold a seeded
-part of the other groups is kept for validation, the rest is learned from. Settings are chosen by the
-validation groups of each fold, and every choice is printed; nothing is chosen by looking at a test fold.
-All judges see the same clips of the same folds:
+part of the other groups is kept for validation, the rest is learned from. Within a run nothing is chosen by
+looking at a test fold: settings are the defaults, or ("frozen, chosen") picked by the validation groups of
+each fold, and printed. All judges see the same clips of the same folds:
 
     tutorial           the CNN LSTM of the tutorials: four small convolutions, LSTM 32, 64 pixels, from scratch
     middle_frame, frame_average, frame_statistics

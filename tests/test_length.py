@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from activity_cli import NetworkConfig
-from activity_cli.dataset.lengths import matched_lengths, shortened
+from activity_cli.dataset.lengths import matched_lengths
 from activity_cli.model.conversion import sequence_to_litert
 from activity_cli.model.network import Network
 from activity_cli.model.sequence import build_sequence, frame_outputs, read_at_most
@@ -39,6 +40,20 @@ Labels = npt.NDArray[np.int64]
 
 def named(config: NetworkConfig) -> str:
     return f"{config.sequence}-{config.pooling}{'' if config.center else '-as-it-is'}"
+
+
+def shortened(clip: npt.NDArray[Any], length: int, rng: np.random.Generator | None = None) -> npt.NDArray[Any]:
+    """A clip ``[T, ...]`` with at most ``length`` of its steps, spread over all of it.
+
+    With ``rng`` one at random from each of ``length`` equal parts, without it the middle one (Wang et
+    al. 2016, Temporal Segment Networks).
+    """
+    if length >= len(clip):
+        return clip
+    bounds = np.arange(length + 1) * len(clip) // length
+    if rng is not None:
+        return clip[rng.integers(bounds[:-1], bounds[1:])]
+    return clip[(2 * np.arange(length) + 1) * len(clip) // (2 * length)]
 
 
 def padded_features(clips: Clips, steps: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

@@ -73,8 +73,7 @@ def vary_time(length: tf.Tensor, num_frames: int, chance: tf.Tensor, config: Aug
 def vary_length(length: tf.Tensor, kept: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
     """Which steps to keep of a clip that is to be shorter: one at random from each of ``kept`` equal parts.
 
-    The same as :func:`activity_cli.dataset.lengths.shortened` (Wang et al. 2016, Temporal Segment
-    Networks), in a graph.
+    As in Temporal Segment Networks (Wang et al. 2016).
 
     Args:
         length: Real steps, a scalar.

@@ -9,14 +9,11 @@ Only ever fewer frames: steps that are repeated, or lie between two frames, can 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["matched_lengths", "shortened"]
-
-_Kind = TypeVar("_Kind", bound=np.generic)
+__all__ = ["matched_lengths"]
 
 
 def matched_lengths(lengths: Sequence[int], labels: Sequence[str], rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -43,17 +40,3 @@ def matched_lengths(lengths: Sequence[int], labels: Sequence[str], rng: np.rando
     kept = [np.quantile(whole[side], rank, method="inverted_cdf") for side in sides]
     matched: npt.NDArray[np.int64] = np.minimum(np.min(kept, axis=0).astype(np.int64), whole)
     return matched
-
-
-def shortened(clip: npt.NDArray[_Kind], length: int, rng: np.random.Generator | None = None) -> npt.NDArray[_Kind]:
-    """A clip ``[T, ...]`` with at most ``length`` of its steps, spread over all of it.
-
-    With ``rng`` one at random from each of ``length`` equal parts, without it the middle one (Wang et
-    al. 2016, Temporal Segment Networks).
-    """
-    if length >= len(clip):
-        return clip
-    bounds = np.arange(length + 1) * len(clip) // length
-    if rng is not None:
-        return clip[rng.integers(bounds[:-1], bounds[1:])]
-    return clip[(2 * np.arange(length) + 1) * len(clip) // (2 * length)]
