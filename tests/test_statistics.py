@@ -10,8 +10,8 @@ from sklearn.decomposition import PCA
 
 from activity_cli import NetworkConfig
 from activity_cli.model.components import PrincipalComponents
-from activity_cli.model.sequence import LINEAR_CLASSES, build_sequence, components_of, reads_statistics, statistics_of
-from activity_cli.model.statistics import NUM_COSINES, Standardize, TimeStatistics
+from activity_cli.model.sequence import build_sequence, components_of, linear_part, reads_statistics
+from activity_cli.model.statistics import NUM_COSINES, Beside, Standardize, TimeStatistics
 
 STEPS, WIDTH = 6, 5
 LENGTHS = (6, 4, 1)
@@ -105,17 +105,31 @@ def test_the_linear_layer_adds_to_the_recurrent_network() -> None:
     features, mask = some()
     model = build_sequence(CONFIG, STEPS, WIDTH, 3)
     before = np.asarray(model([features, mask]))
-    found = statistics_of(model)
-    assert found is not None and components_of(model) is not None
-    statistics, standardize = found
-    values = np.asarray(statistics([features, mask]))
-    standardize.adapt(values)
+    part = linear_part(model)
+    assert part is not None and components_of(model) is not None
+    values = np.asarray(part.statistics([features, mask]))
+    part.standardize.adapt(values)
     np.testing.assert_allclose(model([features, mask]), before, atol=1e-6)  # its weights are zeros yet
     kernel = np.random.default_rng(5).normal(size=(values.shape[1], 3)).astype(np.float32)
-    model.get_layer(LINEAR_CLASSES).set_weights([kernel, np.zeros(3, np.float32)])
-    logits = np.log(before) + np.asarray(standardize(values)) @ kernel
+    part.classes.set_weights([kernel, np.zeros(3, np.float32)])
+    linear = np.asarray(part.standardize(values)) @ kernel
+    np.testing.assert_allclose(model([features, mask]), softmax(np.log(before) + linear), atol=1e-5)
+    part.beside.share.assign(0.25)
+    part.beside.learned_with.assign(0.0)
+    np.testing.assert_allclose(model([features, mask]), softmax(0.25 * np.log(before) + linear), atol=1e-5)
+    np.testing.assert_allclose(model([features, mask], training=True), before, atol=1e-5)
+
+
+def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    np.testing.assert_allclose(model([features, mask]), odds / odds.sum(axis=1, keepdims=True), atol=1e-5)
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def test_logits_beside_each_other_learn_together_until_told_otherwise() -> None:
+    recurrent, linear = np.array([[1.0, 2.0]], np.float32), np.array([[0.5, -1.0]], np.float32)
+    layer = Beside()
+    np.testing.assert_allclose(layer(recurrent, linear, training=True), recurrent + linear)
+    np.testing.assert_allclose(layer(recurrent, linear, training=False), recurrent + linear)
 
 
 @pytest.mark.parametrize(

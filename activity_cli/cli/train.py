@@ -119,9 +119,9 @@ def train_command(
         bool | None,
         typer.Option(
             "--center/--no-center",
-            help="Take each clip's own mean off its features, so that the place and the clothes count less "
-            "and the motion more.",
-            show_default="only without statistics",
+            help="Take each clip's own mean off the features that the recurrent layers read, so that the place and "
+            "the clothes count less and the motion more.",
+            show_default="yes, unless an encoder that learns has statistics beside it",
         ),
     ] = None,
     statistics: Annotated[

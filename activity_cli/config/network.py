@@ -41,8 +41,9 @@ class NetworkConfig:
             all of it. None: 2 with trained weights, else 1.
         components: Principal components of the features that the recurrent network reads; 0: the features
             themselves. None: 256 with trained weights, else 0.
-        center: Take each clip's own mean off its features: what stands still (the place, the
-            clothes) goes, what moves stays. None: only without ``statistics``.
+        center: Take each clip's own mean off the features that the recurrent network reads: what stands
+            still (the place, the clothes) goes, what moves stays. None: unless an encoder that learns
+            has ``statistics`` beside it.
         statistics: A linear layer beside the recurrent network reads how each feature goes over the
             clip (its mean, spread, and first cosines). None: with trained weights.
         sequence: What reads the features in their order: ``lstm``, ``bilstm`` (also from the end to

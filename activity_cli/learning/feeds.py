@@ -23,7 +23,7 @@ from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.sides import may_mirror
 from activity_cli.errors import ConfigError
 from activity_cli.learning.loop import Feed
-from activity_cli.learning.measuring import MOST_MEASURED, measure_features, spread
+from activity_cli.learning.measuring import MOST_MEASURED, measure_features, most_solved, solve_beside, spread
 from activity_cli.learning.optimizer import Pace
 from activity_cli.learning.plan import Plan
 from activity_cli.learning.stem import Stem
@@ -31,7 +31,7 @@ from activity_cli.model.cutting import cut_encoder
 from activity_cli.model.encoder_table import spec_of
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import Network
-from activity_cli.model.sequence import LINEAR_CLASSES, read_at_most
+from activity_cli.model.sequence import LINEAR_CLASSES, linear_part, read_at_most
 from activity_cli.progress import Progress
 from activity_cli.results import ClipRecord
 
@@ -94,7 +94,10 @@ class Feeds:
         kept = self._matched_lengths(train, told="val" not in splits)
         if self.plan.learned:
             some = self._clips_of(spread(train.records, MOST_MEASURED))
-            measure_features(self.network, self.model, self.batches(some, batch_size, None))
+            batches = self.batches(some, batch_size, None)
+            measure_features(self.network, self.model, batches, standardize=not self.plan.solved)
+        if self.plan.solved:
+            self._solve(train.records, batch_size)
 
         def from_epoch(first: int) -> tf.data.Dataset:
             training = Training(config.seed, first, config.augment, train.may_mirror, kept)
@@ -124,12 +127,22 @@ class Feeds:
         sides = np.array([may_mirror(record.label, self.config.augment) for record in records], np.bool_)
         return _Clips(records, targets, weights, sides)
 
-    def _matched_lengths(self, train: _Clips, *, told: bool) -> npt.NDArray[np.int64]:
+    def _solve(self, records: tuple[ClipRecord, ...], batch_size: int) -> None:
+        beside = linear_part(self.network.sequence)
+        if beside is None:
+            return
+        clips = self._clips_of(spread(records, most_solved(beside)))
+        groups = [record.group for record in clips.records]
+        solve_beside(beside, self.batches(clips, batch_size, None), self._kept_frames(clips.records), groups)
+
+    def _kept_frames(self, records: tuple[ClipRecord, ...]) -> npt.NDArray[np.int64]:
         """Frames to learn from of each clip, so that its length says nothing of its label."""
-        lengths = [record.clip_frames for record in train.records]
-        labels = [record.label for record in train.records]
-        kept = matched_lengths(lengths, labels, np.random.default_rng(self.config.seed))
-        left_out = 1 - kept.sum() / sum(lengths)
+        lengths = [record.clip_frames for record in records]
+        return matched_lengths(lengths, [record.label for record in records], np.random.default_rng(self.config.seed))
+
+    def _matched_lengths(self, train: _Clips, *, told: bool) -> npt.NDArray[np.int64]:
+        kept = self._kept_frames(train.records)
+        left_out = 1 - kept.sum() / sum(record.clip_frames for record in train.records)
         if told and left_out > 1 - _MUCH_CUT:  # once, not again for the second training
             self.progress.note(
                 f"Clips of some labels are longer than those of others: {left_out:.0%} of the frames are left out of "

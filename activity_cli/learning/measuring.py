@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from activity_cli.learning.least_squares import solve_linear
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import Network
-from activity_cli.model.sequence import components_of, feature_scale, statistics_of
+from activity_cli.model.sequence import LinearPart, components_of, feature_scale, linear_part
 from activity_cli.results import ClipRecord
 
-__all__ = ["MOST_MEASURED", "measure_features", "spread"]
+__all__ = ["MOST_MEASURED", "measure_features", "most_solved", "solve_beside", "spread"]
 
 # Clips that are looked at: enough, and features of a thousand clips fit into memory.
 MOST_MEASURED = 1000
+# Clips that the linear layer is solved for: their products are a square of so many rows. And numbers in all.
+_MOST_SOLVED, _MOST_NUMBERS = 4000, 50_000_000
+# What a logit of the recurrent network counts beside one of a linear layer that has been solved for. It errs
+# more; what it adds, the motion, is right where the linear layer hesitates.
+_RECURRENT_SHARE = 1 / 3
+_TOGETHER = 64
 
 
 def spread(records: tuple[ClipRecord, ...], most: int) -> tuple[ClipRecord, ...]:
@@ -26,22 +33,63 @@ def spread(records: tuple[ClipRecord, ...], most: int) -> tuple[ClipRecord, ...]
     return tuple(records[place] for place in places)
 
 
-def measure_features(network: Network, model: keras.Model, batches: tf.data.Dataset) -> None:
+def measure_features(
+    network: Network, model: keras.Model, batches: tf.data.Dataset, *, standardize: bool = True
+) -> None:
     """Adapts the layers of the sequence part that only measure.
 
     Args:
         network: Whose sequence part it is.
         model: What learns, from the batches' inputs.
         batches: One pass over the training clips, as they are.
+        standardize: Whether each of a clip's statistics is to be of the same size: where a linear layer
+            learns from them. One that is solved for is better off with what varies little staying small.
     """
     features = _features(model, batches)
     feature_scale(network.sequence).adapt(features)
     if components := components_of(network.sequence):
         scale = np.asarray(feature_scale(network.sequence).scale)
         components.adapt([clip * scale for clip in features])
-    if found := statistics_of(network.sequence):
-        statistics, standardize = found
-        standardize.adapt(np.concatenate(list(_statistics(statistics, features))))
+    beside = linear_part(network.sequence)
+    if beside and standardize:
+        some = (features[first : first + _TOGETHER] for first in range(0, len(features), _TOGETHER))
+        beside.standardize.adapt(np.concatenate([_statistics(beside.statistics, clips) for clips in some]))
+
+
+def most_solved(beside: LinearPart) -> int:
+    """How many clips the linear layer can be solved for at most: memory does not grow with the data."""
+    width: int = beside.classes.input.shape[-1]
+    return min(_MOST_SOLVED, _MOST_NUMBERS // width)
+
+
+def solve_beside(
+    beside: LinearPart, batches: tf.data.Dataset, kept_frames: npt.NDArray[np.int64], groups: Sequence[str]
+) -> None:
+    """Solves for the linear layer beside a recurrent network, which from then on learns alone.
+
+    Args:
+        beside: Whose linear layer it is; the features have been measured.
+        batches: One pass over clips to learn from: features and mask, label and weight.
+        kept_frames: How many frames count of each clip, so that its length says nothing of its label.
+        groups: Which clips belong together.
+    """
+    values: list[npt.NDArray[np.float32]] = []
+    facts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = []
+    seen = 0
+    for (features, mask), targets, weights in batches:
+        lengths = np.asarray(mask).sum(axis=1)
+        clips = [
+            # Of each of equal parts the middle frame.
+            clip[(2 * np.arange(kept) + 1) * length // (2 * kept)]
+            for clip, length, kept in zip(np.asarray(features), lengths, kept_frames[seen:], strict=False)
+        ]
+        values.append(_statistics(beside.statistics, clips))
+        facts.append((np.asarray(targets), np.asarray(weights)))
+        seen += len(clips)
+    targets, weights = (np.concatenate(fact) for fact in zip(*facts, strict=True))
+    beside.classes.set_weights(list(solve_linear(np.concatenate(values), targets, weights, groups)))
+    beside.beside.learned_with.assign(0.0)
+    beside.beside.share.assign(_RECURRENT_SHARE)
 
 
 def _features(model: keras.Model, batches: tf.data.Dataset) -> list[npt.NDArray[np.float32]]:
@@ -54,9 +102,11 @@ def _features(model: keras.Model, batches: tf.data.Dataset) -> list[npt.NDArray[
     return found
 
 
-def _statistics(model: keras.Model, features: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
-    steps = model.input_shape[0][1]
-    for clip in features:
-        padded = np.zeros((1, steps, clip.shape[1]), np.float32)
-        padded[0, : len(clip)] = clip
-        yield np.asarray(model([padded, np.arange(steps)[np.newaxis] < len(clip)], training=False))
+def _statistics(model: keras.Model, clips: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """``[N, S]`` of the features ``[T_i, D]`` of N clips."""
+    _, steps, width = model.input_shape[0]
+    padded = np.zeros((len(clips), steps, width), np.float32)
+    for row, clip in zip(padded, clips, strict=True):
+        row[: len(clip)] = clip
+    lengths = np.array([len(clip) for clip in clips])
+    return np.asarray(model([padded, np.arange(steps) < lengths[:, np.newaxis]], training=False))

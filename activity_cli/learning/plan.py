@@ -8,6 +8,7 @@ from typing import Any
 from activity_cli.config import NetworkConfig, TrainConfig
 from activity_cli.errors import ConfigError
 from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec, spec_of
+from activity_cli.model.sequence import reads_statistics
 
 __all__ = ["Plan", "make_plan", "resumable_settings"]
 
@@ -38,6 +39,7 @@ class Plan:
         trained_blocks: Last blocks of the encoder that learn: none, some, or all.
         epochs, learning_rate, encoder_learning_rate: As the optimizer gets them.
         refit: Whether it is trained a second time, on the validation clips, too.
+        solved: Whether the linear layer beside the recurrent network is solved for, not trained.
     """
 
     network: NetworkConfig
@@ -48,6 +50,7 @@ class Plan:
     learning_rate: float
     encoder_learning_rate: float
     refit: bool
+    solved: bool
 
     @property
     def learned(self) -> bool:
@@ -70,7 +73,7 @@ def make_plan(config: TrainConfig, num_clips: int) -> Plan:
     learned = weights != "none"
     mode = config.mode or ("frozen" if learned and facts.pretrained else "joint")
     rate = config.learning_rate or _LEARNING_RATE
-    network = _settled(config.network, facts, learned)
+    network = _settled(config.network, facts, learned, mode)
     _check_together(config, facts, mode, learned)
     _check_network(network, facts, learned)
     blocks = {"frozen": 0, "finetune": config.finetune_blocks, "joint": len(spec_of(network).block_starts)}[mode]
@@ -83,6 +86,7 @@ def make_plan(config: TrainConfig, num_clips: int) -> Plan:
         learning_rate=rate,
         encoder_learning_rate=config.encoder_learning_rate or (rate * _SLOWER if learned else rate),
         refit=mode != "joint" if config.refit is None else config.refit,
+        solved=mode == "frozen" and reads_statistics(network),
     )
 
 
@@ -90,7 +94,7 @@ def _epochs(mode: str, steps: int) -> int:
     return max(_EPOCHS[mode], min(_MOST_EPOCHS, -(-_FEWEST_STEPS // max(1, steps))))
 
 
-def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> NetworkConfig:
+def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool, mode: str) -> NetworkConfig:
     """The network's shape with nothing left open."""
     recurrent = network.sequence in _RECURRENT
     wanted = (learned and recurrent and not network.per_frame) if network.statistics is None else network.statistics
@@ -101,7 +105,8 @@ def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> Netwo
         grid=grid if network.grid is None else network.grid,
         components=(_COMPONENTS if learned and recurrent else 0) if network.components is None else network.components,
         statistics=wanted,
-        center=not wanted if network.center is None else network.center,
+        # Beside a linear layer that is right of all training clips, what is left to read is how clips move.
+        center=mode == "frozen" or not wanted if network.center is None else network.center,
     )
 
 
@@ -130,7 +135,7 @@ def _check_together(config: TrainConfig, facts: EncoderSpec, mode: str, learned:
             f"The mode {mode!r} keeps what the encoder has learned, but {name!r} begins with random weights.",
             "Use --mode joint, or an encoder with trained weights, or --weights FILE.",
         )
-    left = len(spec_of(_settled(config.network, facts, learned)).block_starts)
+    left = len(spec_of(_settled(config.network, facts, learned, mode)).block_starts)
     if mode == "finetune" and config.finetune_blocks > left:
         raise ConfigError(
             f"finetune_blocks is {config.finetune_blocks}, but the encoder {name!r} has {left}.",

@@ -21,7 +21,7 @@ from activity_cli.model.cutting import set_trainable
 from activity_cli.model.encoder_table import spec_of
 from activity_cli.model.encoders import build_encoder
 from activity_cli.model.layers import FrameEncoder
-from activity_cli.model.sequence import build_sequence
+from activity_cli.model.sequence import build_sequence, linear_part
 from activity_cli.results import LayerRow
 
 __all__ = ["Network", "build_network", "in_float32", "layer_rows", "load_network", "set_mode"]
@@ -98,7 +98,7 @@ def in_float32(network: Network, config: NetworkConfig, sampling: SamplingConfig
 
 
 def set_mode(network: Network, mode: str, config: NetworkConfig, trained_blocks: int, *, learned: bool) -> None:
-    """Says which of the encoder's weights learn.
+    """Says which weights learn.
 
     Args:
         network: Built by :func:`build_network` with ``config``.
@@ -108,6 +108,9 @@ def set_mode(network: Network, mode: str, config: NetworkConfig, trained_blocks:
         learned: Whether the encoder begins with trained weights.
     """
     set_trainable(network.encoder, spec_of(config), mode, trained_blocks, keep_norms=learned)
+    if beside := linear_part(network.sequence):
+        # On features that stay as they are, its weights are solved for.
+        beside.classes.trainable = mode != "frozen"
 
 
 @contextmanager

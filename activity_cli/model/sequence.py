@@ -8,6 +8,8 @@ All of it computes in float32, whatever the policy of the encoder: it is small, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import keras
 
 from activity_cli.config import BASELINE_SEQUENCES, NetworkConfig
@@ -15,24 +17,42 @@ from activity_cli.model.components import PrincipalComponents
 from activity_cli.model.layers import CenterOverTime
 from activity_cli.model.pooling import POOLING_LAYERS, MaskedMiddle
 from activity_cli.model.recurrent import read_maps, read_steps
-from activity_cli.model.statistics import Standardize, TimeStatistics
+from activity_cli.model.statistics import Beside, Standardize, TimeStatistics
 from activity_cli.model.steps import AtMost, FeatureScale, Resample
 
 __all__ = [
     "LINEAR_CLASSES",
+    "LinearPart",
     "build_sequence",
     "components_of",
     "feature_scale",
     "frame_outputs",
+    "linear_part",
     "read_at_most",
     "reads_statistics",
-    "statistics_of",
 ]
 
 _AT_MOST, _SCALE, _FRAMES, _CLASSES = "read_at_most", "scale", "frames", "classes"
-_COMPONENTS, _STATISTICS, _STANDARDIZE = "components", "statistics", "statistics_scale"
+_COMPONENTS, _STATISTICS, _STANDARDIZE, _LOGITS = "components", "statistics", "statistics_scale", "logits"
 # The linear layer beside the recurrent network: it learns at a pace of its own.
 LINEAR_CLASSES = "statistics_classes"
+
+
+@dataclass(frozen=True, slots=True)
+class LinearPart:
+    """What stands beside the recurrent network.
+
+    Attributes:
+        statistics: A model from the inputs of the sequence part to a clip's statistics ``[B, S]``.
+        standardize: Their size, before the linear layer.
+        classes: The linear layer.
+        beside: Adds its logits to those of the recurrent network.
+    """
+
+    statistics: keras.Model
+    standardize: Standardize
+    classes: keras.layers.Dense
+    beside: Beside
 
 
 def build_sequence(
@@ -87,9 +107,8 @@ def build_sequence(
         each = Resample(dtype="float32", name=_FRAMES)(classes(drop(x)), mask=read, wanted=mask)
         probabilities = POOLING_LAYERS["mean"](dtype="float32", name="pool")(each, mask=mask)
     elif reads_statistics(config):
-        logits = keras.layers.Add(dtype="float32", name="logits")(
-            [classes(drop(_pooled(x, read, config))), _linear_logits(scaled, read, config, num_classes)]
-        )
+        linear = _linear_logits(scaled, read, config, num_classes)
+        logits = Beside(dtype="float32", name=_LOGITS)(classes(drop(_pooled(x, read, config))), linear)
         probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(logits)
     else:
         probabilities = classes(drop(_pooled(x, read, config)))
@@ -115,12 +134,12 @@ def _linear_logits(
     return keras.layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=LINEAR_CLASSES)(x)
 
 
-def statistics_of(sequence: keras.Model) -> tuple[keras.Model, Standardize] | None:
-    """A model from the inputs to a clip's statistics, and the layer that is to know how large they are."""
+def linear_part(sequence: keras.Model) -> LinearPart | None:
+    """What stands beside the recurrent network of a sequence part; None where nothing does."""
     if _STATISTICS not in [layer.name for layer in sequence.layers]:
         return None
     statistics = keras.Model(sequence.inputs, sequence.get_layer(_STATISTICS).output, name="statistics_alone")
-    return statistics, sequence.get_layer(_STANDARDIZE)
+    return LinearPart(statistics, *(sequence.get_layer(name) for name in (_STANDARDIZE, LINEAR_CLASSES, _LOGITS)))
 
 
 def components_of(sequence: keras.Model) -> PrincipalComponents | None:

@@ -3,6 +3,10 @@
 On a few dozen clips of an activity a linear layer on these learns more surely than a recurrent network,
 and the two err differently; their logits are added, so that one network has both (as a wide and a deep
 part: Cheng et al. 2016).
+
+Where the features do not change, the linear layer is solved for (:mod:`activity_cli.learning.least_squares`),
+and the recurrent network learns alone: a linear layer that is right of all training clips would leave it
+nothing to learn. Where the encoder learns, too, both learn together.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-__all__ = ["NUM_COSINES", "Standardize", "TimeStatistics"]
+__all__ = ["NUM_COSINES", "Beside", "Standardize", "TimeStatistics"]
 
 NUM_COSINES = 4
 # Numbers after which the standardized ones are scaled down, so that a linear layer learns as fast with
@@ -93,3 +97,27 @@ class Standardize(keras.layers.Layer):
 
     def compute_output_shape(self, values_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return values_shape
+
+
+@keras.saving.register_keras_serializable("activity")
+class Beside(keras.layers.Layer):
+    """The logits of the recurrent network and of the linear layer beside it, added: ``[B, classes]`` each.
+
+    ``share``, what a logit of the recurrent network counts in an answer, and ``learned_with``, what one
+    of the linear layer counts while learning, are saved with the weights, and not trained.
+    """
+
+    def build(self, recurrent_shape: tuple[int | None, ...], linear_shape: tuple[int | None, ...]) -> None:
+        self.share = self.add_weight((), initializer="ones", trainable=False, name="share")
+        self.learned_with = self.add_weight((), initializer="ones", trainable=False, name="learned_with")
+        self.built = True
+
+    def call(self, recurrent: tf.Tensor, linear: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if training:
+            return recurrent + linear * self.learned_with
+        return recurrent * self.share + linear
+
+    def compute_output_shape(
+        self, recurrent_shape: tuple[int | None, ...], linear_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return recurrent_shape
