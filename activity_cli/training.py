@@ -120,6 +120,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         history_picture=config.out / "history.png",
         diverged=history.diverged,
         refitted=refitted,
+        stopped_again=history.stopped_again,
     )
 
 
@@ -155,7 +156,7 @@ def _learn(
         second = History(interrupted=isinstance(error, KeyboardInterrupt), diverged=str(error))
     if len(second.epochs) == recipe.epochs:
         return history, True
-    history.interrupted = second.interrupted
+    history.interrupted = history.stopped_again = second.interrupted
     history.diverged = "" if second.interrupted else f"In the second training, on all clips: {second.diverged}"
     return history, False
 

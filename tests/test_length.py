@@ -16,9 +16,10 @@ import tensorflow as tf
 
 from activity_cli import NetworkConfig
 from activity_cli.dataset.lengths import matched_lengths
+from activity_cli.learning.measuring import solve_beside
 from activity_cli.model.conversion import sequence_to_litert
 from activity_cli.model.network import Network
-from activity_cli.model.sequence import build_sequence, frame_outputs, read_at_most
+from activity_cli.model.sequence import build_sequence, frame_outputs, linear_part, read_at_most
 from activity_cli.runtime.litert import SequenceRuntime
 from activity_cli.video.sampling import evenly_spaced
 
@@ -122,6 +123,23 @@ def test_length_teaches_nothing(config: NetworkConfig) -> None:
         lambda clips: [shortened(clip, length, rng) for clip, length in zip(clips, lengths, strict=True)],
     )
     assert accuracy(model) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_length_teaches_a_linear_layer_that_is_solved_for_nothing(cut: bool) -> None:
+    clips, labels = drawn(160, np.random.default_rng(0))
+    lengths = np.array([len(clip) for clip in clips])
+    kept = matched_lengths(lengths.tolist(), labels.astype(str).tolist(), np.random.default_rng(1)) if cut else lengths
+    model = sequence(replace(BASE, statistics=True))
+    read_at_most(model, int(kept.max()))
+    beside = linear_part(model)
+    assert beside is not None
+    known = (padded_features(clips, STEPS), np.eye(2, dtype=np.float32)[labels], np.ones(len(labels), np.float32))
+    batches = tf.data.Dataset.from_tensor_slices(known).batch(50)
+    solve_beside(beside, batches, kept, [str(number) for number in range(len(labels))])
+    beside.beside.share.assign(0.0)  # the linear layer alone
+    found = accuracy(model)
+    assert 0.4 < found < 0.6 if cut else found > 0.62, found
 
 
 @pytest.mark.parametrize("counts", [(5, 9), (30, 30), (1, 40)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,14 @@ def test_encoders_say_what_they_cost_and_when_to_use_them() -> None:
     assert row_with(text, "tiny") == ["tiny", "none", "64", "1,234,567", "96", "(from", "32)"]
     assert row_with(text, SHOWN)[1:5] == ["download,", "94", "MB", "2048"]
     assert "For nobody." in text
+
+
+def test_a_second_training_that_was_stopped_is_not_taken_for_the_first() -> None:
+    to = console()
+    print_training(to, replace(training(interrupted=True), stopped_again=True))
+    text = " ".join(printed(to).split())
+    assert "3 epochs in 1 min 33 s. " in text
+    assert "The second training, on all clips, was stopped by hand: what the first has learned was saved." in text
 
 
 def test_training_tells_the_best_epoch_and_the_interruption() -> None:

@@ -206,7 +206,7 @@ def test_a_frozen_encoder_stays_as_it_is_and_the_bundle_remembers_every_setting(
 @pytest.mark.parametrize(
     ("network", "expected"),
     [
-        (LITE, (1, 2, 256, True, False)),
+        (LITE, (1, 2, 256, True, True)),
         (replace(LITE, sequence="convlstm"), (1, 1, 0, False, True)),
         (replace(LITE, per_frame=True), (1, 2, 256, False, True)),
         (SMALL, (0, 1, 0, False, True)),
@@ -219,6 +219,16 @@ def test_what_is_left_open_is_settled_by_what_the_network_has(
     settled = make_plan(TrainConfig(network=network), 100).network
     found = (settled.drop_blocks, settled.grid, settled.components, settled.statistics, settled.center)
     assert found == expected
+
+
+def test_a_linear_layer_beside_is_solved_for_where_features_stay_as_they_are() -> None:
+    plans = {mode: make_plan(TrainConfig(network=LITE, mode=mode), 100) for mode in ("frozen", "finetune", "joint")}
+    assert {mode: (plan.solved, plan.network.center) for mode, plan in plans.items()} == {
+        "frozen": (True, True),
+        "finetune": (False, False),
+        "joint": (False, False),
+    }
+    assert not make_plan(TrainConfig(network=replace(LITE, statistics=False)), 100).solved
 
 
 def test_the_second_training_is_on_all_clips_and_kept(prepared: Path, videos: Path, tmp_path: Path) -> None:

@@ -28,12 +28,14 @@ class History:
         epochs: One record for each.
         best_epoch: Counts from 1; 0 is none yet.
         interrupted: A person stopped it.
+        stopped_again: It was a second training, of which nothing is kept, that was stopped.
         diverged: Where and why the loss stopped being a finite number; empty if it did not.
     """
 
     epochs: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
     interrupted: bool = False
+    stopped_again: bool = False
     diverged: str = ""
 
     @property

@@ -136,7 +136,7 @@ def print_training(console: Console, result: TrainResult) -> None:
     """Prints how the training went and what it left behind."""
     seconds = sum(record.seconds for record in result.history)
     say(console, f"Trained {result.name} on {len(result.labels)} activities", "bold")
-    ended = ", then stopped by hand" if result.interrupted else ""
+    ended = ", then stopped by hand" if result.interrupted and not result.stopped_again else ""
     say(console, f"{len(result.history)} epochs in {duration(seconds)}{ended}.")
     best = next((record for record in result.history if record.epoch == result.best_epoch), None)
     if best is not None:
@@ -145,6 +145,8 @@ def print_training(console: Console, result: TrainResult) -> None:
         if math.isfinite(best.val_loss):  # else there are no validation clips
             table.add_row("validation", f"{best.val_loss:.4f}", percent(best.val_accuracy))
         show(console, table)
+    if result.stopped_again:
+        say(console, "The second training, on all clips, was stopped by hand: what the first has learned was saved.")
     if result.refitted:
         say(console, "Then trained again as long on training and validation clips together, which is what was saved.")
     say(console, f"LiteRT answers differ from Keras by at most {result.litert_max_abs_difference:.1e}.")

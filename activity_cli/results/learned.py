@@ -84,6 +84,8 @@ class TrainResult:
             weights are of an epoch before. Empty if it did not.
         refitted: Whether the weights are of a second training, on the validation clips, too; the history
             is of the first.
+        stopped_again: Whether it was in the second training that it was interrupted: the weights are those
+            that the first ended with.
     """
 
     model: Path
@@ -96,6 +98,7 @@ class TrainResult:
     history_picture: Path
     diverged: str = ""
     refitted: bool = False
+    stopped_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
