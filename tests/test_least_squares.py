@@ -55,6 +55,14 @@ def test_logits_are_as_sure_as_labels_of_unseen_groups_can_be_told() -> None:
         assert sure == pytest.approx(right, abs=0.15), noise
 
 
+def test_smoothed_labels_are_no_reason_to_be_certain() -> None:
+    told = clips(60, 100, 0.1)
+    logits = [told[0] @ kernel + bias for kernel, bias in (solve_linear(*told), solve_linear(*told, 0.1))]
+    sure = [1 / np.exp(rows - rows.max(axis=1, keepdims=True)).sum(axis=1).mean() for rows in logits]
+    assert sure[0] > 0.99
+    assert 0.8 < sure[1] < 0.97
+
+
 def test_labels_that_only_their_group_tells_are_answered_with_doubt() -> None:
     # All clips of a group have one label, and look alike; other groups of the label look otherwise.
     rng = np.random.default_rng(2)

@@ -133,7 +133,8 @@ class Feeds:
             return
         clips = self._clips_of(spread(records, most_solved(beside)))
         groups = [record.group for record in clips.records]
-        solve_beside(beside, self.batches(clips, batch_size, None), self._kept_frames(clips.records), groups)
+        batches, kept = self.batches(clips, batch_size, None), self._kept_frames(clips.records)
+        solve_beside(beside, batches, kept, groups, self.config.label_smoothing)
 
     def _kept_frames(self, records: tuple[ClipRecord, ...]) -> npt.NDArray[np.int64]:
         """Frames to learn from of each clip, so that its length says nothing of its label."""

@@ -30,6 +30,7 @@ def solve_linear(
     targets: npt.NDArray[np.float32],
     weights: npt.NDArray[np.float32],
     groups: Sequence[str],
+    label_smoothing: float = 0.0,
 ) -> tuple[Numbers, Numbers]:
     """Weights of a linear layer from what is known of each clip to logits.
 
@@ -39,6 +40,8 @@ def solve_linear(
         weights: How much each clip counts, ``[N]``.
         groups: Which clips belong together, ``N`` names: how sure the logits are is measured on groups
             that the solution has not seen.
+        label_smoothing: Share of each target that is spread over all classes, so that labels that are
+            told without an error are no reason to be certain.
 
     Returns:
         Kernel ``[S, classes]`` and bias ``[classes]``.
@@ -56,7 +59,7 @@ def solve_linear(
         share = counts[told] / counts[told].sum()
         middle = share @ products[np.ix_(told, told)] @ duals
         unseen[held] = mean_label + products[np.ix_(held, told)] @ duals - middle
-    factor = _factor(unseen, labels, counts)
+    factor = _factor(unseen, labels * (1 - label_smoothing) + label_smoothing / labels.shape[1], counts)
     duals, mean_label = _duals(products, labels, counts)
     kernel = (shifted.T @ duals.astype(np.float32)).astype(np.float64)
     middle = (counts / counts.sum()) @ shifted + shift

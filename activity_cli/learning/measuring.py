@@ -21,9 +21,9 @@ __all__ = ["MOST_MEASURED", "measure_features", "most_solved", "solve_beside", "
 MOST_MEASURED = 1000
 # Clips that the linear layer is solved for: their products are a square of so many rows. And numbers in all.
 _MOST_SOLVED, _MOST_NUMBERS = 4000, 50_000_000
-# What a logit of the recurrent network counts beside one of a linear layer that has been solved for. It errs
-# more; what it adds, the motion, is right where the linear layer hesitates.
-_RECURRENT_SHARE = 1 / 3
+# What the recurrent network counts beside a linear layer that has been solved for. It errs more; what it
+# adds, the motion, is right where the linear layer hesitates.
+_RECURRENT_SHARE = 0.25
 _TOGETHER = 64
 
 
@@ -63,7 +63,11 @@ def most_solved(beside: LinearPart) -> int:
 
 
 def solve_beside(
-    beside: LinearPart, batches: tf.data.Dataset, kept_frames: npt.NDArray[np.int64], groups: Sequence[str]
+    beside: LinearPart,
+    batches: tf.data.Dataset,
+    kept_frames: npt.NDArray[np.int64],
+    groups: Sequence[str],
+    label_smoothing: float,
 ) -> None:
     """Solves for the linear layer beside a recurrent network, which from then on learns alone.
 
@@ -72,6 +76,7 @@ def solve_beside(
         batches: One pass over clips to learn from: features and mask, label and weight.
         kept_frames: How many frames count of each clip, so that its length says nothing of its label.
         groups: Which clips belong together.
+        label_smoothing: As in the training loss.
     """
     values: list[npt.NDArray[np.float32]] = []
     facts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = []
@@ -87,7 +92,8 @@ def solve_beside(
         facts.append((np.asarray(targets), np.asarray(weights)))
         seen += len(clips)
     targets, weights = (np.concatenate(fact) for fact in zip(*facts, strict=True))
-    beside.classes.set_weights(list(solve_linear(np.concatenate(values), targets, weights, groups)))
+    solved = solve_linear(np.concatenate(values), targets, weights, groups, label_smoothing)
+    beside.classes.set_weights([(1 - _RECURRENT_SHARE) * value for value in solved])
     beside.beside.learned_with.assign(0.0)
     beside.beside.share.assign(_RECURRENT_SHARE)
 
