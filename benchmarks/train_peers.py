@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from activity_cli import NetworkConfig, SamplingConfig
+from activity_cli.learning.optimizer import Pace, PacedAdamW
 from activity_cli.model.conversion import encoder_to_litert
 from activity_cli.model.encoders import build_encoder
 from activity_cli.model.layers import FrameEncoder
@@ -129,11 +130,12 @@ def padded(data: Any, steps: int) -> tuple[Any, Any, Any]:
     return data["clips"], mask, np.eye(data["labels"].max() + 1, dtype=np.float32)[data["labels"]]
 
 
-def fit(model: keras.Model, inputs: Any, targets: Any, settings: dict[str, Any]) -> dict[str, Any]:
+def fit(model: keras.Model, inputs: Any, targets: Any, settings: dict[str, Any], *, ours: bool) -> dict[str, Any]:
     clock = Clock()
-    model.compile(
-        keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY), "categorical_crossentropy", jit_compile=False
-    )
+    optimizer = keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    if ours:  # the same steps, but for the decay of biases
+        optimizer = PacedAdamW(LEARNING_RATE, {}, Pace(decay=WEIGHT_DECAY))
+    model.compile(optimizer, "categorical_crossentropy", jit_compile=False)
     data = tf.data.Dataset.from_tensor_slices((inputs, targets)).batch(settings["batch"]).prefetch(tf.data.AUTOTUNE)
     history = model.fit(data, epochs=settings["epochs"], verbose=0, shuffle=False, callbacks=[clock])
     return {"wall": clock.wall, "cpu": clock.cpu, "losses": history.history["loss"]}
@@ -148,7 +150,7 @@ def run(kind: str, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     model = BUILDERS[kind](settings["steps"], settings["size"], targets.shape[1])
     if not kind.startswith("mobilenet"):
         give_weights(model, folder / "weights.npz")
-    result = fit(model, (clips, mask), targets, settings)
+    result = fit(model, (clips, mask), targets, settings, ours="ours" in kind)
     result["first"] = time.perf_counter() - began - sum(result["wall"][1:])
     return result | {"policy": policy}
 
@@ -174,7 +176,7 @@ def frozen(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     sampling = SamplingConfig(num_frames=settings["steps"], frame_size=settings["size"])
     network = build_network(NetworkConfig(), sampling, targets.shape[1])
     network.encoder.trainable = False
-    again = fit(network.whole, (clips, mask), targets, settings | {"epochs": 2})
+    again = fit(network.whole, (clips, mask), targets, settings | {"epochs": 2}, ours=False)
     encoder_to_litert(network.encoder, folder / "encoder.tflite")
     runtime = EncoderRuntime(folder / "encoder.tflite", 2)
     features = np.zeros((*mask.shape, network.encoder.output_shape[-1]), np.float32)
@@ -182,7 +184,7 @@ def frozen(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     for row, length in enumerate(mask.sum(axis=1)):
         features[row, :length] = runtime.features(clips[row, :length])
     seconds = time.perf_counter() - began
-    kept = fit(network.sequence, (features, mask), targets, settings)
+    kept = fit(network.sequence, (features, mask), targets, settings, ours=True)
     return {"kept": float(np.median(kept["wall"][1:])), "litert": seconds, "keras": again["wall"][1]}
 
 

@@ -211,6 +211,22 @@ def test_each_variable_learns_at_its_pace() -> None:
         assert step == pytest.approx(expected, rel=1e-3)
 
 
+def test_its_steps_are_those_of_adamw_in_keras() -> None:
+    found = []
+    for optimizer in (PacedAdamW(0.01, {}, Pace(decay=0.3)), keras.optimizers.AdamW(0.01, weight_decay=0.3)):
+        model = network()
+        if isinstance(optimizer, keras.optimizers.AdamW):
+            optimizer.exclude_from_weight_decay(var_names=["bias"])
+        optimizer.build(model.trainable_variables)
+        rng = np.random.default_rng(4)
+        for _ in range(5):
+            gradients = [tf.constant(rng.normal(size=v.shape), tf.float32) for v in model.trainable_variables]
+            optimizer.apply(gradients, model.trainable_variables)
+        found.append([*model.get_weights(), *(np.asarray(v) for v in optimizer.variables)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_decay_pulls_weights_to_zero_and_never_biases() -> None:
     model = network()
     optimizer = PacedAdamW(0.01, {"classes/kernel": Pace(decay=0.2)}, Pace(decay=0.5))

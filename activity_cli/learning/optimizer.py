@@ -61,7 +61,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 class PacedAdamW(keras.optimizers.Adam):
     """AdamW (Loshchilov and Hutter 2019) with a pace for each variable.
 
-    Scaling gradients would change nothing, since Adam divides by their size; so the step is scaled.
+    Scaling gradients would change nothing, since Adam divides by their size; so the step is scaled. The
+    mathematics is that of ``keras.optimizers.AdamW``, in one operation for each variable instead of twenty.
 
     Args:
         learning_rate: A number or a schedule.
@@ -84,8 +85,28 @@ class PacedAdamW(keras.optimizers.Adam):
         return Pace(pace.rate, 0.0) if variable.name in _NEVER_DECAYED else pace
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        pace = self._paces[self._get_variable_index(variable)]
-        rate = tf.cast(learning_rate, variable.dtype) * pace.rate
+        index = self._get_variable_index(variable)
+        pace = self._paces[index]
+        rate = tf.cast(learning_rate, tf.float32) * pace.rate
         if pace.decay:
             self.assign_sub(variable, variable * (rate * pace.decay))
-        super().update_step(gradient, variable, rate)
+        step = tf.cast(self.iterations + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=_handle(variable),
+            m=_handle(self._momentums[index]),
+            v=_handle(self._velocities[index]),
+            beta1_power=tf.pow(self.beta_1, step),
+            beta2_power=tf.pow(self.beta_2, step),
+            lr=rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.convert_to_tensor(gradient),
+        )
+
+
+def _handle(variable: Any) -> tf.Tensor:
+    """Of a variable of Keras or of TensorFlow; shared among devices, of that on this one."""
+    known = variable.value if isinstance(variable, keras.Variable) else variable
+    handle: tf.Tensor = known.handle
+    return handle

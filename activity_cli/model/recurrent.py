@@ -16,6 +16,7 @@ import keras
 
 from activity_cli.config import NetworkConfig
 from activity_cli.errors import ConfigError
+from activity_cli.model.lstm import LSTM
 from activity_cli.model.steps import MeanOverSpace, ReverseOverTime
 
 __all__ = ["map_shape_of", "read_maps", "read_steps"]
@@ -102,7 +103,7 @@ def _wants_steps(config: NetworkConfig, number: int) -> bool:
 
 
 def _layer(config: NetworkConfig, name: str, steps: bool, unroll: bool) -> keras.Layer:
-    cell: Callable[..., Any] = keras.layers.GRU if config.sequence == "gru" else keras.layers.LSTM
+    cell: Callable[..., Any] = keras.layers.GRU if config.sequence == "gru" else LSTM
     layer: keras.Layer = cell(
         config.units,
         return_sequences=steps,

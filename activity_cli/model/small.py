@@ -42,7 +42,9 @@ def build_small(frame_size: int, *, gray: bool = False) -> keras.Model:
         A model from ``[N, frame_size, frame_size, 3]`` to features, float32 ``[N, 256]``.
     """
     # Layers
-    frames = keras.Input((frame_size, frame_size, 3), dtype="float32", name="frames")
+    # Pixels are whole numbers to 255, which 16 bits hold: they need not become 32 bits first.
+    computing = keras.config.dtype_policy().compute_dtype
+    frames = keras.Input((frame_size, frame_size, 3), dtype=computing, name="frames")
     shrink = max(1, round(frame_size / _FRAME_SIZE))
     # Functional model
     x = Luma(dtype="float32", name="luma")(frames) if gray else frames
