@@ -11,8 +11,9 @@ from activity_cli.model.precision import Hardware, choose_precision, find_hardwa
 
 NOTHING = Hardware()
 PLAIN = Hardware(frozenset({"avx2", "avx512f"}))
-ZEN4 = Hardware(frozenset({"avx512f", "avx512_bf16"}))
-SAPPHIRE_RAPIDS = Hardware(frozenset({"avx512f", "avx512_bf16", "amx_bf16", "amx_tile"}))
+ZEN4 = Hardware(frozenset({"avx512f", "avx512_bf16"}), cpu_vendor="AuthenticAMD")
+SAPPHIRE_RAPIDS = Hardware(frozenset({"avx512f", "avx512_bf16", "amx_bf16", "amx_tile"}), cpu_vendor="GenuineIntel")
+NO_MATRIX_UNITS = Hardware(ZEN4.cpu_flags, cpu_vendor="GenuineIntel")
 
 
 def gpu(major: int, minor: int) -> Hardware:
@@ -26,6 +27,7 @@ def gpu(major: int, minor: int) -> Hardware:
         (PLAIN, "float32"),
         (ZEN4, "mixed_bfloat16"),
         (SAPPHIRE_RAPIDS, "mixed_bfloat16"),
+        (NO_MATRIX_UNITS, "float32"),
         (gpu(0, 0), "float32"),
         (gpu(6, 1), "float32"),
         (gpu(7, 0), "mixed_float16"),
@@ -61,8 +63,12 @@ def test_an_unknown_precision_names_those_that_are_known() -> None:
 
 def test_the_flags_of_the_processor_are_read_where_linux_writes_them(tmp_path: Path) -> None:
     info = tmp_path / "cpuinfo"
-    info.write_text("processor\t: 0\nmodel name\t: Some\nflags\t\t: fpu avx2 avx512_bf16\nbugs\t\t: x\n" * 2)
-    assert find_hardware(info).cpu_flags == {"fpu", "avx2", "avx512_bf16"}
+    info.write_text(
+        "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: Some\nflags\t\t: fpu avx2 avx512_bf16\nbugs\t\t: x\n"
+        * 2
+    )
+    found = find_hardware(info)
+    assert (found.cpu_flags, found.cpu_vendor) == ({"fpu", "avx2", "avx512_bf16"}, "AuthenticAMD")
 
 
 def test_a_system_without_that_file_has_no_known_flags(tmp_path: Path) -> None:
