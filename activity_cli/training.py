@@ -1,15 +1,14 @@
 """train: prepared clips -> a bundle.
 
 Three modes: a frozen encoder's features are computed once and only the sequence part learns; its last
-blocks learn too, on what the blocks before them gave; or everything learns from the pixels.
+blocks learn too, on what the blocks before them gave; or everything learns from the pixels. Where the
+encoder has been trained before, a frozen training goes before the other two.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,14 @@ from activity_cli.bundling import pack
 from activity_cli.config import TrainConfig
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.dataset.sides import check_keep_sides
-from activity_cli.errors import ConfigError, DatasetError, OutputError, TrainingError, UsageError
+from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
 from activity_cli.files import explained, folder_aside
 from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
+from activity_cli.learning.course import Course
 from activity_cli.learning.devices import choose_strategy, make_deterministic
-from activity_cli.learning.feeds import Feeds, open_feeds
-from activity_cli.learning.loop import Recipe, fit
-from activity_cli.learning.plan import Plan, make_plan, resumable_settings
+from activity_cli.learning.feeds import open_feeds
+from activity_cli.learning.plan import make_plan, resumable_settings
 from activity_cli.learning.record import training_facts
-from activity_cli.learning.watcher import History
 from activity_cli.model.network import build_network, in_float32, layer_rows, set_mode
 from activity_cli.model.precision import choose_precision
 from activity_cli.progress import Progress, SilentProgress
@@ -73,6 +71,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         make_deterministic()
     keras.utils.set_random_seed(config.seed)
     strategy = choose_strategy(config.devices, config.batch_size)
+    num_devices = strategy.num_replicas_in_sync
     # A frozen encoder has been run before in LiteRT; the sequence part gains nothing from fewer bits.
     policy = "float32" if plan.mode == "frozen" else choose_precision(config.precision)
 
@@ -82,18 +81,26 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         )
         set_mode(network, plan.mode, plan.network, plan.trained_blocks, learned=plan.learned)
     shipped = network
-    if policy != "float32" or strategy.num_replicas_in_sync > 1:
+    if policy != "float32" or num_devices > 1:
         shipped = in_float32(network, plan.network, prepared.sampling, len(prepared.labels))
-    feeds = open_feeds(config, plan, prepared, network, shipped, strategy.num_replicas_in_sync, progress)
-    run = partial(
-        fit, strategy=strategy, progress=progress, checkpoint=state, settings=settings, tensorboard=config.tensorboard
+    feeds_of = partial(
+        open_feeds,
+        config,
+        prepared=prepared,
+        network=network,
+        float_network=shipped,
+        num_devices=num_devices,
+        progress=progress,
     )
-    history, refitted = _learn(feeds, _recipe(config, plan, policy), run, resumed)
+    feeds = feeds_of(plan)
+    head = feeds_of(plan.head) if plan.head_epochs else None
+    course = Course(feeds, head, policy, strategy, state, settings)
+    history, refitted = course.learn(resumed)
 
     if shipped is not network:
         shipped.whole.set_weights(network.whole.get_weights())
     with folder_aside(config.out) as folder:
-        rest = training_facts(config, plan, prepared, history, policy, strategy.num_replicas_in_sync)
+        rest = training_facts(config, plan, prepared, history, policy, num_devices)
         rest["training"]["refit"] = refitted
         bundle = pack(
             shipped,
@@ -122,43 +129,6 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         refitted=refitted,
         stopped_again=history.stopped_again,
     )
-
-
-def _learn(
-    feeds: Feeds, recipe: Recipe, run: Callable[..., History], resumed: Checkpoint | None
-) -> tuple[History, bool]:
-    """Trains once, judged by the validation clips, and where that is wanted once more on all clips.
-
-    Returns:
-        What happened the first time, and whether the weights are those of the second.
-    """
-    network = feeds.network.whole
-    initial = network.get_weights()
-    judged = "val" if feeds.prepared.in_split("val") else None
-    if resumed and resumed.earlier:
-        history = History(list(resumed.earlier[0]), resumed.earlier[1])
-        fallback = list(resumed.best)
-    else:
-        feed = feeds.feed("train", judged=judged)
-        history = run(feed, replace(recipe, keep_last=judged is None), resumed=resumed)
-        fallback, resumed = feed.model.get_weights(), None
-    if not feeds.plan.refit or judged is None or history.interrupted or history.diverged:
-        return history, False
-    again = replace(recipe, keep_last=True, title="Training on all clips")
-    # The curves are those of the first training.
-    run = partial(run, tensorboard=None, earlier=history, fallback=fallback)
-    try:
-        network.set_weights(initial)
-        second = run(feeds.feed("train", "val", judged=None), again, resumed=resumed)
-    except (KeyboardInterrupt, TrainingError) as error:
-        # What has been learned the first time is not lost.
-        feeds.model.set_weights(fallback)
-        second = History(interrupted=isinstance(error, KeyboardInterrupt), diverged=str(error))
-    if len(second.epochs) == recipe.epochs:
-        return history, True
-    history.interrupted = history.stopped_again = second.interrupted
-    history.diverged = "" if second.interrupted else f"In the second training, on all clips: {second.diverged}"
-    return history, False
 
 
 def network_layers(config: TrainConfig) -> list[LayerRow]:
@@ -225,17 +195,6 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
         )
     if not prepared.in_split("val"):
         progress.warn("No validation clips: nothing tells how the training goes, or when to stop it.")
-
-
-def _recipe(config: TrainConfig, plan: Plan, policy: str) -> Recipe:
-    return Recipe(
-        epochs=plan.epochs,
-        patience=config.patience,
-        learning_rate=plan.learning_rate,
-        weight_decay=config.weight_decay,
-        label_smoothing=config.label_smoothing,
-        scaled_loss=policy == "mixed_float16",
-    )
 
 
 def _compared(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:

@@ -9,9 +9,10 @@ import pytest
 from sklearn.decomposition import PCA
 
 from activity_cli import NetworkConfig
+from activity_cli.learning.measuring import learn_together
 from activity_cli.model.components import PrincipalComponents
 from activity_cli.model.sequence import build_sequence, components_of, linear_part, reads_statistics
-from activity_cli.model.statistics import NUM_COSINES, Beside, Standardize, TimeStatistics
+from activity_cli.model.statistics import NUM_COSINES, Beside, TimeStatistics
 
 STEPS, WIDTH = 6, 5
 LENGTHS = (6, 4, 1)
@@ -47,21 +48,6 @@ def test_a_course_tells_forward_from_backward_and_not_fast_from_slow() -> None:
     np.testing.assert_allclose(there[2:], -back[2:], atol=1e-6)
     assert np.abs(there[2]) > 0.5
     np.testing.assert_allclose(there, quick, atol=0.05)
-
-
-def test_standardizing_gives_what_was_measured_the_same_size_and_nothing_to_what_never_varies() -> None:
-    values = np.random.default_rng(1).normal(3, [1, 10, 0], size=(500, 3)).astype(np.float32)
-    layer = Standardize()
-    layer.build((None, 3))
-    layer.adapt(values)
-    found = np.asarray(layer(values))
-    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-3)
-    np.testing.assert_allclose(found.std(axis=0), [1, 1, 0], atol=1e-3)
-    wide = Standardize()
-    wide.build((None, 400))
-    many = np.random.default_rng(2).normal(size=(500, 400)).astype(np.float32)
-    wide.adapt(many)
-    assert np.asarray(wide(many)).std() == pytest.approx(0.5, rel=1e-2)  # as long a vector as of 100 numbers
 
 
 def test_components_are_the_principal_ones_with_one_scale() -> None:
@@ -108,16 +94,19 @@ def test_the_linear_layer_adds_to_the_recurrent_network() -> None:
     part = linear_part(model)
     assert part is not None and components_of(model) is not None
     values = np.asarray(part.statistics([features, mask]))
-    part.standardize.adapt(values)
-    np.testing.assert_allclose(model([features, mask]), before, atol=1e-6)  # its weights are zeros yet
+    assert not part.linear.trainable
     kernel = np.random.default_rng(5).normal(size=(values.shape[1], 3)).astype(np.float32)
-    part.classes.set_weights([kernel, np.zeros(3, np.float32)])
-    linear = np.asarray(part.standardize(values)) @ kernel
+    part.linear.set_weights([kernel, np.zeros(3, np.float32)])
+    linear = values @ kernel
     np.testing.assert_allclose(model([features, mask]), softmax(np.log(before) + linear), atol=1e-5)
     part.beside.share.assign(0.25)
     part.beside.learned_with.assign(0.0)
     np.testing.assert_allclose(model([features, mask]), softmax(0.25 * np.log(before) + linear), atol=1e-5)
     np.testing.assert_allclose(model([features, mask], training=True), before, atol=1e-5)
+    learn_together(part)
+    for training in (False, True):
+        answer = model([features, mask], training=training)
+        np.testing.assert_allclose(answer, softmax(0.25 * np.log(before) + linear), atol=1e-5)
 
 
 def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:

@@ -221,14 +221,32 @@ def test_what_is_left_open_is_settled_by_what_the_network_has(
     assert found == expected
 
 
-def test_a_linear_layer_beside_is_solved_for_where_features_stay_as_they_are() -> None:
+def test_a_head_learns_before_an_encoder_that_has_been_trained() -> None:
     plans = {mode: make_plan(TrainConfig(network=LITE, mode=mode), 100) for mode in ("frozen", "finetune", "joint")}
-    assert {mode: (plan.solved, plan.network.center) for mode, plan in plans.items()} == {
-        "frozen": (True, True),
-        "finetune": (False, False),
-        "joint": (False, False),
+    assert {mode: plan.head_epochs > plan.epochs for mode, plan in plans.items()} == {
+        "frozen": False,
+        "finetune": True,
+        "joint": True,
     }
-    assert not make_plan(TrainConfig(network=replace(LITE, statistics=False)), 100).solved
+    assert plans["frozen"].head_epochs == 0
+    assert plans["finetune"].head == plans["frozen"]
+    assert make_plan(TrainConfig(network=SMALL), 100).head_epochs == 0
+
+
+@pytest.mark.parametrize("mode", ["finetune", "joint"])
+def test_a_trained_encoder_goes_on_from_what_a_frozen_training_gives(few: Path, tmp_path: Path, mode: str) -> None:
+    head_epochs = make_plan(TrainConfig(few, network=LITE, batch_size=8, mode=mode), 20).head_epochs
+    frozen = trained(few, tmp_path / "frozen", mode="frozen", epochs=head_epochs, precision="float32")
+    still, moved = (
+        trained(few, tmp_path / str(rate), mode=mode, encoder_learning_rate=rate, precision="float32")
+        for rate in (1e-9, 1e-3)
+    )
+    clips = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32, 3), np.uint8)
+    mask = np.arange(3) < np.array([[3], [3], [2], [1]])
+    answers = [np.asarray(network.whole([clips, mask])) for network in (frozen, still, moved)]
+    np.testing.assert_allclose(answers[1], answers[0], atol=1e-3)
+    assert np.abs(answers[2] - answers[0]).max() > 1e-2
+    assert np.ptp(answers[0], axis=0).max() > 0.1, "all clips look the same, so the test shows nothing"
 
 
 def test_the_second_training_is_on_all_clips_and_kept(prepared: Path, videos: Path, tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ def train_command(
     mode: Annotated[
         Mode | None,
         typer.Option(
-            help="frozen: the encoder's features are computed once, only the sequence part learns. finetune: the "
-            "encoder's last blocks learn, too. joint: everything learns.",
+            help="frozen: the encoder's features are computed once, only the sequence part learns. finetune: after "
+            "that the encoder's last blocks learn, too. joint: everything learns.",
             show_default="frozen with trained weights, else joint",
         ),
     ] = None,
@@ -116,14 +116,13 @@ def train_command(
         ),
     ] = None,
     center: Annotated[
-        bool | None,
+        bool,
         typer.Option(
             "--center/--no-center",
             help="Take each clip's own mean off the features that the recurrent layers read, so that the place and "
             "the clothes count less and the motion more.",
-            show_default="yes, unless an encoder that learns has statistics beside it",
         ),
-    ] = None,
+    ] = _NETWORK.center,
     statistics: Annotated[
         bool | None,
         typer.Option(
@@ -133,7 +132,12 @@ def train_command(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips at most.", metavar="N", show_default="by mode")
+        int | None,
+        typer.Option(
+            help="Passes over the clips at most; where a frozen encoder comes first, after that.",
+            metavar="N",
+            show_default="by mode",
+        ),
     ] = None,
     refit: Annotated[
         bool | None,
@@ -153,7 +157,9 @@ def train_command(
     encoder_learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Step size of the encoder.", metavar="RATE", show_default="a tenth, where its weights are trained"
+            help="Step size once the encoder learns.",
+            metavar="RATE",
+            show_default="a tenth, where its weights are trained",
         ),
     ] = None,
     weight_decay: Annotated[
@@ -174,7 +180,7 @@ def train_command(
     views: Views = _AUGMENT.views,
     precision: Annotated[
         Precision,
-        typer.Option(help="Of the encoder's computation; auto is what the processor or GPU has units for."),
+        typer.Option(help="Of the encoder's computation; auto is what the processor or GPU is fastest in."),
     ] = Precision(_TRAIN.precision),
     device: Annotated[
         list[str] | None,

@@ -28,20 +28,21 @@ class TrainConfig:
         weights: What the encoder begins with: ``imagenet``, ``none`` (random), or a file of weights.
             None: imagenet where the encoder has such weights.
         mode: ``frozen`` (features are computed once, only the sequence part learns), ``finetune``
-            (the encoder's last blocks learn too, with a learning rate of their own, batch
-            normalization kept), ``joint`` (everything learns). None: frozen where the encoder has
-            trained weights, else joint.
+            (after that the encoder's last blocks learn too, with a learning rate of their own, batch
+            normalization kept), ``joint`` (everything learns; where the encoder has trained weights,
+            after the sequence part has). None: frozen where the encoder has trained weights, else joint.
         finetune_blocks: Last blocks of the encoder that learn, in the mode ``finetune``.
         epochs: Passes over the training clips at most; None: by mode. The learning rate rises and falls
-            once over them.
+            once over them. Where the sequence part learns first by itself, those passes are not counted.
         refit: Train a second time, on training and validation clips together, for all epochs: data is
             what a small set lacks most. What is said of the validation clips is of the first time.
             None: in the modes frozen and finetune.
         patience: Epochs without a better validation loss after which training stops.
         batch_size: Clips in a step.
         learning_rate: Step size of the optimizer; None: by mode.
-        encoder_learning_rate: That of the encoder's weights, in the modes finetune and joint; None: a
-            tenth of ``learning_rate`` for trained weights, else the same.
+        encoder_learning_rate: That of the encoder's weights, in the modes finetune and joint, and where
+            the sequence part has learned before, of that, too; None: a tenth of ``learning_rate`` for
+            trained weights, else the same.
         weight_decay: Share of each weight that is taken off with each step, times the learning rate.
         label_smoothing: Share of each target that is spread over all activities, so that the network
             is not driven to be certain (Szegedy et al. 2016).

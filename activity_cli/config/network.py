@@ -42,8 +42,7 @@ class NetworkConfig:
         components: Principal components of the features that the recurrent network reads; 0: the features
             themselves. None: 256 with trained weights, else 0.
         center: Take each clip's own mean off the features that the recurrent network reads: what stands
-            still (the place, the clothes) goes, what moves stays. None: unless an encoder that learns
-            has ``statistics`` beside it.
+            still (the place, the clothes) goes, what moves stays.
         statistics: A linear layer beside the recurrent network reads how each feature goes over the
             clip (its mean, spread, and first cosines). None: with trained weights.
         sequence: What reads the features in their order: ``lstm``, ``bilstm`` (also from the end to
@@ -62,7 +61,7 @@ class NetworkConfig:
     drop_blocks: int | None = None
     grid: int | None = None
     components: int | None = None
-    center: bool | None = None
+    center: bool = True
     statistics: bool | None = None
     sequence: str = "lstm"
     recurrent_layers: int = 1

@@ -31,7 +31,7 @@ from activity_cli.model.cutting import cut_encoder
 from activity_cli.model.encoder_table import spec_of
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import Network
-from activity_cli.model.sequence import LINEAR_CLASSES, linear_part, read_at_most
+from activity_cli.model.sequence import linear_part, read_at_most
 from activity_cli.progress import Progress
 from activity_cli.results import ClipRecord
 
@@ -39,8 +39,6 @@ __all__ = ["Feeds", "open_feeds"]
 
 # Where less than this share of the frames is learned from, a person is told.
 _MUCH_CUT = 0.95
-# The linear layer has a few thousand numbers for each activity: it learns slowly, pulled to zero firmly.
-_LINEAR_PACE = Pace(rate=0.25, decay=0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +73,13 @@ class Feeds:
     progress: Progress
     litert_encoder: Path | None
 
-    def feed(self, *splits: str, judged: str | None) -> Feed:
+    def feed(self, *splits: str, judged: str | None, measured: bool = False) -> Feed:
         """Measures the clips of some splits, and feeds the network with them.
 
         Args:
             splits: What is learned from.
             judged: What is held out; None: nothing.
+            measured: Whether a head has learned from them before, so that they have been measured.
 
         Raises:
             DatasetError: A clip is missing or damaged.
@@ -91,12 +90,11 @@ class Feeds:
         train = self._clips_of(tuple(record for split in splits for record in self.prepared.in_split(split)))
         val = self._clips_of(self.prepared.in_split(judged)) if judged else None
         batch_size = _batch_size(len(train.records), config.batch_size, self.num_devices)
-        kept = self._matched_lengths(train, told="val" not in splits)
-        if self.plan.learned:
+        kept = self._matched_lengths(train, told="val" not in splits and not measured)
+        if self.plan.learned and not measured:
             some = self._clips_of(spread(train.records, MOST_MEASURED))
             batches = self.batches(some, batch_size, None)
-            measure_features(self.network, self.model, batches, standardize=not self.plan.solved)
-        if self.plan.solved:
+            measure_features(self.network, self.model, batches)
             self._solve(train.records, batch_size)
 
         def from_epoch(first: int) -> tf.data.Dataset:
@@ -221,10 +219,8 @@ def _after_stem(top: keras.Model, network: Network, num_frames: int) -> keras.Mo
 
 
 def _paces(config: TrainConfig, plan: Plan, network: Network) -> dict[str, Pace]:
-    rate = plan.encoder_learning_rate / plan.learning_rate
-    paces = {variable.path: Pace(rate, config.weight_decay) for variable in network.encoder.trainable_variables}
-    linear = (variable for variable in network.sequence.trainable_variables if LINEAR_CLASSES in variable.path)
-    return paces | {variable.path: _LINEAR_PACE for variable in linear}
+    rate = 1.0 if plan.head_epochs else plan.encoder_learning_rate / plan.learning_rate
+    return {variable.path: Pace(rate, config.weight_decay) for variable in network.encoder.trainable_variables}
 
 
 def _batch_size(num_clips: int, wanted: int, num_devices: int) -> int:

@@ -72,8 +72,8 @@ def fit(
     strategy: tf.distribute.Strategy,
     progress: Progress,
     *,
-    checkpoint: Path,
-    settings: Mapping[str, Any],
+    checkpoint: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     resumed: Checkpoint | None = None,
     earlier: History | None = None,
     fallback: Weights | None = None,
@@ -89,7 +89,7 @@ def fit(
         recipe: How long and how fast.
         strategy: Where it is computed; the model was built in its scope.
         progress: Who listens.
-        checkpoint: File in which the state is kept after every epoch.
+        checkpoint: File in which the state is kept after every epoch; None: it is not.
         settings: What only the same may go on with that state.
         resumed: The state to go on from.
         earlier: What happened in an earlier training that this one follows.
@@ -111,11 +111,12 @@ def fit(
     writer = CurveWriter(tensorboard) if tensorboard else None
 
     def after_epoch(record: EpochRecord, watcher: Watcher) -> None:
-        values = [np.asarray(variable) for variable in state]
-        best = watcher.best_weights or []
-        before = (tuple(earlier.epochs), earlier.best_epoch) if earlier else None
-        now = Checkpoint(settings, tuple(history.epochs), history.best_epoch, values, best, before)
-        write_checkpoint(checkpoint, now)
+        if checkpoint:
+            values = [np.asarray(variable) for variable in state]
+            best = watcher.best_weights or []
+            before = (tuple(earlier.epochs), earlier.best_epoch) if earlier else None
+            now = Checkpoint(settings or {}, tuple(history.epochs), history.best_epoch, values, best, before)
+            write_checkpoint(checkpoint, now)
         if writer:
             writer.write(record)
 

@@ -12,10 +12,10 @@ import tensorflow as tf
 from activity_cli.learning.least_squares import solve_linear
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import Network
-from activity_cli.model.sequence import LinearPart, components_of, feature_scale, linear_part
+from activity_cli.model.sequence import LinearPart, components_of, feature_scale
 from activity_cli.results import ClipRecord
 
-__all__ = ["MOST_MEASURED", "measure_features", "most_solved", "solve_beside", "spread"]
+__all__ = ["MOST_MEASURED", "learn_together", "measure_features", "most_solved", "solve_beside", "spread"]
 
 # Clips that are looked at: enough, and features of a thousand clips fit into memory.
 MOST_MEASURED = 1000
@@ -24,7 +24,6 @@ _MOST_SOLVED, _MOST_NUMBERS = 4000, 50_000_000
 # What the recurrent network counts beside a linear layer that has been solved for. It errs more; what it
 # adds, the motion, is right where the linear layer hesitates.
 _RECURRENT_SHARE = 0.25
-_TOGETHER = 64
 
 
 def spread(records: tuple[ClipRecord, ...], most: int) -> tuple[ClipRecord, ...]:
@@ -33,32 +32,24 @@ def spread(records: tuple[ClipRecord, ...], most: int) -> tuple[ClipRecord, ...]
     return tuple(records[place] for place in places)
 
 
-def measure_features(
-    network: Network, model: keras.Model, batches: tf.data.Dataset, *, standardize: bool = True
-) -> None:
+def measure_features(network: Network, model: keras.Model, batches: tf.data.Dataset) -> None:
     """Adapts the layers of the sequence part that only measure.
 
     Args:
         network: Whose sequence part it is.
         model: What learns, from the batches' inputs.
         batches: One pass over the training clips, as they are.
-        standardize: Whether each of a clip's statistics is to be of the same size: where a linear layer
-            learns from them. One that is solved for is better off with what varies little staying small.
     """
     features = _features(model, batches)
     feature_scale(network.sequence).adapt(features)
     if components := components_of(network.sequence):
         scale = np.asarray(feature_scale(network.sequence).scale)
         components.adapt([clip * scale for clip in features])
-    beside = linear_part(network.sequence)
-    if beside and standardize:
-        some = (features[first : first + _TOGETHER] for first in range(0, len(features), _TOGETHER))
-        beside.standardize.adapt(np.concatenate([_statistics(beside.statistics, clips) for clips in some]))
 
 
 def most_solved(beside: LinearPart) -> int:
     """How many clips the linear layer can be solved for at most: memory does not grow with the data."""
-    width: int = beside.classes.input.shape[-1]
+    width: int = beside.linear.input.shape[-1]
     return min(_MOST_SOLVED, _MOST_NUMBERS // width)
 
 
@@ -93,9 +84,17 @@ def solve_beside(
         seen += len(clips)
     targets, weights = (np.concatenate(fact) for fact in zip(*facts, strict=True))
     solved = solve_linear(np.concatenate(values), targets, weights, groups, label_smoothing)
-    beside.classes.set_weights([(1 - _RECURRENT_SHARE) * value for value in solved])
+    beside.linear.set_weights([(1 - _RECURRENT_SHARE) * value for value in solved])
     beside.beside.learned_with.assign(0.0)
     beside.beside.share.assign(_RECURRENT_SHARE)
+
+
+def learn_together(beside: LinearPart) -> None:
+    """From here on learning sees the answer of both parts; what the network answers stays as it is."""
+    share = float(np.asarray(beside.beside.share))
+    beside.recurrent.set_weights([share * value for value in beside.recurrent.get_weights()])
+    beside.beside.share.assign(1.0)
+    beside.beside.learned_with.assign(1.0)
 
 
 def _features(model: keras.Model, batches: tf.data.Dataset) -> list[npt.NDArray[np.float32]]:

@@ -8,14 +8,26 @@ from typing import Any
 from activity_cli.config import NetworkConfig, TrainConfig
 from activity_cli.errors import ConfigError
 from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec, spec_of
-from activity_cli.model.sequence import reads_statistics
 
 __all__ = ["Plan", "make_plan", "resumable_settings"]
 
-# Passes over the clips by mode, and step size. Few clips make few steps: then there are more passes.
-_EPOCHS = {"frozen": 30, "finetune": 30, "joint": 60}
-_FEWEST_STEPS = 600
-_MOST_EPOCHS = 200
+
+@dataclass(frozen=True, slots=True)
+class _Length:
+    """Of a training: passes over the clips; few clips make few steps, then there are more passes."""
+
+    epochs: int
+    fewest_steps: int
+    most_epochs: int
+
+    def for_steps(self, steps: int) -> int:
+        return max(self.epochs, min(self.most_epochs, -(-self.fewest_steps // max(1, steps))))
+
+
+_OF_HEAD = _Length(30, fewest_steps=600, most_epochs=200)
+_OF_ALL = _Length(60, fewest_steps=600, most_epochs=200)
+# What has been trained on ImageNet, and a head on it, need little: later passes learn the clips by heart.
+_OF_TRAINED = _Length(4, fewest_steps=80, most_epochs=20)
 _LEARNING_RATE = 2e-3
 # More of them are noise: a few hundred clips do not tell more directions apart.
 _COMPONENTS = 256
@@ -37,9 +49,11 @@ class Plan:
         mode: ``frozen``, ``finetune`` or ``joint``.
         weights: What the encoder begins with: ``imagenet``, ``none`` or a file.
         trained_blocks: Last blocks of the encoder that learn: none, some, or all.
-        epochs, learning_rate, encoder_learning_rate: As the optimizer gets them.
+        epochs, learning_rate: As the optimizer gets them.
+        encoder_learning_rate: Of the encoder. After a head has learned, of all that learns.
         refit: Whether it is trained a second time, on the validation clips, too.
-        solved: Whether the linear layer beside the recurrent network is solved for, not trained.
+        head_epochs: Passes in which the sequence part learns alone, on the encoder as it is, before both
+            learn; 0: there are none.
     """
 
     network: NetworkConfig
@@ -50,7 +64,12 @@ class Plan:
     learning_rate: float
     encoder_learning_rate: float
     refit: bool
-    solved: bool
+    head_epochs: int
+
+    @property
+    def head(self) -> Plan:
+        """The plan of the training that goes before, in which the encoder does not learn."""
+        return replace(self, mode="frozen", trained_blocks=0, epochs=self.head_epochs, head_epochs=0)
 
     @property
     def learned(self) -> bool:
@@ -73,28 +92,28 @@ def make_plan(config: TrainConfig, num_clips: int) -> Plan:
     learned = weights != "none"
     mode = config.mode or ("frozen" if learned and facts.pretrained else "joint")
     rate = config.learning_rate or _LEARNING_RATE
-    network = _settled(config.network, facts, learned, mode)
+    network = _settled(config.network, facts, learned)
     _check_together(config, facts, mode, learned)
     _check_network(network, facts, learned)
+    steps = -(-num_clips // config.batch_size)
+    # A new head would first drive trained weights wherever its own random ones say (Kumar et al. 2022).
+    head = learned and mode != "frozen"
+    length = _OF_HEAD if mode == "frozen" else _OF_TRAINED if head else _OF_ALL
     blocks = {"frozen": 0, "finetune": config.finetune_blocks, "joint": len(spec_of(network).block_starts)}[mode]
     return Plan(
         network=network,
         mode=mode,
         weights=weights,
         trained_blocks=blocks,
-        epochs=config.epochs or _epochs(mode, -(-num_clips // config.batch_size)),
+        epochs=config.epochs or length.for_steps(steps),
         learning_rate=rate,
         encoder_learning_rate=config.encoder_learning_rate or (rate * _SLOWER if learned else rate),
         refit=mode != "joint" if config.refit is None else config.refit,
-        solved=mode == "frozen" and reads_statistics(network),
+        head_epochs=_OF_HEAD.for_steps(steps) if head else 0,
     )
 
 
-def _epochs(mode: str, steps: int) -> int:
-    return max(_EPOCHS[mode], min(_MOST_EPOCHS, -(-_FEWEST_STEPS // max(1, steps))))
-
-
-def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool, mode: str) -> NetworkConfig:
+def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> NetworkConfig:
     """The network's shape with nothing left open."""
     recurrent = network.sequence in _RECURRENT
     wanted = (learned and recurrent and not network.per_frame) if network.statistics is None else network.statistics
@@ -105,8 +124,6 @@ def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool, mode: st
         grid=grid if network.grid is None else network.grid,
         components=(_COMPONENTS if learned and recurrent else 0) if network.components is None else network.components,
         statistics=wanted,
-        # Beside a linear layer that is right of all training clips, what is left to read is how clips move.
-        center=mode == "frozen" or not wanted if network.center is None else network.center,
     )
 
 
@@ -135,7 +152,7 @@ def _check_together(config: TrainConfig, facts: EncoderSpec, mode: str, learned:
             f"The mode {mode!r} keeps what the encoder has learned, but {name!r} begins with random weights.",
             "Use --mode joint, or an encoder with trained weights, or --weights FILE.",
         )
-    left = len(spec_of(_settled(config.network, facts, learned, mode)).block_starts)
+    left = len(spec_of(_settled(config.network, facts, learned)).block_starts)
     if mode == "finetune" and config.finetune_blocks > left:
         raise ConfigError(
             f"finetune_blocks is {config.finetune_blocks}, but the encoder {name!r} has {left}.",

@@ -21,7 +21,7 @@ from activity_cli.model.cutting import set_trainable
 from activity_cli.model.encoder_table import spec_of
 from activity_cli.model.encoders import build_encoder
 from activity_cli.model.layers import FrameEncoder
-from activity_cli.model.sequence import build_sequence, linear_part
+from activity_cli.model.sequence import build_sequence
 from activity_cli.results import LayerRow
 
 __all__ = ["Network", "build_network", "in_float32", "layer_rows", "load_network", "set_mode"]
@@ -108,9 +108,6 @@ def set_mode(network: Network, mode: str, config: NetworkConfig, trained_blocks:
         learned: Whether the encoder begins with trained weights.
     """
     set_trainable(network.encoder, spec_of(config), mode, trained_blocks, keep_norms=learned)
-    if beside := linear_part(network.sequence):
-        # On features that stay as they are, its weights are solved for.
-        beside.classes.trainable = mode != "frozen"
 
 
 @contextmanager

@@ -17,11 +17,10 @@ from activity_cli.model.components import PrincipalComponents
 from activity_cli.model.layers import CenterOverTime
 from activity_cli.model.pooling import POOLING_LAYERS, MaskedMiddle
 from activity_cli.model.recurrent import read_maps, read_steps
-from activity_cli.model.statistics import Beside, Standardize, TimeStatistics
+from activity_cli.model.statistics import Beside, TimeStatistics
 from activity_cli.model.steps import AtMost, FeatureScale, Resample
 
 __all__ = [
-    "LINEAR_CLASSES",
     "LinearPart",
     "build_sequence",
     "components_of",
@@ -33,9 +32,7 @@ __all__ = [
 ]
 
 _AT_MOST, _SCALE, _FRAMES, _CLASSES = "read_at_most", "scale", "frames", "classes"
-_COMPONENTS, _STATISTICS, _STANDARDIZE, _LOGITS = "components", "statistics", "statistics_scale", "logits"
-# The linear layer beside the recurrent network: it learns at a pace of its own.
-LINEAR_CLASSES = "statistics_classes"
+_COMPONENTS, _STATISTICS, _LINEAR, _LOGITS = "components", "statistics", "statistics_classes", "logits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +41,14 @@ class LinearPart:
 
     Attributes:
         statistics: A model from the inputs of the sequence part to a clip's statistics ``[B, S]``.
-        standardize: Their size, before the linear layer.
-        classes: The linear layer.
-        beside: Adds its logits to those of the recurrent network.
+        linear: The linear layer.
+        recurrent: The last layer of the recurrent network.
+        beside: Adds the logits of both.
     """
 
     statistics: keras.Model
-    standardize: Standardize
-    classes: keras.layers.Dense
+    linear: keras.layers.Dense
+    recurrent: keras.layers.Dense
     beside: Beside
 
 
@@ -95,7 +92,7 @@ def build_sequence(
     if config.components and config.sequence in ("lstm", "bilstm", "gru"):
         components = min(config.components, num_features)
         x = PrincipalComponents(components, dtype="float32", name=_COMPONENTS)(x, mask=read)
-    if config.center is not False and config.sequence not in BASELINE_SEQUENCES:  # of which nothing would be left
+    if config.center and config.sequence not in BASELINE_SEQUENCES:  # of which nothing would be left
         x = CenterOverTime(dtype="float32", name="center")(x, mask=read)
     # The same features in all steps: hidden in some only, the others would tell them (Gal and Ghahramani 2016).
     x = keras.layers.SpatialDropout1D(config.dropout, dtype="float32", name="feature_dropout")(x)
@@ -128,10 +125,10 @@ def _linear_logits(
     x: keras.KerasTensor, mask: keras.KerasTensor, config: NetworkConfig, num_classes: int
 ) -> keras.KerasTensor:
     x = TimeStatistics(dtype="float32", name=_STATISTICS)(x, mask=mask)
-    x = Standardize(dtype="float32", name=_STANDARDIZE)(x)
-    x = keras.layers.Dropout(config.dropout, dtype="float32", name="statistics_dropout")(x)
-    # Of zeros: it begins as the recurrent network alone.
-    return keras.layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=LINEAR_CLASSES)(x)
+    # It does not learn, but is solved for. Until then it says nothing.
+    linear = keras.layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=_LINEAR)
+    linear.trainable = False
+    return linear(x)
 
 
 def linear_part(sequence: keras.Model) -> LinearPart | None:
@@ -139,7 +136,7 @@ def linear_part(sequence: keras.Model) -> LinearPart | None:
     if _STATISTICS not in [layer.name for layer in sequence.layers]:
         return None
     statistics = keras.Model(sequence.inputs, sequence.get_layer(_STATISTICS).output, name="statistics_alone")
-    return LinearPart(statistics, *(sequence.get_layer(name) for name in (_STANDARDIZE, LINEAR_CLASSES, _LOGITS)))
+    return LinearPart(statistics, *(sequence.get_layer(name) for name in (_LINEAR, _CLASSES, _LOGITS)))
 
 
 def components_of(sequence: keras.Model) -> PrincipalComponents | None:

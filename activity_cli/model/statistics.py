@@ -4,9 +4,9 @@ On a few dozen clips of an activity a linear layer on these learns more surely t
 and the two err differently; their logits are added, so that one network has both (as a wide and a deep
 part: Cheng et al. 2016).
 
-Where the features do not change, the linear layer is solved for (:mod:`activity_cli.learning.least_squares`),
-and the recurrent network learns alone: a linear layer that is right of all training clips would leave it
-nothing to learn. Where the encoder learns, too, both learn together.
+The linear layer is solved for (:mod:`activity_cli.learning.least_squares`), and the recurrent network learns
+alone: a linear layer that is right of all training clips would leave it nothing to learn. Where the encoder
+learns after that, it learns from both together.
 """
 
 from __future__ import annotations
@@ -15,16 +15,11 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-__all__ = ["NUM_COSINES", "Beside", "Standardize", "TimeStatistics"]
+__all__ = ["NUM_COSINES", "Beside", "TimeStatistics"]
 
 NUM_COSINES = 4
-# Numbers after which the standardized ones are scaled down, so that a linear layer learns as fast with
-# thousands as with this many.
-_USUAL_WIDTH = 100
 # Under the root: a clip of one frame has no spread, and its slope would be infinite.
 _SMALLEST_VARIANCE = 1e-6
 
@@ -69,34 +64,6 @@ class TimeStatistics(keras.layers.Layer):
     ) -> tuple[int | None, ...]:
         width = steps_shape[-1]
         return (steps_shape[0], None if width is None else (2 + NUM_COSINES) * width)
-
-
-@keras.saving.register_keras_serializable("activity")
-class Standardize(keras.layers.Layer):
-    """Each number to mean 0 and standard deviation 1, by what was measured on the training clips.
-
-    Both are saved with the weights, and neither is trained.
-    """
-
-    def build(self, values_shape: tuple[int | None, ...]) -> None:
-        width = (values_shape[-1],)
-        self.mean = self.add_weight(width, initializer="zeros", trainable=False, name="mean")
-        self.scale = self.add_weight(width, initializer="ones", trainable=False, name="scale")
-        self.built = True
-
-    def adapt(self, values: npt.NDArray[np.float32]) -> None:
-        """Measures the values ``float32 [N, S]`` of the training clips; what never varies counts nothing."""
-        spread = values.std(axis=0, dtype=np.float64)
-        usual = max(1.0, values.shape[1] / _USUAL_WIDTH)
-        known = spread > 1e-6
-        self.mean.assign(values.mean(axis=0, dtype=np.float64))
-        self.scale.assign(np.where(known, 1.0 / np.where(known, spread, 1.0), 0.0) / math.sqrt(usual))
-
-    def call(self, values: tf.Tensor) -> tf.Tensor:
-        return (values - self.mean) * self.scale
-
-    def compute_output_shape(self, values_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return values_shape
 
 
 @keras.saving.register_keras_serializable("activity")

@@ -1,0 +1,142 @@
+"""The trainings that one command is made of, and their order.
+
+Where the encoder has been trained before, the sequence part learns first on the encoder as it is, and
+both learn together after that: a new head would drive trained weights wherever its own random ones say
+(Kumar et al. 2022). And where few clips are all there is, what validation clips have judged is trained a
+second time on those, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from activity_cli.errors import TrainingError
+from activity_cli.learning.checkpoint import Checkpoint
+from activity_cli.learning.feeds import Feeds
+from activity_cli.learning.loop import Recipe, fit
+from activity_cli.learning.measuring import learn_together
+from activity_cli.learning.watcher import History, Weights
+from activity_cli.model.sequence import linear_part
+
+__all__ = ["Course"]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """All trainings of one network.
+
+    Attributes:
+        feeds: What learns, and its batches.
+        head: The same of the sequence part alone, which learns before; None: it does not.
+        policy: What the encoder computes in.
+        strategy: Where it is computed.
+        checkpoint: File in which the state is kept after every epoch.
+        settings: What only the same may go on with that state.
+    """
+
+    feeds: Feeds
+    head: Feeds | None
+    policy: str
+    strategy: tf.distribute.Strategy
+    checkpoint: Path
+    settings: dict[str, Any]
+
+    def learn(self, resumed: Checkpoint | None) -> tuple[History, bool]:
+        """Trains once, judged by the validation clips, and where that is wanted once more on all clips.
+
+        Args:
+            resumed: The state to go on from.
+
+        Returns:
+            What happened the first time, and whether the weights are those of the second.
+
+        Raises:
+            TrainingError: Nothing usable was learned.
+            KeyboardInterrupt: Interrupted before anything was.
+        """
+        network = self.feeds.network.whole
+        initial = network.get_weights()
+        judged = "val" if self.feeds.prepared.in_split("val") else None
+        if resumed and resumed.earlier:
+            first = History(list(resumed.earlier[0]), resumed.earlier[1])
+            fallback = list(resumed.best)
+        else:
+            first = self._train(("train",), judged, resumed)
+            fallback, resumed = self.feeds.model.get_weights(), None
+        if not self.feeds.plan.refit or judged is None or first.interrupted or first.diverged:
+            return first, False
+        try:
+            network.set_weights(initial)
+            second = self._train(("train", "val"), None, resumed, earlier=first, fallback=fallback)
+        except (KeyboardInterrupt, TrainingError) as error:
+            # What has been learned the first time is not lost.
+            self.feeds.model.set_weights(fallback)
+            second = History(interrupted=isinstance(error, KeyboardInterrupt), diverged=str(error))
+        if len(second.epochs) == self.feeds.plan.epochs:
+            return first, True
+        first.interrupted = first.stopped_again = second.interrupted
+        first.diverged = "" if second.interrupted else f"In the second training, on all clips: {second.diverged}"
+        return first, False
+
+    def _train(
+        self,
+        splits: tuple[str, ...],
+        judged: str | None,
+        resumed: Checkpoint | None,
+        *,
+        earlier: History | None = None,
+        fallback: Weights | None = None,
+    ) -> History:
+        recipe = self._recipe(keep_last=judged is None)
+        if earlier:
+            recipe = replace(recipe, title="Training on all clips")
+        # A state to go on from is of after the head.
+        if self.head and not resumed:
+            self._train_head(self.head, splits, judged, recipe)
+        return fit(
+            self.feeds.feed(*splits, judged=judged, measured=self.head is not None),
+            recipe,
+            self.strategy,
+            self.feeds.progress,
+            checkpoint=self.checkpoint,
+            settings=self.settings,
+            resumed=resumed,
+            earlier=earlier,
+            fallback=fallback,
+            # The curves are those of the first training.
+            tensorboard=None if earlier else self.feeds.config.tensorboard,
+        )
+
+    def _train_head(self, head: Feeds, splits: tuple[str, ...], judged: str | None, recipe: Recipe) -> None:
+        # Minutes, beside what follows: its state is not kept.
+        feed = head.feed(*splits, judged=judged)
+        recipe = replace(
+            recipe,
+            epochs=head.plan.epochs,
+            learning_rate=head.plan.learning_rate,
+            scaled_loss=False,
+            title=f"{recipe.title}, encoder as it is",
+        )
+        history = fit(feed, recipe, self.strategy, self.feeds.progress)
+        if history.diverged:
+            raise TrainingError(history.diverged)
+        if history.interrupted:
+            raise KeyboardInterrupt
+        if beside := linear_part(head.network.sequence):
+            learn_together(beside)
+
+    def _recipe(self, *, keep_last: bool) -> Recipe:
+        plan, config = self.feeds.plan, self.feeds.config
+        return Recipe(
+            epochs=plan.epochs,
+            patience=config.patience,
+            learning_rate=plan.encoder_learning_rate if self.head else plan.learning_rate,
+            weight_decay=config.weight_decay,
+            label_smoothing=config.label_smoothing,
+            scaled_loss=self.policy == "mixed_float16",
+            keep_last=keep_last,
+        )
