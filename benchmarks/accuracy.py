@@ -13,8 +13,8 @@ each fold, and printed. All judges see the same clips of the same folds:
     frozen             activity train
     frozen, chosen     the same with the sequence part and --center chosen on the validation clips
     finetune           activity train --mode finetune
-    joint              activity train --mode joint --epochs 8: hours without a GPU
-    small              activity train --encoder small
+    joint, small       activity train --mode joint, --encoder small, on clips of 8 frames of 112 pixels: an eighth of
+                       the pixels, since on all of them each would take hours without a GPU
 
     python benchmarks/accuracy.py [--folds N] [--seeds N ...] [--rows NAME,...] [--groups joined] [--data DIR] [SET ...]
 
@@ -65,6 +65,8 @@ from activity_cli.dataset.splits import Member, assign_splits
 from activity_cli.model.bundle import read_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
+# For the rows that learn from pixels.
+FEW_PIXELS = SamplingConfig(num_frames=8, frame_size=112)
 VAL_FRACTION = 0.25  # of the clips outside the test fold
 LEAVE_ONE_OUT = ("weizmann4",)
 TWIN = "_mirror."  # in the names of mirrored copies
@@ -82,8 +84,10 @@ Scores = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Work:
-    """One fold: where its clips are prepared, and where models go."""
+    """One fold: where its videos are, where its clips are prepared, and where models go."""
 
+    videos: Path
+    labels: Path
     prepared: Path
     model: Path
     progress: TerminalProgress
@@ -163,6 +167,13 @@ def chosen(work: Work) -> tuple[float, float]:
     return best[0], best[1]
 
 
+def on_few_pixels(work: Work, config: TrainConfig) -> tuple[float, float]:
+    """The same as :func:`ours` on smaller clips."""
+    prepared = work.prepared.with_name("few_pixels")
+    prepare(PrepareConfig(work.videos, prepared, work.labels, FEW_PIXELS, overwrite=True))
+    return ours(replace(work, prepared=prepared), config)
+
+
 def frame_judges(prepared: PreparedFolder, model: Path) -> dict[str, float]:
     """The logistic regressions, on the features that a frozen training has left."""
     store = FeatureStore(prepared.folder, read_bundle(model).document["encoder_fingerprint"])
@@ -184,8 +195,8 @@ ROW_OF: dict[str, Callable[[Work], tuple[float, float]]] = {
     ),
     "chosen": chosen,
     "finetune": lambda work: ours(work, TrainConfig(mode="finetune")),
-    "joint": lambda work: ours(work, TrainConfig(mode="joint", epochs=8)),
-    "small": lambda work: ours(work, TrainConfig(network=NetworkConfig(encoder="small"))),
+    "joint": lambda work: on_few_pixels(work, TrainConfig(mode="joint")),
+    "small": lambda work: on_few_pixels(work, TrainConfig(network=NetworkConfig(encoder="small"))),
 }
 
 
@@ -203,8 +214,9 @@ def run_set(name: str, folder: Path, options: argparse.Namespace) -> Scores:
             write_csv(place / "labels.csv", assigned(rows, tested, seed + fold))
             # One folder for all folds: clips and features are computed once, only the splits change.
             sampling = SamplingConfig(fit=options.fit)
-            prepare(PrepareConfig(folder, place / "prepared", place / "labels.csv", sampling, overwrite=True))
-            work = Work(place / "prepared", place / "model", TerminalProgress(quiet=False))
+            labels = place / "labels.csv"
+            prepare(PrepareConfig(folder, place / "prepared", labels, sampling, overwrite=True))
+            work = Work(folder, labels, place / "prepared", place / "model", TerminalProgress(quiet=False))
             print(f"  seed {seed}, fold {fold + 1}: {len(tested)} clips", flush=True)
             for row in options.rows.split(","):
                 start = time.monotonic()

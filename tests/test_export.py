@@ -21,9 +21,16 @@ HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "tf2onnx"))
 HAS_ONNX_RUNTIME = HAS_ONNX and importlib.util.find_spec("onnxruntime") is not None
 
 
+SAMPLE = Path(__file__).parents[1] / "models" / "sample"
+
+
 @pytest.fixture
 def frames(model: Path, videos: Path) -> np.ndarray:
     """A short clip, so that padding and mask have a part in the answer."""
+    return short_clip(model, videos)
+
+
+def short_clip(model: Path, videos: Path) -> np.ndarray:
     return read_clip(videos / "left" / "person0_1.avi", Recognizer(model).sampling).frames
 
 
@@ -34,10 +41,10 @@ def expected(model: Path, frames: np.ndarray) -> list[float]:
     return [scores[label] for label in recognizer.labels]
 
 
-def padded(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    clips = np.zeros((1, 6, 32, 32, 3), np.uint8)
+def padded(frames: np.ndarray, num_frames: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    clips = np.zeros((1, num_frames, *frames.shape[1:]), np.uint8)
     clips[0, : len(frames)] = frames
-    return clips, np.arange(6)[np.newaxis] < len(frames)
+    return clips, np.arange(num_frames)[np.newaxis] < len(frames)
 
 
 def test_litert_files_and_their_description(
@@ -82,18 +89,46 @@ def test_a_saved_model_loads_in_tensorflow_and_agrees(
 def test_onnx_files_agree(
     activity: Activity, model: Path, tmp_path: Path, frames: np.ndarray, expected: list[float]
 ) -> None:
-    import onnxruntime
-
     out = tmp_path / "exported"
     assert activity("export", model, "--format", "onnx", "--out", out).exit_code == 0
-    encoder = onnxruntime.InferenceSession(out / "encoder.onnx")
+    np.testing.assert_allclose(from_onnx(out, frames, 6), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("format", ["saved_model", "onnx"])
+def test_what_default_settings_have_in_them_is_exported(
+    activity: Activity, tmp_path: Path, videos: Path, format: str
+) -> None:
+    if format == "onnx" and not HAS_ONNX_RUNTIME:
+        pytest.skip("onnx, tf2onnx and onnxruntime are not installed")
+    recognizer = Recognizer(SAMPLE)
+    frames, num_frames = short_clip(SAMPLE, videos), recognizer.sampling.num_frames
+    assert 1 < len(frames) < num_frames
+    scores = recognizer.scores(frames)
+    assert activity("export", SAMPLE, "--format", format, "--out", tmp_path / "out").exit_code == 0
+    found = answer_of[format](tmp_path / "out", frames, num_frames)
+    np.testing.assert_allclose(found, [scores[label] for label in recognizer.labels], atol=1e-4)
+
+
+def from_saved_model(folder: Path, frames: np.ndarray, num_frames: int) -> np.ndarray:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(folder / "saved_model"))
+    return np.asarray(loaded.serve([*padded(frames, num_frames)]))[0]
+
+
+def from_onnx(folder: Path, frames: np.ndarray, num_frames: int) -> np.ndarray:
+    import onnxruntime
+
+    encoder = onnxruntime.InferenceSession(folder / "encoder.onnx")
     found = encoder.run(None, {encoder.get_inputs()[0].name: frames.astype(np.float32)})[0]
-    features = np.zeros((1, 6, found.shape[1]), np.float32)
+    features = np.zeros((1, num_frames, found.shape[1]), np.float32)
     features[0, : len(found)] = found
-    sequence = onnxruntime.InferenceSession(out / "sequence.onnx")
-    by_rank = {3: features, 2: padded(frames)[1]}
-    feed = {given.name: by_rank[len(given.shape)] for given in sequence.get_inputs()}
-    np.testing.assert_allclose(sequence.run(None, feed)[0][0], expected, atol=1e-4)
+    sequence = onnxruntime.InferenceSession(folder / "sequence.onnx")
+    by_rank = {3: features, 2: padded(frames, num_frames)[1]}
+    return sequence.run(None, {given.name: by_rank[len(given.shape)] for given in sequence.get_inputs()})[0][0]
+
+
+answer_of = {"saved_model": from_saved_model, "onnx": from_onnx}
 
 
 @pytest.mark.skipif(HAS_ONNX, reason="onnx and tf2onnx are installed")
