@@ -170,7 +170,8 @@ def chosen(work: Work) -> tuple[float, float]:
 def on_few_pixels(work: Work, config: TrainConfig) -> tuple[float, float]:
     """The same as :func:`ours` on smaller clips."""
     prepared = work.prepared.with_name("few_pixels")
-    prepare(PrepareConfig(work.videos, prepared, work.labels, FEW_PIXELS, overwrite=True))
+    sampling = replace(FEW_PIXELS, fit=read_prepared(work.prepared).sampling.fit)
+    prepare(PrepareConfig(work.videos, prepared, work.labels, sampling, overwrite=True))
     return ours(replace(work, prepared=prepared), config)
 
 

@@ -61,7 +61,7 @@ def train_command(
         typer.Option(
             help="frozen: the encoder's features are computed once, only the sequence part learns. finetune: after "
             "that the encoder's last blocks learn, too. joint: everything learns.",
-            show_default="frozen with trained weights, else joint",
+            show_default="frozen with ImageNet weights, else joint",
         ),
     ] = None,
     finetune_blocks: Annotated[
@@ -152,7 +152,10 @@ def train_command(
     ] = _TRAIN.patience,
     batch_size: Annotated[int, typer.Option(help="Clips in a step.", metavar="N")] = _TRAIN.batch_size,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Step size.", metavar="RATE", show_default="by mode")
+        float | None,
+        typer.Option(
+            help="Step size; where a frozen encoder comes first, only then.", metavar="RATE", show_default="0.002"
+        ),
     ] = None,
     encoder_learning_rate: Annotated[
         float | None,

@@ -28,7 +28,7 @@ class TrainConfig:
         weights: What the encoder begins with: ``imagenet``, ``none`` (random), or a file of weights.
             None: imagenet where the encoder has such weights.
         mode: ``frozen`` (features are computed once, only the sequence part learns), ``finetune``
-            (after that the encoder's last blocks learn too, with a learning rate of their own, batch
+            (after that the encoder's last blocks learn too, at a lower learning rate, batch
             normalization kept), ``joint`` (everything learns; where the encoder has trained weights,
             after the sequence part has). None: frozen where the encoder has trained weights, else joint.
         finetune_blocks: Last blocks of the encoder that learn, in the mode ``finetune``.
@@ -39,7 +39,7 @@ class TrainConfig:
             None: in the modes frozen and finetune.
         patience: Epochs without a better validation loss after which training stops.
         batch_size: Clips in a step.
-        learning_rate: Step size of the optimizer; None: by mode.
+        learning_rate: Step size of the optimizer; None: 0.002.
         encoder_learning_rate: That of the encoder's weights, in the modes finetune and joint, and where
             the sequence part has learned before, of that, too; None: a tenth of ``learning_rate`` for
             trained weights, else the same.
@@ -49,7 +49,7 @@ class TrainConfig:
         class_weights: Rare labels count as much as frequent ones.
         augment: How clips are varied while learning.
         precision: Of the encoder's computation: ``float32``, ``bfloat16``, ``float16`` (GPU only), or
-            ``auto``: what the processor or GPU has units for. Weights are float32 always.
+            ``auto``: what the processor or GPU is fastest in. Weights are float32 always.
         devices: TensorFlow's names of the devices to share each batch among, such as ``GPU:0``; none
             named: all GPUs, or else the processor.
         deterministic: The same seed gives the same weights to the bit, on a GPU too; slower.

@@ -1,8 +1,8 @@
 """The trainings that one command is made of, and their order.
 
 Where the encoder has been trained before, the sequence part learns first on the encoder as it is, and
-both learn together after that: a new head would drive trained weights wherever its own random ones say
-(Kumar et al. 2022). And where few clips are all there is, what validation clips have judged is trained a
+the encoder learns with it after that: a new head would drive trained weights wherever its own random ones
+say (Kumar et al. 2022). And where few clips are all there is, what validation clips have judged is trained a
 second time on those, too.
 """
 
@@ -72,11 +72,13 @@ class Course:
         try:
             network.set_weights(initial)
             second = self._train(("train", "val"), None, resumed, earlier=first, fallback=fallback)
+            if second.interrupted or second.diverged:
+                self.feeds.model.set_weights(fallback)
         except (KeyboardInterrupt, TrainingError) as error:
             # What has been learned the first time is not lost.
             self.feeds.model.set_weights(fallback)
             second = History(interrupted=isinstance(error, KeyboardInterrupt), diverged=str(error))
-        if len(second.epochs) == self.feeds.plan.epochs:
+        if not (second.interrupted or second.diverged):
             return first, True
         first.interrupted = first.stopped_again = second.interrupted
         first.diverged = "" if second.interrupted else f"In the second training, on all clips: {second.diverged}"
@@ -94,40 +96,53 @@ class Course:
         recipe = self._recipe(keep_last=judged is None)
         if earlier:
             recipe = replace(recipe, title="Training on all clips")
+        before: History | None = None
+        weights: Weights = []
         # A state to go on from is of after the head.
         if self.head and not resumed:
-            self._train_head(self.head, splits, judged, recipe)
-        return fit(
-            self.feeds.feed(*splits, judged=judged, measured=self.head is not None),
-            recipe,
-            self.strategy,
-            self.feeds.progress,
-            checkpoint=self.checkpoint,
-            settings=self.settings,
-            resumed=resumed,
-            earlier=earlier,
-            fallback=fallback,
-            # The curves are those of the first training.
-            tensorboard=None if earlier else self.feeds.config.tensorboard,
-        )
+            before = self._train_head(self.head, splits, judged, recipe)
+            if before.interrupted or before.diverged:
+                return before
+            weights = self.feeds.network.whole.get_weights()
+        try:
+            return fit(
+                self.feeds.feed(*splits, judged=judged, measured=self.head is not None),
+                recipe,
+                self.strategy,
+                self.feeds.progress,
+                checkpoint=self.checkpoint,
+                settings=self.settings,
+                resumed=resumed,
+                earlier=earlier,
+                fallback=fallback,
+                # The curves are those of the first training.
+                tensorboard=None if earlier else self.feeds.config.tensorboard,
+            )
+        except (KeyboardInterrupt, TrainingError) as error:
+            if before is None or earlier:
+                raise
+            # Not one epoch was over: what the head has learned is not lost.
+            self.feeds.network.whole.set_weights(weights)
+            before.interrupted = isinstance(error, KeyboardInterrupt)
+            before.diverged = str(error)
+            return before
 
-    def _train_head(self, head: Feeds, splits: tuple[str, ...], judged: str | None, recipe: Recipe) -> None:
-        # Minutes, beside what follows: its state is not kept.
+    def _train_head(self, head: Feeds, splits: tuple[str, ...], judged: str | None, recipe: Recipe) -> History:
+        # On features, a pass takes milliseconds a clip: its state is not kept.
         feed = head.feed(*splits, judged=judged)
         recipe = replace(
             recipe,
             epochs=head.plan.epochs,
             learning_rate=head.plan.learning_rate,
+            rate_option="--learning-rate",
             scaled_loss=False,
             title=f"{recipe.title}, encoder as it is",
         )
         history = fit(feed, recipe, self.strategy, self.feeds.progress)
-        if history.diverged:
-            raise TrainingError(history.diverged)
-        if history.interrupted:
-            raise KeyboardInterrupt
-        if beside := linear_part(head.network.sequence):
+        beside = linear_part(head.network.sequence)
+        if beside and not (history.interrupted or history.diverged):
             learn_together(beside)
+        return history
 
     def _recipe(self, *, keep_last: bool) -> Recipe:
         plan, config = self.feeds.plan, self.feeds.config
@@ -135,6 +150,7 @@ class Course:
             epochs=plan.epochs,
             patience=config.patience,
             learning_rate=plan.encoder_learning_rate if self.head else plan.learning_rate,
+            rate_option="--encoder-learning-rate" if self.head else "--learning-rate",
             weight_decay=config.weight_decay,
             label_smoothing=config.label_smoothing,
             scaled_loss=self.policy == "mixed_float16",

@@ -2,7 +2,7 @@
 
 The encoder is cut in two: what does not learn runs once over every clip, in LiteRT, and what it gives
 is kept beside the clips; what learns is trained on that. In the mode ``frozen`` nothing of the encoder
-is left to learn, in the mode ``joint`` nothing of it is done before.
+is left to learn, in the mode ``joint`` everything.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Feeds:
         if self.plan.learned and not measured:
             some = self._clips_of(spread(train.records, MOST_MEASURED))
             batches = self.batches(some, batch_size, None)
-            measure_features(self.network, self.model, batches)
+            measure_features(self.network.sequence, batches)
             self._solve(train.records, batch_size)
 
         def from_epoch(first: int) -> tf.data.Dataset:
@@ -219,7 +219,9 @@ def _after_stem(top: keras.Model, network: Network, num_frames: int) -> keras.Mo
 
 
 def _paces(config: TrainConfig, plan: Plan, network: Network) -> dict[str, Pace]:
-    rate = 1.0 if plan.head_epochs else plan.encoder_learning_rate / plan.learning_rate
+    if plan.head_epochs:  # all at that of the encoder
+        return {}
+    rate = plan.encoder_learning_rate / plan.learning_rate
     return {variable.path: Pace(rate, config.weight_decay) for variable in network.encoder.trainable_variables}
 
 

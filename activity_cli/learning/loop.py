@@ -50,6 +50,7 @@ class Recipe:
         epochs: At most; exactly, with ``keep_last``.
         patience: Epochs without a better loss after which training stops.
         learning_rate: Of the optimizer, at its highest.
+        rate_option: What a person changes it with.
         weight_decay, label_smoothing: As in the config.
         scaled_loss: Whether small gradients must be kept from vanishing (float16).
         keep_last: The weights of the last epoch are the result, not those of the best.
@@ -64,6 +65,7 @@ class Recipe:
     scaled_loss: bool = False
     keep_last: bool = False
     title: str = "Training"
+    rate_option: str = "--learning-rate"
 
 
 def fit(
@@ -90,7 +92,7 @@ def fit(
         strategy: Where it is computed; the model was built in its scope.
         progress: Who listens.
         checkpoint: File in which the state is kept after every epoch; None: it is not.
-        settings: What only the same may go on with that state.
+        settings: What only the same may go on with that state; with ``checkpoint``.
         resumed: The state to go on from.
         earlier: What happened in an earlier training that this one follows.
         fallback: Weights of the earlier training, which are kept where this one does not come to its end.
@@ -111,11 +113,11 @@ def fit(
     writer = CurveWriter(tensorboard) if tensorboard else None
 
     def after_epoch(record: EpochRecord, watcher: Watcher) -> None:
-        if checkpoint:
+        if checkpoint is not None and settings is not None:
             values = [np.asarray(variable) for variable in state]
             best = watcher.best_weights or []
             before = (tuple(earlier.epochs), earlier.best_epoch) if earlier else None
-            now = Checkpoint(settings or {}, tuple(history.epochs), history.best_epoch, values, best, before)
+            now = Checkpoint(settings, tuple(history.epochs), history.best_epoch, values, best, before)
             write_checkpoint(checkpoint, now)
         if writer:
             writer.write(record)
@@ -206,4 +208,4 @@ def _cause(feed: Feed, recipe: Recipe) -> str:
                 return "The encoder gives features that are no numbers: its weights are damaged or do not fit."
     if recipe.scaled_loss:
         return "float16 holds no number above 65504: use --precision float32 or bfloat16."
-    return f"The learning rate is likely too high: lower --learning-rate (now {recipe.learning_rate:g})."
+    return f"The learning rate is likely too high: lower {recipe.rate_option} (now {recipe.learning_rate:g})."

@@ -10,8 +10,6 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from activity_cli.learning.least_squares import solve_linear
-from activity_cli.model.layers import FrameEncoder
-from activity_cli.model.network import Network
 from activity_cli.model.sequence import LinearPart, components_of, feature_scale
 from activity_cli.results import ClipRecord
 
@@ -32,18 +30,21 @@ def spread(records: tuple[ClipRecord, ...], most: int) -> tuple[ClipRecord, ...]
     return tuple(records[place] for place in places)
 
 
-def measure_features(network: Network, model: keras.Model, batches: tf.data.Dataset) -> None:
+def measure_features(sequence: keras.Model, batches: tf.data.Dataset) -> None:
     """Adapts the layers of the sequence part that only measure.
 
     Args:
-        network: Whose sequence part it is.
-        model: What learns, from the batches' inputs.
-        batches: One pass over the training clips, as they are.
+        sequence: From features and mask to probabilities.
+        batches: One pass over the training clips, as they are: features and mask first.
     """
-    features = _features(model, batches)
-    feature_scale(network.sequence).adapt(features)
-    if components := components_of(network.sequence):
-        scale = np.asarray(feature_scale(network.sequence).scale)
+    features = [
+        np.asarray(clip[real], np.float32)
+        for (padded, mask), *_ in batches
+        for clip, real in zip(padded, mask, strict=True)
+    ]
+    feature_scale(sequence).adapt(features)
+    if components := components_of(sequence):
+        scale = np.asarray(feature_scale(sequence).scale)
         components.adapt([clip * scale for clip in features])
 
 
@@ -95,16 +96,6 @@ def learn_together(beside: LinearPart) -> None:
     beside.recurrent.set_weights([share * value for value in beside.recurrent.get_weights()])
     beside.beside.share.assign(1.0)
     beside.beside.learned_with.assign(1.0)
-
-
-def _features(model: keras.Model, batches: tf.data.Dataset) -> list[npt.NDArray[np.float32]]:
-    """``float32 [T_i, D]`` of each clip, without padding."""
-    encoder = next((layer for layer in model.layers if isinstance(layer, FrameEncoder)), None)
-    found: list[npt.NDArray[np.float32]] = []
-    for (inputs, mask), *_ in batches:
-        features = encoder(inputs, mask=mask, training=False) if encoder else inputs
-        found += [np.asarray(clip[real], np.float32) for clip, real in zip(features, mask, strict=True)]
-    return found
 
 
 def _statistics(model: keras.Model, clips: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

@@ -26,7 +26,7 @@ class _Length:
 
 _OF_HEAD = _Length(30, fewest_steps=600, most_epochs=200)
 _OF_ALL = _Length(60, fewest_steps=600, most_epochs=200)
-# What has been trained on ImageNet, and a head on it, need little: later passes learn the clips by heart.
+# What has been trained before, and a head on it, need little: later passes learn the clips by heart.
 _OF_TRAINED = _Length(4, fewest_steps=80, most_epochs=20)
 _LEARNING_RATE = 2e-3
 # More of them are noise: a few hundred clips do not tell more directions apart.

@@ -3,8 +3,9 @@
 Sources: LSTM (Hochreiter and Schmidhuber 1997), both directions (Schuster and Paliwal 1997), GRU (Cho
 et al. 2014), ConvLSTM (Shi et al. 2015).
 
-Keras' own layers with settings that cuDNN can run, and masks handed to each. Not Keras' Bidirectional:
-it turns the padding round with the clip, which an unrolled LSTM reads otherwise than one in a loop.
+Layers of Keras, the LSTM in a faster form, with settings that cuDNN can run, and masks handed to each.
+Not Keras' Bidirectional: it turns the padding round with the clip, which an unrolled LSTM reads otherwise
+than one in a loop.
 """
 
 from __future__ import annotations

@@ -1,0 +1,123 @@
+"""The trainings of one command, one after the other, stopped and killed in each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from activity_cli import NetworkConfig, Recognizer, TrainConfig, train
+from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
+from activity_cli.model.encoders import build_encoder
+from activity_cli.model.network import Network, load_network
+from activity_cli.progress import SilentProgress, Stage
+
+ALL, HEAD_AGAIN = "Training", "Training on all clips, encoder as it is"
+Weights = list[npt.NDArray[np.float32]]
+
+
+class Fate(SilentProgress):
+    """Raises an error at a step of a stage."""
+
+    def __init__(self, title: str, step: int, error: type[BaseException]) -> None:
+        self.title, self.step, self.error = title, step, error
+
+    @contextmanager
+    def stage(self, title: str, total: int | None, unit: str) -> Iterator[Stage]:
+        left, error = (self.step if title == self.title else -1), self.error
+
+        class Steps:
+            def advance(self, amount: int = 1, note: str = "") -> None:
+                nonlocal left
+                left -= 1
+                if left == 0:
+                    raise error
+
+        yield Steps()
+
+
+@pytest.fixture(scope="module")
+def config(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """Finetuning of a small encoder whose weights come from a file."""
+    keras.utils.set_random_seed(5)
+    weights = tmp_path_factory.mktemp("encoder") / "small.weights.h5"
+    build_encoder("small", 32, weights="none").save_weights(weights)
+    network = NetworkConfig(encoder="small", units=8, dropout=0.2)
+    return TrainConfig(
+        prepared,
+        network=network,
+        weights=str(weights),
+        mode="finetune",
+        finetune_blocks=1,
+        epochs=2,
+        batch_size=2,
+        refit=True,
+        precision="float32",
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    out = tmp_path_factory.mktemp("undisturbed") / "model"
+    result = train(replace(config, out=out))
+    assert result.refitted and len(result.history) == 2
+    return network_of(out).whole.get_weights()
+
+
+def network_of(model: Path) -> Network:
+    bundle = read_bundle(model)
+    return load_network(model / WEIGHTS_FILE, bundle.network, bundle.sampling, len(bundle.labels))
+
+
+def same(one: Weights, other: Weights) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_killed_the_same_command_goes_on_to_the_same_weights(
+    config: TrainConfig, undisturbed: Weights, tmp_path: Path
+) -> None:
+    config = replace(config, out=tmp_path / "model")
+    with pytest.raises(RuntimeError):
+        train(config, Fate(ALL, 15, RuntimeError))
+    assert not config.out.exists()
+    assert train(config).refitted
+    assert same(network_of(config.out).whole.get_weights(), undisturbed)
+
+
+def test_stopped_before_the_encoder_has_learned_what_the_head_has_learned_is_saved(
+    config: TrainConfig, tmp_path: Path, videos: Path
+) -> None:
+    out = tmp_path / "model"
+    result = train(replace(config, out=out), Fate(ALL, 1, KeyboardInterrupt))
+    assert result.interrupted and not result.refitted
+    begun = build_encoder("small", 32, weights=config.weights or "")
+    assert same(network_of(out).encoder.get_weights(), begun.get_weights())
+    assert len(result.history) > 2, "these are not the epochs of the head"
+    assert Recognizer(out).predict(videos / "up" / "person1_0.avi").frames_used == 6
+
+
+def test_stopped_in_the_second_training_the_weights_are_those_of_the_first(
+    config: TrainConfig, undisturbed: Weights, tmp_path: Path
+) -> None:
+    config = replace(config, out=tmp_path / "model")
+    result = train(config, Fate(HEAD_AGAIN, 15, KeyboardInterrupt))
+    assert result.stopped_again and not result.refitted
+    first = network_of(config.out).whole.get_weights()
+    assert not same(first, undisturbed)
+    train(replace(config, resume=True))
+    assert same(network_of(config.out).whole.get_weights(), undisturbed)
+
+
+def test_a_head_without_a_linear_layer_goes_before_as_well(config: TrainConfig, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    network = NetworkConfig(encoder="small", units=4, sequence="mean")
+    train(replace(config, network=network, out=out, refit=False, patience=1, epochs=1))
+    begun = build_encoder("small", 32, weights=config.weights or "")
+    pairs = zip(network_of(out).encoder.get_weights(), begun.get_weights(), strict=True)
+    assert [np.array_equal(one, other) for one, other in pairs].count(False) == 1  # the last convolution
