@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
+from activity_cli import AugmentConfig, NetworkConfig, TrainConfig, train
 from activity_cli.errors import ConfigError, TrainingError
 from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint, write_checkpoint
 from activity_cli.learning.devices import choose_strategy
@@ -323,28 +325,38 @@ def test_one_device_can_be_named() -> None:
     assert choose_strategy((), 16).num_replicas_in_sync == 1
 
 
+ON_DEVICES = TrainConfig(
+    network=NetworkConfig(encoder="small", units=8, dropout=0.0),
+    epochs=2,
+    batch_size=8,
+    precision="float32",
+    augment=AugmentConfig.none(),
+)
 _ON_TWO_DEVICES = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import tensorflow as tf
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
-from activity_cli import ConfigError, TrainConfig, NetworkConfig, AugmentConfig, train
-shared = dict(network=NetworkConfig(encoder="small", units=8, dropout=0.0), epochs=2, batch_size=8,
-              precision="float32", augment=AugmentConfig.none())
-prepared, out, *devices = sys.argv[1:]
-result = train(TrainConfig(Path(prepared), Path(out), devices=tuple(devices), **shared))
+from activity_cli import train
+from test_learning import ON_DEVICES
+prepared, out = map(Path, sys.argv[1:])
+result = train(replace(ON_DEVICES, prepared=prepared, out=out, devices=("CPU:0", "CPU:1")))
 print(*(record.loss for record in result.history), *(record.val_loss for record in result.history))
 """
 
 
 def test_two_devices_share_each_batch_and_learn_what_one_learns(prepared: Path, tmp_path: Path) -> None:
-    losses = []
-    for name, devices in (("one", ("CPU:0",)), ("two", ("CPU:0", "CPU:1"))):
-        words = [sys.executable, "-c", _ON_TWO_DEVICES, str(prepared), str(tmp_path / name), *devices]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == 0, done.stderr[-2000:]
-        losses.append([float(word) for word in done.stdout.split()])
+    one = train(replace(ON_DEVICES, prepared=prepared, out=tmp_path / "one", devices=("CPU:0",))).history
+    words = [sys.executable, "-c", _ON_TWO_DEVICES, str(prepared), str(tmp_path / "two")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    losses = [
+        [*(record.loss for record in one), *(record.val_loss for record in one)],
+        [float(word) for word in done.stdout.split()],
+    ]
     assert all(math.isfinite(loss) for loss in losses[1])
     # Batch normalization sees half of a batch on each device, and the last clips of an epoch that would
     # leave a device with none are left out: alike, not equal.

@@ -193,19 +193,19 @@ def test_an_interrupted_training_is_resumed_when_asked_with_the_same_settings_on
     command: list[str], activity: Activity, prepared: Path, out: Path
 ) -> None:
     words = ("--dropout", "0.3")
-    with training(command, prepared, out, *words, "--epochs", "40", "--patience", "40") as process:
+    with training(command, prepared, out, *words, "--epochs", "20", "--patience", "20") as process:
         process.wait_for(lambda: "held-out" in process.shown)
         process.press_ctrl_c()
         process.end()
-    again = activity("train", prepared, "--out", out, *SMALL, *words, "--epochs", "40")
+    again = activity("train", prepared, "--out", out, *SMALL, *words, "--epochs", "20")
     assert again.exit_code == 2
     assert "--resume" in again.stderr
     other = activity("train", prepared, "--out", out, *SMALL, "--dropout", "0.4", "--resume")
     assert other.exit_code == 2
     assert "network" in other.stderr.splitlines()[-1]
 
-    assert 1 <= len((out / "history.csv").read_text().splitlines()) - 1 < 40
-    words = (*words, "--epochs", "40", "--patience", "40")
+    assert 1 <= len((out / "history.csv").read_text().splitlines()) - 1 < 20
+    words = (*words, "--epochs", "20", "--patience", "20")
     result = activity("train", prepared, "--out", out, *SMALL, *words, "--resume")
     assert result.exit_code == 0, result.stderr
     whole = out.with_name("whole")
