@@ -56,7 +56,8 @@ def config(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainCon
         mode="finetune",
         finetune_blocks=1,
         epochs=2,
-        batch_size=2,
+        head_epochs=8,
+        batch_size=8,
         refit=True,
         precision="float32",
     )
@@ -84,7 +85,7 @@ def test_killed_the_same_command_goes_on_to_the_same_weights(
 ) -> None:
     config = replace(config, out=tmp_path / "model")
     with pytest.raises(RuntimeError):
-        train(config, Fate(ALL, 15, RuntimeError))
+        train(config, Fate(ALL, 5, RuntimeError))
     assert not config.out.exists()
     assert train(config).refitted
     assert same(network_of(config.out).whole.get_weights(), undisturbed)
@@ -106,7 +107,7 @@ def test_stopped_in_the_second_training_the_weights_are_those_of_the_first(
     config: TrainConfig, undisturbed: Weights, tmp_path: Path
 ) -> None:
     config = replace(config, out=tmp_path / "model")
-    result = train(config, Fate(HEAD_AGAIN, 15, KeyboardInterrupt))
+    result = train(config, Fate(HEAD_AGAIN, 5, KeyboardInterrupt))
     assert result.stopped_again and not result.refitted
     first = network_of(config.out).whole.get_weights()
     assert not same(first, undisturbed)
@@ -114,10 +115,29 @@ def test_stopped_in_the_second_training_the_weights_are_those_of_the_first(
     assert same(network_of(config.out).whole.get_weights(), undisturbed)
 
 
+def test_the_encoder_goes_on_from_what_a_frozen_training_gives(config: TrainConfig, tmp_path: Path) -> None:
+    frozen = replace(config, out=tmp_path / "frozen", mode="frozen", epochs=8, head_epochs=None, refit=False)
+    train(frozen)
+    answers = [answers_of(frozen.out)]
+    for mode, rate in (("finetune", 1e-9), ("joint", 1e-2)):
+        out = tmp_path / f"{mode}{rate}"
+        train(replace(config, out=out, mode=mode, encoder_learning_rate=rate, refit=False))
+        answers.append(answers_of(out))
+    np.testing.assert_allclose(answers[1], answers[0], atol=1e-3)
+    assert np.abs(answers[2] - answers[0]).max() > 0.01
+    assert np.ptp(answers[0], axis=0).max() > 0.01, "all clips look the same, so the test shows nothing"
+
+
+def answers_of(model: Path) -> npt.NDArray[np.float32]:
+    clips = np.random.default_rng(0).integers(0, 256, (4, 6, 32, 32, 3), np.uint8)
+    clips //= np.arange(1, 5, dtype=np.uint8).reshape(4, 1, 1, 1, 1)
+    return np.asarray(network_of(model).whole([clips, np.arange(6) < np.array([[6], [6], [3], [1]])]))
+
+
 def test_a_head_without_a_linear_layer_goes_before_as_well(config: TrainConfig, tmp_path: Path) -> None:
     out = tmp_path / "model"
     network = NetworkConfig(encoder="small", units=4, sequence="mean")
-    train(replace(config, network=network, out=out, refit=False, patience=1, epochs=1))
+    train(replace(config, network=network, out=out, refit=False, epochs=1))
     begun = build_encoder("small", 32, weights=config.weights or "")
     pairs = zip(network_of(out).encoder.get_weights(), begun.get_weights(), strict=True)
     assert [np.array_equal(one, other) for one, other in pairs].count(False) == 1  # the last convolution

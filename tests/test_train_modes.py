@@ -41,7 +41,7 @@ def few(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(few: Path, out: Path, **settings: object) -> Network:
-    settings = {"network": LITE, "epochs": 1, "patience": 2, "batch_size": 8, "refit": False} | settings
+    settings = {"network": LITE, "epochs": 1, "batch_size": 8, "refit": False} | settings
     train(TrainConfig(few, out, **settings))  # type: ignore[arg-type]
     bundle = read_bundle(out)
     return load_network(out / WEIGHTS_FILE, bundle.network, bundle.sampling, len(bundle.labels))
@@ -63,7 +63,7 @@ def changed_layers(network: Network, before: keras.Model) -> set[str]:
 
 
 def test_finetuning_moves_the_last_blocks_only_and_no_normalization(few: Path, videos: Path, tmp_path: Path) -> None:
-    network = trained(few, tmp_path / "model", mode="finetune", finetune_blocks=2)
+    network = trained(few, tmp_path / "model", mode="finetune", finetune_blocks=2, head_epochs=1)
     imagenet = at_first(tmp_path / "model")
     moved = changed_layers(network, imagenet.encoder)
     assert {name.partition("_")[0] for name in moved} == {"block13", "block14"}
@@ -79,7 +79,7 @@ def test_finetuning_moves_the_last_blocks_only_and_no_normalization(few: Path, v
 
 
 def test_joint_training_moves_everything_but_the_statistics_of_trained_weights(few: Path, tmp_path: Path) -> None:
-    network = trained(few, tmp_path / "model", mode="joint")
+    network = trained(few, tmp_path / "model", mode="joint", head_epochs=1)
     imagenet = at_first(tmp_path / "model")
     moved = changed_layers(network, imagenet.encoder)
     assert {layer.name for layer in imagenet.encoder.layers if layer.name.endswith("conv")} == moved
@@ -114,10 +114,9 @@ def test_encoders_and_sequence_parts_combine_freely(
     assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_large_encoder_learns_from_nothing_where_asked(few: Path, tmp_path: Path) -> None:
-    network = NetworkConfig(encoder="mobilenet_v3_small", units=4)
-    trained(few, tmp_path / "model", network=network, weights="none")
-    assert read_bundle(tmp_path / "model").document["training"]["mode"] == "joint"
+def test_a_large_encoder_learns_from_nothing_where_asked() -> None:
+    plan = make_plan(TrainConfig(network=NetworkConfig(encoder="mobilenet_v3_small"), weights="none"), 100)
+    assert (plan.mode, plan.learned, plan.encoder_learning_rate) == ("joint", False, plan.learning_rate)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +138,8 @@ def test_a_large_encoder_learns_from_nothing_where_asked(few: Path, tmp_path: Pa
         ({"network": replace(LITE, sequence="mean", components=8)}, "mean"),
         ({"network": replace(LITE, drop_blocks=16)}, "drop_blocks"),
         ({"network": LITE, "precision": "int8"}, "int8"),
+        ({"network": LITE, "head_epochs": 3}, "head_epochs"),
+        ({"network": SMALL, "head_epochs": 3}, "head_epochs"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_with_the_reason(settings: dict[str, object], text: str) -> None:
@@ -231,22 +232,7 @@ def test_a_head_learns_before_an_encoder_that_has_been_trained() -> None:
     assert plans["frozen"].head_epochs == 0
     assert plans["finetune"].head == plans["frozen"]
     assert make_plan(TrainConfig(network=SMALL), 100).head_epochs == 0
-
-
-@pytest.mark.parametrize("mode", ["finetune", "joint"])
-def test_a_trained_encoder_goes_on_from_what_a_frozen_training_gives(few: Path, tmp_path: Path, mode: str) -> None:
-    head_epochs = make_plan(TrainConfig(few, network=LITE, batch_size=8, mode=mode), 20).head_epochs
-    frozen = trained(few, tmp_path / "frozen", mode="frozen", epochs=head_epochs, precision="float32")
-    still, moved = (
-        trained(few, tmp_path / str(rate), mode=mode, encoder_learning_rate=rate, precision="float32")
-        for rate in (1e-9, 1e-3)
-    )
-    clips = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32, 3), np.uint8)
-    mask = np.arange(3) < np.array([[3], [3], [2], [1]])
-    answers = [np.asarray(network.whole([clips, mask])) for network in (frozen, still, moved)]
-    np.testing.assert_allclose(answers[1], answers[0], atol=1e-3)
-    assert np.abs(answers[2] - answers[0]).max() > 1e-2
-    assert np.ptp(answers[0], axis=0).max() > 0.02, "all clips look the same, so the test shows nothing"
+    assert make_plan(TrainConfig(network=LITE, mode="finetune", head_epochs=3), 100).head_epochs == 3
 
 
 def test_the_second_training_is_on_all_clips_and_kept(prepared: Path, videos: Path, tmp_path: Path) -> None:

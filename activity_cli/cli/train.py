@@ -139,6 +139,14 @@ def train_command(
             show_default="by mode",
         ),
     ] = None,
+    head_epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Passes over the clips on a frozen encoder, where that comes first.",
+            metavar="N",
+            show_default="as with --mode frozen",
+        ),
+    ] = None,
     refit: Annotated[
         bool | None,
         typer.Option(
@@ -255,6 +263,7 @@ def train_command(
         mode=mode.value if mode else None,
         finetune_blocks=finetune_blocks,
         epochs=epochs,
+        head_epochs=head_epochs,
         refit=refit,
         patience=patience,
         batch_size=batch_size,

@@ -34,6 +34,8 @@ class TrainConfig:
         finetune_blocks: Last blocks of the encoder that learn, in the mode ``finetune``.
         epochs: Passes over the training clips at most; None: by mode. The learning rate rises and falls
             once over them. Where the sequence part learns first by itself, those passes are not counted.
+        head_epochs: Passes in which it learns by itself, before an encoder with trained weights learns,
+            too; None: as many as with a frozen encoder.
         refit: Train a second time, on training and validation clips together, for all epochs: data is
             what a small set lacks most. What is said of the validation clips is of the first time.
             None: in the modes frozen and finetune.
@@ -66,6 +68,7 @@ class TrainConfig:
     mode: str | None = None
     finetune_blocks: int = 2
     epochs: int | None = None
+    head_epochs: int | None = None
     refit: bool | None = None
     patience: int = 15
     batch_size: int = 16
@@ -87,6 +90,7 @@ class TrainConfig:
         require(self.mode is None or self.mode in MODES, "mode", self.mode, ", ".join(MODES))
         require(self.finetune_blocks >= 1, "finetune_blocks", self.finetune_blocks, "1 or more")
         require(self.epochs is None or self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        require(self.head_epochs is None or self.head_epochs >= 1, "head_epochs", self.head_epochs, "1 or more")
         require(self.patience >= 1, "patience", self.patience, "1 or more")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
         for name in ("learning_rate", "encoder_learning_rate"):

@@ -109,7 +109,7 @@ def make_plan(config: TrainConfig, num_clips: int) -> Plan:
         learning_rate=rate,
         encoder_learning_rate=config.encoder_learning_rate or (rate * _SLOWER if learned else rate),
         refit=mode != "joint" if config.refit is None else config.refit,
-        head_epochs=_OF_HEAD.for_steps(steps) if head else 0,
+        head_epochs=(config.head_epochs or _OF_HEAD.for_steps(steps)) if head else 0,
     )
 
 
@@ -157,6 +157,11 @@ def _check_together(config: TrainConfig, facts: EncoderSpec, mode: str, learned:
         raise ConfigError(
             f"finetune_blocks is {config.finetune_blocks}, but the encoder {name!r} has {left}.",
             "Use fewer, or --mode joint for all.",
+        )
+    if config.head_epochs is not None and (mode == "frozen" or not learned):
+        raise ConfigError(
+            f"head_epochs is {config.head_epochs}, but nothing learns before anything else here.",
+            "Use --mode finetune or --mode joint with trained weights, or leave it out.",
         )
     if config.encoder_learning_rate is not None and mode == "frozen":
         raise ConfigError(
