@@ -211,7 +211,7 @@ def heavy_video(path: Path) -> None:
     path.parent.mkdir(parents=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (4000, 4000))
     frame = np.full((4000, 4000, 3), 128, np.uint8)
-    for _ in range(300):
+    for _ in range(120):
         writer.write(frame)
     writer.release()
 

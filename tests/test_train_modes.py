@@ -101,7 +101,6 @@ def test_joint_training_from_nothing_measures_its_own_statistics(prepared: Path,
             encoder="efficientnet_lite0", sequence="bilstm", recurrent_layers=2, pooling="attention", units=4
         ),
         NetworkConfig(encoder="small", gray=True, sequence="gru", per_frame=True, units=4),
-        NetworkConfig(encoder="small", sequence="convlstm", units=4),
     ],
     ids=lambda config: f"{config.encoder}-{config.sequence}",
 )

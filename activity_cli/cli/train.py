@@ -133,18 +133,12 @@ def train_command(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(
-            help="Passes over the clips at most; where a frozen encoder comes first, after that.",
-            metavar="N",
-            show_default="by mode",
-        ),
+        typer.Option(help="Passes over the clips at most, not counting a head's.", metavar="N", show_default="by mode"),
     ] = None,
     head_epochs: Annotated[
         int | None,
         typer.Option(
-            help="Passes over the clips on a frozen encoder, where that comes first.",
-            metavar="N",
-            show_default="as with --mode frozen",
+            help="Passes on a frozen encoder, where that comes first.", metavar="N", show_default="as in --mode frozen"
         ),
     ] = None,
     refit: Annotated[
