@@ -1,4 +1,4 @@
-"""The trainings of one command, one after the other, stopped and killed in each of them."""
+"""The trainings of one command, one after the other: killed, stopped, and gone on with."""
 
 from __future__ import annotations
 

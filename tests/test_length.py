@@ -88,7 +88,7 @@ def learned(model: keras.Model, clips: Clips, labels: Labels, cut: Callable[[Cli
             loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, said))
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
 
-    for epoch in range(25 if "maps" not in [layer.name for layer in model.layers] else 8):
+    for epoch in range(25):
         features, mask = padded_features(cut(clips), STEPS)
         order = np.random.default_rng(epoch).permutation(len(clips)).reshape(4, -1)
         for rows in order:
