@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Each process loads TensorFlow (2 GB of memory); what a file's tests share is made once.
+PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format models samples reference bench clean
 
@@ -25,7 +28,7 @@ demo: $(INSTALLED)  ## Prepare, train, evaluate and predict on sample_videos/
 	@$(BIN)/activity demo
 
 test: lint  ## Lint, check types, and run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 lint: $(INSTALLED)  ## Check style and types
 	$(BIN)/ruff check .

@@ -136,7 +136,11 @@ def fit(model: keras.Model, inputs: Any, targets: Any, settings: dict[str, Any],
     if ours:  # the same steps, but for the decay of biases
         optimizer = PacedAdamW(LEARNING_RATE, {}, Pace(decay=WEIGHT_DECAY))
     model.compile(optimizer, "categorical_crossentropy", jit_compile=False)
-    data = tf.data.Dataset.from_tensor_slices((inputs, targets)).batch(settings["batch"]).prefetch(tf.data.AUTOTUNE)
+    data = tf.data.Dataset.from_tensor_slices((inputs, targets)).batch(settings["batch"]).prefetch(2)
+    # For all alike: the end of a pass would sometimes wait for the thread that tunes, up to as long as the pass took.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = data.with_options(options)
     history = model.fit(data, epochs=settings["epochs"], verbose=0, shuffle=False, callbacks=[clock])
     return {"wall": clock.wall, "cpu": clock.cpu, "losses": history.history["loss"]}
 

@@ -202,12 +202,21 @@ def _batches(
         return arrays.batch(batch_size)
 
     if training is None:
-        return pass_in(tf.range(len(targets)), tf.constant(0, tf.int64)).prefetch(_AHEAD)
+        return _untuned(pass_in(tf.range(len(targets)), tf.constant(0, tf.int64)).prefetch(_AHEAD))
     seed = training.seed
     epochs = tf.data.Dataset.range(training.first_epoch, tf.int64.max)
     data = epochs.flat_map(lambda epoch: pass_in(_order(len(targets), seed, epoch), epoch))
     # Said plainly, so that nobody waits for the end of an epoch.
-    return data.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(_AHEAD)
+    data = data.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    return _untuned(data.prefetch(_AHEAD))
+
+
+def _untuned(data: tf.data.Dataset) -> tf.data.Dataset:
+    # All numbers are given, so there is nothing to tune; and a pass that ends would sometimes wait for the
+    # thread that tunes, which sleeps twice as long each time: for up to as long as the pass took.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
 
 
 def _order(number: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
