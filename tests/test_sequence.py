@@ -172,7 +172,7 @@ def test_both_directions_are_those_of_keras_on_a_clip_without_padding(pooling: s
     theirs = keras.layers.Bidirectional(keras.layers.LSTM(BASE.units, return_sequences=pooling == "mean"))
     features, whole = some_features()[0], np.ones((len(LENGTHS), STEPS), np.bool_)
     scale = feature_scale(ours)
-    scaled = (features - np.asarray(scale.mean)) * np.asarray(scale.scale)
+    scaled = features * np.asarray(scale.scale)
     theirs.build(features.shape)
     theirs.set_weights([*ours.get_layer("lstm").get_weights(), *ours.get_layer("lstm_backward").get_weights()])
     expected = np.asarray(theirs(scaled))
@@ -224,23 +224,18 @@ def test_the_policy_of_the_encoder_does_not_touch_it(config: NetworkConfig) -> N
     np.testing.assert_array_equal(found, answers(built(config), features, mask))
 
 
-@pytest.mark.parametrize("per_feature", [False, True])
-def test_features_are_brought_to_a_common_size(per_feature: bool) -> None:
+def test_features_are_brought_to_a_common_size() -> None:
     rng = np.random.default_rng(6)
     sizes = np.array([0.1, 1, 30, 0], np.float32)
     clips = [(rng.normal(size=(length, 4)) * sizes + 7).astype(np.float32) for length in (40, 3, 900)]
     layer = FeatureScale(dtype="float32")
     whole = np.ones((1, 900), np.bool_)
     np.testing.assert_array_equal(np.asarray(layer(clips[2][np.newaxis], mask=whole))[0], clips[2])
-    layer.adapt(clips, per_feature=per_feature)
+    layer.adapt(clips)
     together = np.concatenate(clips)[np.newaxis]
     scaled = np.asarray(layer(together, mask=np.ones(together.shape[:2], np.bool_)))[0]
-    if per_feature:
-        np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-3)
-        np.testing.assert_allclose(scaled.std(axis=0), [1, 1, 1, 0], atol=1e-3)
-    else:
-        assert scaled.std() == pytest.approx(1, abs=1e-4)
-        np.testing.assert_allclose(scaled, together[0] / np.std(together[0], dtype=np.float64), rtol=1e-4)
+    assert scaled.std() == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(scaled, together[0] / np.std(together[0], dtype=np.float64), rtol=1e-4)
     assert not layer.trainable_weights
 
 
@@ -248,9 +243,8 @@ def test_features_that_never_change_keep_their_size() -> None:
     layer = FeatureScale(dtype="float32")
     layer.build((None, 3, 2))
     for value in (0.0, 7.3):
-        for per_feature in (False, True):
-            layer.adapt([np.full((3, 2), value, np.float32)] * 2, per_feature=per_feature)
-            np.testing.assert_array_equal(layer.scale, [1, 1])
+        layer.adapt([np.full((3, 2), value, np.float32)] * 2)
+        assert np.asarray(layer.scale) == 1
 
 
 @pytest.mark.parametrize("config", [CONFIGS[3], CONFIGS[5], CONFIGS[9], replace(BASE, per_frame=True)], ids=named)

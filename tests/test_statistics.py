@@ -100,7 +100,7 @@ def test_the_linear_layer_adds_to_the_recurrent_network() -> None:
     linear = values @ kernel
     np.testing.assert_allclose(model([features, mask]), softmax(np.log(before) + linear), atol=1e-5)
     part.beside.share.assign(0.25)
-    part.beside.learned_with.assign(0.0)
+    part.beside.learned_together = False
     np.testing.assert_allclose(model([features, mask]), softmax(0.25 * np.log(before) + linear), atol=1e-5)
     np.testing.assert_allclose(model([features, mask], training=True), before, atol=1e-5)
     learn_together(part)

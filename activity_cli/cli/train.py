@@ -102,9 +102,9 @@ def train_command(
     grid: Annotated[
         int | None,
         typer.Option(
-            help="Rows and columns of the parts of the picture whose features are kept apart.",
+            help="Rows and columns of the smallest parts of the picture whose features are kept apart.",
             metavar="N",
-            show_default="2 with trained weights, else 1",
+            show_default="what suits its weights; 1 without",
         ),
     ] = None,
     components: Annotated[

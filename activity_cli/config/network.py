@@ -37,8 +37,9 @@ class NetworkConfig:
         drop_blocks: Blocks at the end of the encoder that are left out: half-way through, it knows
             more of how things stand and less of what they are. None: what is right for trained weights
             (one of ``efficientnet_lite0``), none without them.
-        grid: Rows and columns of the parts of the picture whose features are kept apart; 1: one mean over
-            all of it. None: 2 with trained weights, else 1.
+        grid: Rows and columns of the smallest parts of the picture whose features are kept apart, beside
+            those of larger parts; 1: one mean over all of it. None: with trained weights what suits the
+            encoder (4 of ``efficientnet_lite0``, else 2), 1 without them.
         components: Principal components of the features that the recurrent network reads; 0: the features
             themselves. None: 256 with trained weights, else 0.
         center: Take each clip's own mean off the features that the recurrent network reads: what stands

@@ -21,7 +21,7 @@ MOST_MEASURED = 1000
 _MOST_SOLVED, _MOST_NUMBERS = 4000, 50_000_000
 # What the recurrent network counts beside a linear layer that has been solved for. It errs more; what it
 # adds, the motion, is right where the linear layer hesitates.
-_RECURRENT_SHARE = 0.25
+_RECURRENT_SHARE = 0.2
 
 
 def spread(records: tuple[ClipRecord, ...], most: int) -> tuple[ClipRecord, ...]:
@@ -44,8 +44,8 @@ def measure_features(sequence: keras.Model, batches: tf.data.Dataset) -> None:
     ]
     feature_scale(sequence).adapt(features)
     if components := components_of(sequence):
-        scale = np.asarray(feature_scale(sequence).scale)
-        components.adapt([clip * scale for clip in features])
+        scale, width = np.asarray(feature_scale(sequence).scale), components.directions.shape[0]
+        components.adapt([clip[:, :width] * scale for clip in features])
 
 
 def most_solved(beside: LinearPart) -> int:
@@ -86,7 +86,7 @@ def solve_beside(
     targets, weights = (np.concatenate(fact) for fact in zip(*facts, strict=True))
     solved = solve_linear(np.concatenate(values), targets, weights, groups, label_smoothing)
     beside.linear.set_weights([(1 - _RECURRENT_SHARE) * value for value in solved])
-    beside.beside.learned_with.assign(0.0)
+    beside.beside.learned_together = False
     beside.beside.share.assign(_RECURRENT_SHARE)
 
 
@@ -95,7 +95,7 @@ def learn_together(beside: LinearPart) -> None:
     share = float(np.asarray(beside.beside.share))
     beside.recurrent.set_weights([share * value for value in beside.recurrent.get_weights()])
     beside.beside.share.assign(1.0)
-    beside.beside.learned_with.assign(1.0)
+    beside.beside.learned_together = True
 
 
 def _statistics(model: keras.Model, clips: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

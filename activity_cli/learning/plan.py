@@ -32,7 +32,6 @@ _LEARNING_RATE = 2e-3
 # More of them are noise: a few hundred clips do not tell more directions apart.
 _COMPONENTS = 256
 _RECURRENT = ("lstm", "bilstm", "gru")
-_GRID = 2
 # Trained weights take smaller steps than new ones (as in ULMFiT: Howard and Ruder 2018).
 _SLOWER = 0.1
 
@@ -117,7 +116,7 @@ def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> Netwo
     """The network's shape with nothing left open."""
     recurrent = network.sequence in _RECURRENT
     wanted = (learned and recurrent and not network.per_frame) if network.statistics is None else network.statistics
-    grid = _GRID if learned and facts.pretrained and network.sequence != "convlstm" else 1
+    grid = facts.grid if learned and facts.pretrained and network.sequence != "convlstm" else 1
     return replace(
         network,
         drop_blocks=(facts.drop_blocks if learned else 0) if network.drop_blocks is None else network.drop_blocks,

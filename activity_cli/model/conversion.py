@@ -14,7 +14,7 @@ from activity_cli.config import NetworkConfig
 from activity_cli.files import write_bytes
 from activity_cli.model.network import Network
 from activity_cli.model.recurrent import map_shape_of
-from activity_cli.model.sequence import build_sequence, frame_outputs
+from activity_cli.model.sequence import build_sequence, frame_outputs, large_features_of
 from activity_cli.quiet import native_output_silenced
 
 __all__ = ["encoder_fingerprint", "encoder_to_litert", "sequence_to_litert"]
@@ -56,7 +56,15 @@ def sequence_to_litert(network: Network, config: NetworkConfig, path: Path) -> N
     steps, num_features = network.sequence.input_shape[0][1:]
     num_classes = network.sequence.output_shape[-1]
     maps = map_shape_of(network.sequence)
-    unrolled = build_sequence(config, steps, num_features, num_classes, unroll=True, map_shape=maps)
+    unrolled = build_sequence(
+        config,
+        steps,
+        num_features,
+        num_classes,
+        unroll=True,
+        map_shape=maps,
+        large_features=large_features_of(network.sequence),
+    )
     unrolled.set_weights(network.sequence.get_weights())
     frames = frame_outputs(unrolled)
     model = unrolled if frames is None else keras.Model(unrolled.inputs, [unrolled.output, frames.output])

@@ -28,6 +28,8 @@ class EncoderSpec:
         min_frame_size: Smaller frames leave nothing of its last maps.
         pretrained: Whether there are ImageNet weights for it.
         drop_blocks: Last blocks that are best left out with trained weights.
+        grid: Rows and columns of the smallest parts of the picture that are best kept apart with trained
+            weights; of many channels fewer, since each part has all of them.
         weights_url: Where Keras has them; empty: they come with a package.
         weights_md5: Of that file; empty: Keras does not say.
     """
@@ -43,6 +45,7 @@ class EncoderSpec:
     min_frame_size: int = 32
     pretrained: bool = True
     drop_blocks: int = 0
+    grid: int = 2
     weights_url: str = ""
     weights_md5: str = ""
 
@@ -97,6 +100,7 @@ _SPECS = (
         block_starts=("block00_depthwise_conv", *(f"block{number:02}_expand_conv" for number in range(1, 16))),
         parameters=3_413_024,
         drop_blocks=1,
+        grid=4,
     ),
     EncoderSpec(
         name="small",

@@ -12,7 +12,7 @@ from activity_cli.errors import ConfigError
 from activity_cli.model import efficientnet_lite0
 from activity_cli.model.applications import build_application
 from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec
-from activity_cli.model.grid import GridPooling
+from activity_cli.model.pyramid import PyramidPooling
 from activity_cli.model.small import build_small
 from activity_cli.model.weight_files import find_weights
 
@@ -40,7 +40,7 @@ def build_encoder(
         gray: Look at brightness only; for ``small``.
         maps: Its last maps, which keep rows and columns, instead of features.
         drop_blocks: Blocks at its end that are left out, of :attr:`EncoderSpec.block_starts`.
-        grid: Rows and columns of the parts of the picture whose features are kept apart.
+        grid: Rows and columns of the smallest parts of the picture whose features are kept apart.
 
     Returns:
         A model from frames ``[N, frame_size, frame_size, 3]``, uint8 or float32, to features
@@ -92,11 +92,11 @@ def _cut(encoder: keras.Model, spec: EncoderSpec, blocks: int, *, maps: bool, gr
     if grid > 1 and not spec.pretrained:
         raise ConfigError(f"grid is {grid}, but the encoder {spec.name!r} has no parts.", "Use grid 1.")
     end = encoder.get_layer(spec.block_starts[-blocks] if blocks else "features").input
-    kind = "_maps" if maps else f"_grid{grid}"
+    kind = "_maps" if maps else f"_pyramid{grid}"
     if maps:
         output = keras.layers.Activation("linear", dtype="float32", name="maps")(end)
     elif grid > 1:
-        output = GridPooling(grid, dtype="float32", name="features")(end)
+        output = PyramidPooling(grid, dtype="float32", name="features")(end)
     else:
         output = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(end)
     kept = len(spec.block_starts) - blocks

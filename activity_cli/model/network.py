@@ -21,6 +21,7 @@ from activity_cli.model.cutting import set_trainable
 from activity_cli.model.encoder_table import spec_of
 from activity_cli.model.encoders import build_encoder
 from activity_cli.model.layers import FrameEncoder
+from activity_cli.model.pyramid import large_features
 from activity_cli.model.sequence import build_sequence
 from activity_cli.results import LayerRow
 
@@ -80,7 +81,10 @@ def build_network(
         map_shape = tuple(encoder.output_shape[1:])
         # Flat, everything that keeps or carries features is the same for maps and for vectors.
         encoder = keras.Model(encoder.inputs, keras.layers.Flatten(name="flat")(encoder.output), name=encoder.name)
-    sequence = build_sequence(config, steps, encoder.output_shape[-1], num_classes, map_shape=map_shape)
+    large = large_features(encoder)
+    sequence = build_sequence(
+        config, steps, encoder.output_shape[-1], num_classes, map_shape=map_shape, large_features=large
+    )
     clips = keras.Input((steps, size, size, 3), dtype="uint8", name="clips")
     mask = keras.Input((steps,), dtype="bool", name="mask")
     # Functional model

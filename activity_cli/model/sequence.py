@@ -18,7 +18,7 @@ from activity_cli.model.layers import CenterOverTime
 from activity_cli.model.pooling import POOLING_LAYERS, MaskedMiddle
 from activity_cli.model.recurrent import read_maps, read_steps
 from activity_cli.model.statistics import Beside, TimeStatistics
-from activity_cli.model.steps import AtMost, FeatureScale, Resample
+from activity_cli.model.steps import AtMost, FeatureScale, FirstFeatures, Resample
 
 __all__ = [
     "LinearPart",
@@ -26,12 +26,14 @@ __all__ = [
     "components_of",
     "feature_scale",
     "frame_outputs",
+    "large_features_of",
     "linear_part",
     "read_at_most",
     "reads_statistics",
 ]
 
 _AT_MOST, _SCALE, _FRAMES, _CLASSES = "read_at_most", "scale", "frames", "classes"
+_LARGE = "large_parts"
 _COMPONENTS, _STATISTICS, _LINEAR, _LOGITS = "components", "statistics", "statistics_classes", "logits"
 
 
@@ -60,6 +62,7 @@ def build_sequence(
     *,
     unroll: bool = False,
     map_shape: tuple[int, int, int] | None = None,
+    large_features: int | None = None,
 ) -> keras.Model:
     """Builds the part that reads the features in their order.
 
@@ -71,6 +74,9 @@ def build_sequence(
         unroll: One copy of a recurrent step for each frame, which converts to built-in LiteRT
             operations; the weights are the same.
         map_shape: ``(h, w, C)`` of the maps that were flattened, for ``convlstm``.
+        large_features: How many features, the first ones, are of large parts of the picture: a recurrent
+            network beside a linear layer reads these alone, since it would learn by heart what all are like.
+            None: there is no such difference.
 
     Returns:
         A model from ``[features float32 [B, T, D], mask bool [B, T]]`` to probabilities ``float32
@@ -87,10 +93,13 @@ def build_sequence(
     classes = keras.layers.Dense(num_classes, activation=activation, dtype="float32", name=_CLASSES)
     # Functional model
     read = AtMost(dtype="float32", name=_AT_MOST)(mask)
-    x = Resample(dtype="float32", name="shorten")(features, mask=mask, wanted=read)
-    scaled = x = FeatureScale(dtype="float32", name=_SCALE)(x, mask=read)
+    shorten, scale = Resample(dtype="float32", name="shorten"), FeatureScale(dtype="float32", name=_SCALE)
+    x = features
+    if large_features and reads_statistics(config):
+        x = FirstFeatures(large_features, dtype="float32", name=_LARGE)(x)
+    x = scale(shorten(x, mask=mask, wanted=read), mask=read)
     if config.components and config.sequence in ("lstm", "bilstm", "gru"):
-        components = min(config.components, num_features)
+        components = min(config.components, x.shape[-1])
         x = PrincipalComponents(components, dtype="float32", name=_COMPONENTS)(x, mask=read)
     if config.center and config.sequence not in BASELINE_SEQUENCES:  # of which nothing would be left
         x = CenterOverTime(dtype="float32", name="center")(x, mask=read)
@@ -104,7 +113,8 @@ def build_sequence(
         each = Resample(dtype="float32", name=_FRAMES)(classes(drop(x)), mask=read, wanted=mask)
         probabilities = POOLING_LAYERS["mean"](dtype="float32", name="pool")(each, mask=mask)
     elif reads_statistics(config):
-        linear = _linear_logits(scaled, read, config, num_classes)
+        scaled = scale(shorten(features, mask=mask, wanted=read), mask=read)
+        linear = _linear_logits(scaled, read, num_classes)
         logits = Beside(dtype="float32", name=_LOGITS)(classes(drop(_pooled(x, read, config))), linear)
         probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(logits)
     else:
@@ -121,9 +131,7 @@ def reads_statistics(config: NetworkConfig) -> bool:
     return bool(config.statistics) and not config.per_frame and config.sequence in ("lstm", "bilstm", "gru")
 
 
-def _linear_logits(
-    x: keras.KerasTensor, mask: keras.KerasTensor, config: NetworkConfig, num_classes: int
-) -> keras.KerasTensor:
+def _linear_logits(x: keras.KerasTensor, mask: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     x = TimeStatistics(dtype="float32", name=_STATISTICS)(x, mask=mask)
     # It does not learn, but is solved for. Until then it says nothing.
     linear = keras.layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=_LINEAR)
@@ -142,6 +150,11 @@ def linear_part(sequence: keras.Model) -> LinearPart | None:
 def components_of(sequence: keras.Model) -> PrincipalComponents | None:
     """The layer of a sequence part that is told along what the training clips' features vary."""
     return next((layer for layer in sequence.layers if layer.name == _COMPONENTS), None)
+
+
+def large_features_of(sequence: keras.Model) -> int | None:
+    """How many features, the first ones, the recurrent network of a sequence part reads; None: all."""
+    return next((layer.count for layer in sequence.layers if layer.name == _LARGE), None)
 
 
 def feature_scale(sequence: keras.Model) -> FeatureScale:

@@ -70,18 +70,20 @@ class TimeStatistics(keras.layers.Layer):
 class Beside(keras.layers.Layer):
     """The logits of the recurrent network and of the linear layer beside it, added: ``[B, classes]`` each.
 
-    ``share``, what a logit of the recurrent network counts in an answer, and ``learned_with``, what one
-    of the linear layer counts while learning, are saved with the weights, and not trained.
+    ``share``, what a logit of the recurrent network counts in an answer, is saved with the weights, and
+    not trained. ``learned_together`` says whether the linear layer counts while learning, too; it is looked
+    at when a graph is built, in which then nothing is computed in vain.
     """
+
+    learned_together = True
 
     def build(self, recurrent_shape: tuple[int | None, ...], linear_shape: tuple[int | None, ...]) -> None:
         self.share = self.add_weight((), initializer="ones", trainable=False, name="share")
-        self.learned_with = self.add_weight((), initializer="ones", trainable=False, name="learned_with")
         self.built = True
 
     def call(self, recurrent: tf.Tensor, linear: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if training:
-            return recurrent + linear * self.learned_with
+            return recurrent + linear if self.learned_together else recurrent
         return recurrent * self.share + linear
 
     def compute_output_shape(

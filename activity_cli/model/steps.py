@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-__all__ = ["AtMost", "FeatureScale", "MeanOverSpace", "Resample", "ReverseOverTime"]
+__all__ = ["AtMost", "FeatureScale", "FirstFeatures", "MeanOverSpace", "Resample", "ReverseOverTime"]
 
 Shape = tuple[int | None, ...]
 # More steps than a clip has.
@@ -36,40 +36,44 @@ class _Steps(keras.layers.Layer):
 class FeatureScale(_Steps):
     """Brings features to a standard deviation of about 1, by what was measured on the training clips.
 
-    ``(features - mean) * scale`` on real steps, zeros on padding. Both are saved with the weights, and
-    neither is trained.
+    ``features * scale`` on real steps, zeros on padding. One scale serves all, so that what varies little
+    stays small; it is saved with the weights, and not trained.
     """
 
     def build(self, steps_shape: Shape, mask_shape: Shape | None = None) -> None:
-        width = (steps_shape[-1],)
-        self.mean = self.add_weight(width, initializer="zeros", trainable=False, name="mean")
-        self.scale = self.add_weight(width, initializer="ones", trainable=False, name="scale")
+        self.scale = self.add_weight((), initializer="ones", trainable=False, name="scale")
         self.built = True
 
-    def adapt(self, features: Sequence[npt.NDArray[np.float32]], *, per_feature: bool = False) -> None:
-        """Measures the features of some clips.
-
-        Args:
-            features: ``float32 [T_i, D]`` of each clip, without padding; one clip at least.
-            per_feature: Each feature on its own is brought to mean 0 and standard deviation 1. Without
-                it one scale serves all, and what varies little stays small.
-        """
+    def adapt(self, features: Sequence[npt.NDArray[np.float32]]) -> None:
+        """Measures the features of some clips: ``float32 [T_i, D]`` of each, without padding; one at least."""
         # Sums instead of one large array, in double precision: memory stays that of a clip.
-        count = sum(len(clip) for clip in features)
-        mean = sum(clip.sum(axis=0, dtype=np.float64) for clip in features) / count
-        if not per_feature:
-            mean = np.full_like(mean, mean.mean())
-        variance = sum(np.square(clip - mean).sum(axis=0) for clip in features) / count
-        if not per_feature:
-            variance = np.full_like(variance, variance.mean())
-            mean = np.zeros_like(mean)
-        # Of a feature that never changes: rounding must not be blown up.
+        count = sum(clip.size for clip in features)
+        mean = sum(clip.sum(dtype=np.float64) for clip in features) / count
+        variance = sum(np.square(clip - mean).sum() for clip in features) / count
+        # Of features that never change: rounding must not be blown up.
         moves = variance > np.finfo(np.float32).eps * np.square(mean) + np.finfo(np.float32).tiny
-        self.mean.assign(mean)
-        self.scale.assign(np.where(moves, 1 / np.sqrt(np.where(moves, variance, 1)), 1))
+        self.scale.assign(1 / np.sqrt(variance) if moves else 1.0)
 
     def call(self, steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        return _real((steps - self.mean) * self.scale, mask)
+        return _real(steps * self.scale, mask)
+
+
+@keras.saving.register_keras_serializable("activity")
+class FirstFeatures(keras.layers.Layer):
+    """The first ``count`` features of every step: ``[B, T, D]`` to ``[B, T, count]``."""
+
+    def __init__(self, count: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.count = count
+
+    def call(self, steps: tf.Tensor) -> tf.Tensor:
+        return steps[..., : self.count]
+
+    def compute_output_shape(self, steps_shape: Shape) -> Shape:
+        return (*steps_shape[:-1], self.count)
+
+    def get_config(self) -> dict[str, Any]:
+        return dict(super().get_config(), count=self.count)
 
 
 @keras.saving.register_keras_serializable("activity")
