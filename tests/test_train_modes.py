@@ -206,9 +206,10 @@ def test_a_frozen_encoder_stays_as_it_is_and_the_bundle_remembers_every_setting(
 @pytest.mark.parametrize(
     ("network", "expected"),
     [
-        (LITE, (1, 2, 256, True, True)),
+        (LITE, (1, 4, 256, True, True)),
+        (replace(LITE, encoder="mobilenet_v2"), (0, 2, 256, True, True)),
         (replace(LITE, sequence="convlstm"), (1, 1, 0, False, True)),
-        (replace(LITE, per_frame=True), (1, 2, 256, False, True)),
+        (replace(LITE, per_frame=True), (1, 4, 256, False, True)),
         (SMALL, (0, 1, 0, False, True)),
         (replace(LITE, grid=1, drop_blocks=0, components=0, statistics=False), (0, 1, 0, False, True)),
     ],

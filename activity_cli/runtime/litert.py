@@ -94,14 +94,10 @@ class SequenceRuntime:
         """Probabilities ``float32 [classes]`` of one clip's features ``float32 [T, D]``."""
         return self.answers(features)[0]
 
-    def frame_probabilities(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
-        """Probabilities ``float32 [T, classes]`` of each frame of a clip; None where it has none."""
-        return self.answers(features)[1]
-
     def answers(
         self, features: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-        """Both at once: probabilities of the clip, and of its frames."""
+        """The same, and those of each frame, ``float32 [T, classes]``; None where frames are not classified."""
         padded = np.zeros(self._features["shape"], np.float32)
         padded[0, : len(features)] = features
         self._interpreter.set_tensor(self._features["index"], padded)
