@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from activity_cli import NetworkConfig, PrepareConfig, SamplingConfig, SplitConfig, TrainConfig
+
+# Where a shell runs the tests in the background, Ctrl-C is ignored by them, and by every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small enough to train in seconds, large enough for every layer to have something to do.
 TINY_SAMPLING = SamplingConfig(num_frames=6, frame_size=32)
