@@ -225,6 +225,12 @@ def test_a_second_training_that_was_stopped_is_not_taken_for_the_first() -> None
     assert "The second training, on all clips, was stopped by hand: what the first has learned was saved." in text
 
 
+def test_training_tells_that_the_sequence_part_learned_first() -> None:
+    to = console()
+    print_training(to, replace(training(), head_epochs=30))
+    assert "3 epochs in 1 min 33 s, after the sequence part had learned alone." in printed(to)
+
+
 def test_training_tells_the_best_epoch_and_the_interruption() -> None:
     to = console()
     print_training(to, training(interrupted=True))

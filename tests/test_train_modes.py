@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import keras
 import numpy as np
@@ -26,6 +27,7 @@ from activity_cli.config import ENCODERS
 from activity_cli.learning.plan import make_plan
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.network import Network, build_network, load_network
+from data_support import no_privileges, run
 
 Activity = Callable[..., Result]
 LITE = NetworkConfig(encoder="efficientnet_lite0", units=8, dropout=0.0)
@@ -76,6 +78,18 @@ def test_finetuning_moves_the_last_blocks_only_and_no_normalization(few: Path, v
     # The maps were computed once, and are half as large as they would be.
     (maps,) = (few / "features").glob("*_stem2*")
     assert {np.load(path).dtype for path in maps.glob("*.npy")} == {np.dtype(np.float16)}
+
+
+def test_clips_that_cannot_be_written_beside_are_learned_from_and_it_is_told_once(few: Path, tmp_path: Path) -> None:
+    locked = Path(copytree(few, tmp_path / "locked", ignore=lambda *_: ["features"]))
+    locked.chmod(0o555)
+    words = ("--mode", "finetune", "--epochs", 1, "--head-epochs", 1, "--batch-size", 8, "--no-refit")
+    done = run("train", locked, "--out", tmp_path / "model", *words, preexec_fn=no_privileges)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'model'}\n")
+    assert done.stderr.count("features are kept elsewhere") == 1
+    assert not (locked / "features").exists()
+    assert "1 epoch in" in done.stderr
+    assert "after the sequence part had learned alone" in " ".join(done.stderr.split())
 
 
 def test_joint_training_moves_everything_but_the_statistics_of_trained_weights(few: Path, tmp_path: Path) -> None:

@@ -73,20 +73,17 @@ class Stem:
 
 
 def _writable(folder: Path, progress: Progress) -> Path:
+    """The folder, or one in its place, the same for all that is trained on it while Python runs."""
     if os.access(folder, os.W_OK):
         return folder
-    progress.note(f"{folder} cannot be written: features are kept elsewhere, for this training only.")
-    return _scratch()
-
-
-def _scratch() -> Path:
-    folder = tempfile.TemporaryDirectory(prefix="activity-features-")
-    _KEPT.append(folder)
-    return Path(folder.name)
+    if folder not in _IN_PLACE:
+        progress.note(f"{folder} cannot be written: features are kept elsewhere, for this training only.")
+        _IN_PLACE[folder] = tempfile.TemporaryDirectory(prefix="activity-features-")
+    return Path(_IN_PLACE[folder].name)
 
 
 # Removed when Python ends.
-_KEPT: list[tempfile.TemporaryDirectory[str]] = []
+_IN_PLACE: dict[Path, tempfile.TemporaryDirectory[str]] = {}
 
 
 def _runtime(stem: keras.Model, path: Path) -> EncoderRuntime:

@@ -137,7 +137,9 @@ def print_training(console: Console, result: TrainResult) -> None:
     seconds = sum(record.seconds for record in result.history)
     say(console, f"Trained {result.name} on {len(result.labels)} activities", "bold")
     ended = ", then stopped by hand" if result.interrupted and not result.stopped_again else ""
-    say(console, f"{len(result.history)} epochs in {duration(seconds)}{ended}.")
+    head = ", after the sequence part had learned alone" if result.head_epochs else ""
+    count = len(result.history)
+    say(console, f"{count} {'epoch' if count == 1 else 'epochs'} in {duration(seconds)}{head}{ended}.")
     best = next((record for record in result.history if record.epoch == result.best_epoch), None)
     if best is not None:
         table = new_table(f"best epoch: {best.epoch}", "loss", "accuracy")

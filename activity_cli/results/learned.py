@@ -86,6 +86,7 @@ class TrainResult:
             is of the first.
         stopped_again: Whether it was in the second training that it was interrupted: the weights are those
             that the first ended with.
+        head_epochs: Passes, at most, in which the sequence part learned alone, before those of the history.
     """
 
     model: Path
@@ -99,6 +100,7 @@ class TrainResult:
     diverged: str = ""
     refitted: bool = False
     stopped_again: bool = False
+    head_epochs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
