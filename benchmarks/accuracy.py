@@ -11,7 +11,7 @@ each fold, and printed. All judges see the same clips of the same folds:
                        logistic regressions on the features of the default encoder, which learn from the
                        validation clips, too: they have nothing to stop early
     frozen             activity train
-    frozen, chosen     the same with the sequence part and --center chosen on the validation clips
+    frozen, chosen     the same with --grid, --sequence and --center chosen on the validation clips
     finetune           activity train --mode finetune
     joint, small       activity train --mode joint, --encoder small, on clips of 8 frames of 112 pixels: an eighth of
                        the pixels, since on all of them each would take hours without a GPU
@@ -42,7 +42,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from accuracy_tutorial import tutorial_accuracy
-from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
+from sklearn.model_selection import LeaveOneGroupOut
 
 from activity_cli import (
     AugmentConfig,
@@ -75,8 +75,12 @@ ROWS = ("tutorial", "frozen", "chosen", "finetune", "joint", "small")
 STEPS = ("unvaried", "two_views", "one_part", "lstm_alone")
 BASELINES = ("majority_class", "middle_frame", "frame_average", "frame_statistics")
 # What is tried for "frozen, chosen".
-CANDIDATES = tuple(
-    NetworkConfig(sequence=sequence, center=center) for sequence in ("lstm", "bilstm") for center in (True, False)
+CANDIDATES = (
+    NetworkConfig(),
+    NetworkConfig(grid=2),
+    NetworkConfig(grid=1),
+    NetworkConfig(sequence="bilstm"),
+    NetworkConfig(center=False),
 )
 Row = dict[str, str]
 Scores = dict[str, list[float]]
@@ -113,8 +117,26 @@ def folds_of(name: str, rows: list[Row], folds: int, seed: int) -> list[set[int]
     labels, groups = [row["label"] for row in rows], [row["group"] for row in rows]
     if name in LEAVE_ONE_OUT:
         return [set(map(int, tested)) for _, tested in LeaveOneGroupOut().split(rows, labels, groups)]
-    dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return [set(map(int, tested)) for _, tested in dealer.split(rows, labels, groups)]
+    return dealt(labels, groups, folds, seed)
+
+
+def dealt(labels: list[str], groups: list[str], folds: int, seed: int) -> list[set[int]]:
+    """Groups in an order drawn by the seed, each into the fold that has least of its labels.
+
+    Not scikit-learn's StratifiedGroupKFold: it deals the largest groups first, whatever the seed, so that half of
+    what two seeds put together is the same, and the second deal tells little that the first did not.
+    """
+    places, numbers = np.unique(groups, return_inverse=True)[1], np.unique(labels, return_inverse=True)[1]
+    shares = np.zeros((places.max() + 1, numbers.max() + 1))
+    np.add.at(shares, (places, numbers), 1.0)
+    shares /= shares.sum(axis=0)
+    held = np.zeros((folds, shares.shape[1]))
+    fold_of = np.zeros(len(shares), int)
+    for group in np.random.default_rng(seed).permutation(len(shares)):
+        # What a fold holds of each label, squared and summed, grows by the least.
+        fold_of[group] = np.argmin(held @ shares[group])
+        held[fold_of[group]] += shares[group]
+    return [set(map(int, np.flatnonzero(fold_of[places] == fold))) for fold in range(folds)]
 
 
 def assigned(rows: list[Row], tested: set[int], seed: int) -> list[Row]:
@@ -159,12 +181,16 @@ def chosen(work: Work) -> tuple[float, float]:
     """The best of the candidates by the validation clips; says which."""
     tried = [(*ours(work, TrainConfig(network=network)), network) for network in CANDIDATES]
     best = max(tried, key=lambda one: one[0])
-    print(
-        "    chosen by validation: "
-        + ", ".join(f"{n.sequence}{'' if n.center else ' as it is'} {v:.3f}" for v, _, n in tried)
-    )
-    print(f"    -> {best[2].sequence}, center {best[2].center}")
+    tell = ", ".join(f"{name_of(network)} {val:.3f}" for val, _, network in tried)
+    print(f"    chosen by validation: {name_of(best[2])}, of {tell}", flush=True)
     return best[0], best[1]
+
+
+def name_of(network: NetworkConfig) -> str:
+    """What of a candidate is not the default."""
+    usual = NetworkConfig()
+    differing = [name for name in ("grid", "sequence", "center") if getattr(network, name) != getattr(usual, name)]
+    return " ".join(f"{name} {getattr(network, name)}" for name in differing) or "default"
 
 
 def on_few_pixels(work: Work, config: TrainConfig) -> tuple[float, float]:
@@ -210,8 +236,8 @@ def run_set(name: str, folder: Path, options: argparse.Namespace) -> Scores:
         if options.groups == "joined":
             rows = joined(rows, folder, place)
             print(f"  {len({row['group'] for row in rows})} groups, joined by looks", flush=True)
-        dealt = [(seed, folds_of(name, rows, options.folds, seed)) for seed in options.seeds]
-        for seed, fold, tested in ((seed, *fold) for seed, folds in dealt for fold in enumerate(folds)):
+        deals = [(seed, folds_of(name, rows, options.folds, seed)) for seed in options.seeds]
+        for seed, fold, tested in ((seed, *fold) for seed, folds in deals for fold in enumerate(folds)):
             write_csv(place / "labels.csv", assigned(rows, tested, seed + fold))
             # One folder for all folds: clips and features are computed once, only the splits change.
             sampling = SamplingConfig(fit=options.fit)

@@ -12,9 +12,11 @@ before any is run again. Three parts:
     python benchmarks/train.py [PART ...] [--clips N] [--sizes 64] [--repeats N] [--torch-python PATH] [--skip torch]
 
 TimeDistributed sends padded frames through the CNN, too, and takes batch statistics of each step by itself (16 times
-a batch, padding included), so its losses are near ours, not the same. Peers compute in float32, which is their
-default; ours is shown in its own default precision and in float32. On a machine with other work, compare processor
-seconds before wall seconds.
+a batch, padding included), so its losses are near ours, not the same. It is trained as people write it, by
+``model.fit`` on arrays, and once more on batches of tf.data with our options: then the network is the only difference.
+With tf.data as it comes, the end of a pass now and then waits for a thread that tunes it. Peers compute in float32,
+which is their default; ours is shown in its own default precision and in float32. On a machine with other work,
+compare processor seconds before wall seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ NAMES = {
     "ours": "ours, default precision",
     "ours_float32": "ours, float32",
     "time_distributed": "TimeDistributed(cnn)",
+    "time_distributed_batches": "  the same, our tf.data",
     "per_layer": "TimeDistributed, each layer",
+    "per_layer_batches": "  the same, our tf.data",
     "torch": "PyTorch, folded",
     "torch_skip": "PyTorch, padding skipped",
 }
