@@ -128,7 +128,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         diverged=history.diverged,
         refitted=refitted,
         stopped_again=history.stopped_again,
-        head_epochs=plan.head_epochs,
+        head_first=bool(plan.head_epochs) and not (history.interrupted or history.diverged),
     )
 
 

@@ -227,7 +227,7 @@ def test_a_second_training_that_was_stopped_is_not_taken_for_the_first() -> None
 
 def test_training_tells_that_the_sequence_part_learned_first() -> None:
     to = console()
-    print_training(to, replace(training(), head_epochs=30))
+    print_training(to, replace(training(), head_first=True))
     assert "3 epochs in 1 min 33 s, after the sequence part had learned alone." in printed(to)
 
 

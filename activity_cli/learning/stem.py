@@ -77,7 +77,7 @@ def _writable(folder: Path, progress: Progress) -> Path:
     if os.access(folder, os.W_OK):
         return folder
     if folder not in _IN_PLACE:
-        progress.note(f"{folder} cannot be written: features are kept elsewhere, for this training only.")
+        progress.note(f"{folder} cannot be written: features are kept elsewhere, until this program ends.")
         _IN_PLACE[folder] = tempfile.TemporaryDirectory(prefix="activity-features-")
     return Path(_IN_PLACE[folder].name)
 

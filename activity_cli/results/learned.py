@@ -86,7 +86,8 @@ class TrainResult:
             is of the first.
         stopped_again: Whether it was in the second training that it was interrupted: the weights are those
             that the first ended with.
-        head_epochs: Passes, at most, in which the sequence part learned alone, before those of the history.
+        head_first: Whether the sequence part learned alone before the epochs of the history; not said of a
+            training that did not come to its end, whose epochs may be those.
     """
 
     model: Path
@@ -100,7 +101,7 @@ class TrainResult:
     diverged: str = ""
     refitted: bool = False
     stopped_again: bool = False
-    head_epochs: int = 0
+    head_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
