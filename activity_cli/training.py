@@ -159,7 +159,8 @@ def _resumed(config: TrainConfig, settings: dict[str, Any], state: Path, progres
         return None
     differing = sorted(name for name in {*settings, *found.settings} if settings.get(name) != found.settings.get(name))
     if not differing:
-        progress.note(f"Going on after epoch {len(found.epochs)} of a training that did not end.")
+        where = ", in which the encoder stays as it is so far" if found.head else ""
+        progress.note(f"Going on after epoch {len(found.epochs)} of a training that did not end{where}.")
         return found
     if config.resume:
         raise ConfigError(

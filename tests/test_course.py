@@ -13,20 +13,27 @@ import numpy.typing as npt
 import pytest
 
 from activity_cli import NetworkConfig, Recognizer, TrainConfig, train
+from activity_cli.dataset.manifest import read_prepared
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.encoders import build_encoder
 from activity_cli.model.network import Network, load_network
 from activity_cli.progress import SilentProgress, Stage
 
-ALL, HEAD_AGAIN = "Training", "Training on all clips, encoder as it is"
+HEAD, ALL = "Training, encoder as it is", "Training"
+HEAD_AGAIN, ALL_AGAIN = "Training on all clips, encoder as it is", "Training on all clips"
 Weights = list[npt.NDArray[np.float32]]
+BATCH = 8
 
 
 class Fate(SilentProgress):
-    """Raises an error at a step of a stage."""
+    """Raises an error at a step of a stage, and remembers what it was told."""
 
     def __init__(self, title: str, step: int, error: type[BaseException]) -> None:
         self.title, self.step, self.error = title, step, error
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     @contextmanager
     def stage(self, title: str, total: int | None, unit: str) -> Iterator[Stage]:
@@ -57,7 +64,7 @@ def config(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainCon
         finetune_blocks=1,
         epochs=2,
         head_epochs=8,
-        batch_size=8,
+        batch_size=BATCH,
         refit=True,
         precision="float32",
     )
@@ -104,6 +111,31 @@ def test_killed_and_stopped_it_goes_on_to_the_weights_of_an_undisturbed_one(
     assert result.stopped_again and not result.refitted
     assert not same(network_of(config.out).whole.get_weights(), undisturbed)
     assert train(replace(config, resume=True)).refitted
+    assert same(network_of(config.out).whole.get_weights(), undisturbed)
+
+
+def test_the_head_goes_on_from_its_last_epoch(config: TrainConfig, undisturbed: Weights, tmp_path: Path) -> None:
+    clips = read_prepared(config.prepared)
+    num_train, num_val = (len(clips.in_split(split)) for split in ("train", "val"))
+    steps, steps_again = -(-num_train // BATCH), -(-(num_train + num_val) // BATCH)
+    config = replace(config, out=tmp_path / "model")
+    # In the third epoch of the head, and again in the sixth, stopped; in the second training likewise, killed.
+    assert train(config, Fate(HEAD, 2 * steps + 1, KeyboardInterrupt)).interrupted
+    resumed = replace(config, resume=True)
+    fates = [
+        (Fate(HEAD, 3 * steps + 1, KeyboardInterrupt), "epoch 2 of"),
+        (Fate(ALL, 1, RuntimeError), "epoch 5 of"),
+        (Fate(HEAD_AGAIN, 2 * steps_again + 1, RuntimeError), "epoch 8 of"),
+        (Fate(ALL_AGAIN, 1, RuntimeError), "epoch 2 of"),
+        (Fate("", 0, RuntimeError), "epoch 8 of"),
+    ]
+    for fate, told in fates:
+        try:
+            train(resumed, fate)
+        except RuntimeError:
+            assert fate.title
+        (note,) = (note for note in fate.notes if "Going on" in note)
+        assert told in note and "encoder stays as it is" in note
     assert same(network_of(config.out).whole.get_weights(), undisturbed)
 
 

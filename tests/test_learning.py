@@ -35,6 +35,7 @@ RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(10, STEPS * BATCH, WIDTH)).astype(np.float32)  # of each epoch
 TARGETS = np.eye(CLASSES, dtype=np.float32)[(INPUTS.sum(-1) > 0).astype(int)]
 Change = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+BEGUN = Checkpoint({"a": 1})
 
 
 def network(seed: int = 1, activation: str = "tanh") -> keras.Model:
@@ -55,7 +56,7 @@ def feed_of(model: keras.Model, inputs: npt.NDArray[np.float32] = INPUTS, *, val
 
 def fitted(feed: Feed, place: Path, recipe: Recipe = RECIPE, resumed: Checkpoint | None = None) -> History:
     strategy = tf.distribute.get_strategy()
-    return fit(feed, recipe, strategy, SilentProgress(), checkpoint=place, settings={"a": 1}, resumed=resumed)
+    return fit(feed, recipe, strategy, SilentProgress(), checkpoint=place, begun=BEGUN, resumed=resumed)
 
 
 def interrupted(feed: Feed, place: Path, after: int, recipe: Recipe = RECIPE) -> None:
@@ -77,7 +78,7 @@ def interrupted(feed: Feed, place: Path, after: int, recipe: Recipe = RECIPE) ->
 
     strategy = tf.distribute.get_strategy()
     try:
-        fit(feed, recipe, strategy, Death(), checkpoint=place, settings={"a": 1})
+        fit(feed, recipe, strategy, Death(), checkpoint=place, begun=BEGUN)
     except RuntimeError:
         raise KeyboardInterrupt from None
 
@@ -121,7 +122,8 @@ def test_the_weights_of_an_earlier_training_stay_until_a_second_one_has_ended(tm
     recipe = replace(RECIPE, keep_last=True)
     earlier = History([EpochRecord(1, 0.5, 0.6, 0.7, 0.8, 1.0)], 1)
     first = [weights + 1 for weights in network().get_weights()]
-    shared = {"checkpoint": tmp_path / "a.npz", "settings": {}, "earlier": earlier, "fallback": first}
+    begun = replace(BEGUN, earlier=(tuple(earlier.epochs), earlier.best_epoch))
+    shared = {"checkpoint": tmp_path / "a.npz", "begun": begun, "fallback": first}
     strategy = tf.distribute.get_strategy()
 
     broken = network()
@@ -299,7 +301,7 @@ def test_tensorboard_reads_every_epoch(tmp_path: Path) -> None:
         strategy,
         SilentProgress(),
         checkpoint=tmp_path / "a.npz",
-        settings={},
+        begun=BEGUN,
         tensorboard=tmp_path / "logs" / "run",
     )
     (file,) = (tmp_path / "logs" / "run").iterdir()

@@ -39,14 +39,18 @@ class Checkpoint:
         best: The weights of the best epoch.
         earlier: Epochs, and the best of them, of an earlier training that this one follows; None: it is
             the first.
+        head: The sequence part learns alone, before the encoder does: state and best are of it only.
+        ended: With ``head`` and ``earlier``, every variable of the network at the end of the earlier training.
     """
 
     settings: Mapping[str, Any]
-    epochs: tuple[EpochRecord, ...]
-    best_epoch: int
-    state: Arrays
-    best: Arrays
+    epochs: tuple[EpochRecord, ...] = ()
+    best_epoch: int = 0
+    state: Arrays = ()
+    best: Arrays = ()
     earlier: tuple[tuple[EpochRecord, ...], int] | None = None
+    head: bool = False
+    ended: Arrays = ()
 
 
 def checkpoint_path(model: Path) -> Path:
@@ -66,6 +70,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "settings": dict(checkpoint.settings),
         "epochs": [asdict(record) for record in checkpoint.epochs],
         "best_epoch": checkpoint.best_epoch,
+        "head": checkpoint.head,
     }
     if checkpoint.earlier:
         epochs, best_epoch = checkpoint.earlier
@@ -73,6 +78,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays: dict[str, Any] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
     arrays |= {f"state{number}": value for number, value in enumerate(checkpoint.state)}
     arrays |= {f"best{number}": value for number, value in enumerate(checkpoint.best)}
+    arrays |= {f"ended{number}": value for number, value in enumerate(checkpoint.ended)}
     with written_aside(path) as aside, aside.open("wb") as file:
         np.savez(file, **arrays)
 
@@ -95,6 +101,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
                 _numbered(file, "state"),
                 _numbered(file, "best"),
                 _earlier(about.get("earlier")),
+                about.get("head", False),
+                _numbered(file, "ended"),
             )
     except (FileNotFoundError, NotADirectoryError):
         return None

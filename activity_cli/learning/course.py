@@ -12,17 +12,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from activity_cli.errors import TrainingError
 from activity_cli.learning.checkpoint import Checkpoint
 from activity_cli.learning.feeds import Feeds
-from activity_cli.learning.loop import Recipe, fit
+from activity_cli.learning.loop import Feed, Recipe, fit, restore
 from activity_cli.learning.measuring import learn_together
 from activity_cli.learning.watcher import History, Weights
 from activity_cli.model.sequence import linear_part
 
 __all__ = ["Course"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """The first of two trainings.
+
+    Attributes:
+        history: What happened.
+        weights: What it has learned, which is kept where the second does not come to its end.
+        ended: Every variable of the network at its end; none where no head goes before.
+    """
+
+    history: History
+    weights: Weights
+    ended: Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +79,20 @@ class Course:
         judged = "val" if self.feeds.prepared.in_split("val") else None
         if resumed and resumed.earlier:
             first = History(list(resumed.earlier[0]), resumed.earlier[1])
-            fallback = list(resumed.best)
+            if resumed.head:
+                restore(network.variables, resumed.ended)
+            else:
+                self.feeds.model.set_weights(list(resumed.best))
         else:
-            first = self._train(("train",), judged, resumed)
-            fallback, resumed = self.feeds.model.get_weights(), None
+            first, resumed = self._train(("train",), judged, resumed), None
+        fallback = self.feeds.model.get_weights()
         if not self.feeds.plan.refit or judged is None or first.interrupted or first.diverged:
             return first, False
+        ended = [np.asarray(variable) for variable in network.variables] if self.head else []
+        earlier = _Earlier(first, fallback, ended)
         try:
             network.set_weights(initial)
-            second = self._train(("train", "val"), None, resumed, earlier=first, fallback=fallback)
+            second = self._train(("train", "val"), None, resumed, earlier)
             if second.interrupted or second.diverged:
                 self.feeds.model.set_weights(fallback)
         except (KeyboardInterrupt, TrainingError) as error:
@@ -89,21 +110,22 @@ class Course:
         splits: tuple[str, ...],
         judged: str | None,
         resumed: Checkpoint | None,
-        *,
-        earlier: History | None = None,
-        fallback: Weights | None = None,
+        earlier: _Earlier | None = None,
     ) -> History:
         recipe = self._recipe(keep_last=judged is None)
         if earlier:
             recipe = replace(recipe, title="Training on all clips")
+        begun = Checkpoint(self.settings)
+        if earlier:
+            begun = replace(begun, earlier=(tuple(earlier.history.epochs), earlier.history.best_epoch))
         before: History | None = None
         weights: Weights = []
-        # A state to go on from is of after the head.
-        if self.head and not resumed:
-            before = self._train_head(self.head, splits, judged, recipe)
+        if self.head and (resumed is None or resumed.head):
+            of_head = replace(begun, head=True, ended=earlier.ended if earlier else [])
+            before = self._train_head(self.head, self.head.feed(*splits, judged=judged), recipe, of_head, resumed)
             if before.interrupted or before.diverged:
                 return before
-            weights = self.feeds.network.whole.get_weights()
+            weights, resumed = self.feeds.network.whole.get_weights(), None
         try:
             return fit(
                 self.feeds.feed(*splits, judged=judged, measured=self.head is not None),
@@ -111,10 +133,9 @@ class Course:
                 self.strategy,
                 self.feeds.progress,
                 checkpoint=self.checkpoint,
-                settings=self.settings,
+                begun=begun,
                 resumed=resumed,
-                earlier=earlier,
-                fallback=fallback,
+                fallback=earlier.weights if earlier else None,
                 # The curves are those of the first training.
                 tensorboard=None if earlier else self.feeds.config.tensorboard,
             )
@@ -127,9 +148,9 @@ class Course:
             before.diverged = str(error)
             return before
 
-    def _train_head(self, head: Feeds, splits: tuple[str, ...], judged: str | None, recipe: Recipe) -> History:
-        # On features, a pass takes milliseconds a clip: its state is not kept.
-        feed = head.feed(*splits, judged=judged)
+    def _train_head(
+        self, head: Feeds, feed: Feed, recipe: Recipe, begun: Checkpoint, resumed: Checkpoint | None
+    ) -> History:
         recipe = replace(
             recipe,
             epochs=head.plan.epochs,
@@ -138,7 +159,15 @@ class Course:
             scaled_loss=False,
             title=f"{recipe.title}, encoder as it is",
         )
-        history = fit(feed, recipe, self.strategy, self.feeds.progress)
+        history = fit(
+            feed,
+            recipe,
+            self.strategy,
+            self.feeds.progress,
+            checkpoint=self.checkpoint,
+            begun=begun,
+            resumed=resumed,
+        )
         beside = linear_part(head.network.sequence)
         if beside and not (history.interrupted or history.diverged):
             learn_together(beside)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from activity_cli.errors import TrainingError
@@ -20,7 +21,7 @@ from activity_cli.learning.watcher import History, Watcher, Weights
 from activity_cli.progress import Progress
 from activity_cli.results import EpochRecord
 
-__all__ = ["Feed", "Recipe", "fit"]
+__all__ = ["Feed", "Recipe", "fit", "restore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,9 @@ def fit(
     strategy: tf.distribute.Strategy,
     progress: Progress,
     *,
-    checkpoint: Path | None = None,
-    settings: Mapping[str, Any] | None = None,
+    checkpoint: Path,
+    begun: Checkpoint,
     resumed: Checkpoint | None = None,
-    earlier: History | None = None,
     fallback: Weights | None = None,
     tensorboard: Path | None = None,
 ) -> History:
@@ -91,10 +91,9 @@ def fit(
         recipe: How long and how fast.
         strategy: Where it is computed; the model was built in its scope.
         progress: Who listens.
-        checkpoint: File in which the state is kept after every epoch; None: it is not.
-        settings: What only the same may go on with that state; with ``checkpoint``.
+        checkpoint: File in which the state is kept after every epoch.
+        begun: What else than the state is written there.
         resumed: The state to go on from.
-        earlier: What happened in an earlier training that this one follows.
         fallback: Weights of the earlier training, which are kept where this one does not come to its end.
         tensorboard: Folder for TensorBoard's logs.
 
@@ -109,16 +108,18 @@ def fit(
     state = [*model.variables, *optimizer.variables]
     if resumed:
         history = History(list(resumed.epochs), resumed.best_epoch)
-        _restore(state, resumed)
+        restore(state, resumed.state)
     writer = CurveWriter(tensorboard) if tensorboard else None
 
     def after_epoch(record: EpochRecord, watcher: Watcher) -> None:
-        if checkpoint is not None and settings is not None:
-            values = [np.asarray(variable) for variable in state]
-            best = watcher.best_weights or []
-            before = (tuple(earlier.epochs), earlier.best_epoch) if earlier else None
-            now = Checkpoint(settings, tuple(history.epochs), history.best_epoch, values, best, before)
-            write_checkpoint(checkpoint, now)
+        now = replace(
+            begun,
+            epochs=tuple(history.epochs),
+            best_epoch=history.best_epoch,
+            state=[np.asarray(variable) for variable in state],
+            best=watcher.best_weights or [],
+        )
+        write_checkpoint(checkpoint, now)
         if writer:
             writer.write(record)
 
@@ -189,14 +190,19 @@ def _run(model: keras.Model, feed: Feed, recipe: Recipe, watcher: Watcher, first
         ) from error
 
 
-def _restore(state: list[Any], checkpoint: Checkpoint) -> None:
-    if [tuple(variable.shape) for variable in state] != [value.shape for value in checkpoint.state]:
+def restore(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:
+    """Puts what was kept back.
+
+    Raises:
+        TrainingError: It is of another network.
+    """
+    if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise TrainingError(
             "The unfinished training has weights of other shapes: it was begun by another version of activity.",
             "Begin anew with --overwrite.",
             code="training.checkpoint",
         )
-    for variable, value in zip(state, checkpoint.state, strict=True):
+    for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
