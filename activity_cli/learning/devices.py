@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import tensorflow as tf
 
 from activity_cli.errors import ConfigError
@@ -34,7 +36,14 @@ def choose_strategy(names: tuple[str, ...], batch_size: int) -> tf.distribute.St
             f"batch_size is {batch_size}, which {len(wanted)} devices cannot share equally.",
             f"Use a multiple of {len(wanted)}.",
         )
-    return tf.distribute.MirroredStrategy(wanted)
+    return _sharing(wanted)
+
+
+@cache
+def _sharing(names: tuple[str, ...]) -> tf.distribute.Strategy:
+    # One for all trainings of a process: each strategy numbers what its devices tell each other from 1 on,
+    # and TensorFlow takes the second one's numbers for the first one's.
+    return tf.distribute.MirroredStrategy(names)
 
 
 def make_deterministic() -> None:
