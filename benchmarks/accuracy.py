@@ -63,6 +63,7 @@ from activity_cli.dataset.features import FeatureStore
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.dataset.splits import Member, assign_splits
 from activity_cli.model.bundle import read_bundle
+from activity_cli.prediction import open_runtimes
 
 ROOT = Path(__file__).resolve().parents[1]
 # For the rows that learn from pixels.
@@ -72,8 +73,9 @@ LEAVE_ONE_OUT = ("weizmann4",)
 TWIN = "_mirror."  # in the names of mirrored copies
 ROWS = ("tutorial", "frozen", "chosen", "finetune", "joint", "small")
 # Settings one by one, by name only.
-STEPS = ("unvaried", "two_views", "one_part", "lstm_alone")
+STEPS = ("unvaried", "two_views", "one_part", "lstm_alone", "attention", "seeds")
 BASELINES = ("majority_class", "middle_frame", "frame_average", "frame_statistics")
+SEEDS_AVERAGED = 3
 # What is tried for "frozen, chosen".
 CANDIDATES = (
     NetworkConfig(),
@@ -186,6 +188,22 @@ def chosen(work: Work) -> tuple[float, float]:
     return best[0], best[1]
 
 
+def averaged(work: Work) -> tuple[float, float]:
+    """The mean of the probabilities that models of several seeds give."""
+    prepared = read_prepared(work.prepared)
+    records = prepared.in_split("test")
+    vals, probabilities = [], []
+    for seed in range(SEEDS_AVERAGED):
+        vals.append(ours(work, TrainConfig(seed=seed))[0])
+        bundle = read_bundle(work.model)
+        store = FeatureStore(prepared.folder, bundle.document["encoder_fingerprint"])
+        sequence = open_runtimes(bundle)[1]
+        probabilities.append([sequence.probabilities(store.read(record.clip)) for record in records])
+    answers = np.mean(probabilities, axis=0).argmax(axis=1)
+    right = [prepared.labels[answer] == record.label for answer, record in zip(answers, records, strict=True)]
+    return statistics.mean(vals), float(np.mean(right))
+
+
 def name_of(network: NetworkConfig) -> str:
     """What of a candidate is not the default."""
     usual = NetworkConfig()
@@ -220,6 +238,8 @@ ROW_OF: dict[str, Callable[[Work], tuple[float, float]]] = {
     "lstm_alone": lambda work: ours(
         work, TrainConfig(network=NetworkConfig(grid=1, drop_blocks=0, components=0, statistics=False, units=128))
     ),
+    "attention": lambda work: ours(work, TrainConfig(network=NetworkConfig(pooling="attention"))),
+    "seeds": averaged,
     "chosen": chosen,
     "finetune": lambda work: ours(work, TrainConfig(mode="finetune")),
     "joint": lambda work: on_few_pixels(work, TrainConfig(mode="joint")),

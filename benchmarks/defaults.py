@@ -39,6 +39,7 @@ SETTINGS: dict[str, dict[str, TrainConfig]] = {
         "label smoothing 0": replace(FROZEN, label_smoothing=0.0),
         "label smoothing 0.2": replace(FROZEN, label_smoothing=0.2),
         "dropout 0": replace(FROZEN, network=NetworkConfig(dropout=0.0)),
+        "dropout 0.3": replace(FROZEN, network=NetworkConfig(dropout=0.3)),
         "weight decay 0": replace(FROZEN, weight_decay=0.0),
         "cut 0": replace(FROZEN, augment=AugmentConfig(cut=0.0)),
     },
@@ -55,6 +56,9 @@ SETTINGS: dict[str, dict[str, TrainConfig]] = {
         "label smoothing 0": replace(SMALL, label_smoothing=0.0),
         "dropout 0": replace(SMALL, network=NetworkConfig(encoder="small", dropout=0.0)),
         "dropout 0.3": replace(SMALL, network=NetworkConfig(encoder="small", dropout=0.3)),
+        "dropout 0.3; color 0.4": replace(
+            SMALL, network=NetworkConfig(encoder="small", dropout=0.3), augment=AugmentConfig(color=0.4)
+        ),
         "weight decay 0": replace(SMALL, weight_decay=0.0),
     },
 }

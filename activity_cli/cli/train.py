@@ -61,7 +61,7 @@ def train_command(
         typer.Option(
             help="frozen: the encoder's features are computed once, only the sequence part learns. finetune: after "
             "that the encoder's last blocks learn, too. joint: everything learns.",
-            show_default="frozen with ImageNet weights, else joint",
+            show_default="frozen with trained weights (small: joint), else joint",
         ),
     ] = None,
     finetune_blocks: Annotated[
@@ -104,7 +104,7 @@ def train_command(
         typer.Option(
             help="Rows and columns of the smallest parts of the picture whose features are kept apart.",
             metavar="N",
-            show_default="what suits its weights; 1 without",
+            show_default="what suits its weights; 1 without trained ones",
         ),
     ] = None,
     components: Annotated[
@@ -155,9 +155,7 @@ def train_command(
     batch_size: Annotated[int, typer.Option(help="Clips in a step.", metavar="N")] = _TRAIN.batch_size,
     learning_rate: Annotated[
         float | None,
-        typer.Option(
-            help="Step size; where a frozen encoder comes first, only then.", metavar="RATE", show_default="0.002"
-        ),
+        typer.Option(help="Step size while the encoder is frozen, or random.", metavar="RATE", show_default="0.002"),
     ] = None,
     encoder_learning_rate: Annotated[
         float | None,
@@ -196,7 +194,7 @@ def train_command(
         ),
     ] = None,
     deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="The same seed gives the same bits, also on a GPU; slower.")
+        bool, typer.Option("--deterministic", help="The same seed gives the same bits on a GPU, too, if slower.")
     ] = False,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Write the curves for TensorBoard into this folder, too.", metavar="DIR")
@@ -219,9 +217,9 @@ def train_command(
         activity train --mode finetune --out models/finetuned
 
     The weights of the best epoch by the validation clips are kept; then, unless --mode is joint, it is trained again
-    on all of them. Ctrl-C stops the training and keeps the best so far; --resume goes on. Killed? The same command
-    again (without --overwrite) goes on, to the same weights. The model's folder also holds history.csv and
-    history.png, the curves.
+    on training and validation clips together. Ctrl-C stops the training and keeps the best so far; --resume goes on.
+    Killed? The same command goes on, to the same weights (if it had --overwrite, add --resume). The model's folder
+    also holds history.csv and history.png, the curves.
 
     Exit codes: 0 done, 1 training failed, 2 the call is wrong, 130 interrupted (what was best so far is
     saved, and said).

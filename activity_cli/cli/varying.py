@@ -31,10 +31,14 @@ KeepSides = Annotated[
     ),
 ]
 Cut = Annotated[
-    float, typer.Option(help="Most of a clip to leave out at each end; what is left is slower.", metavar="SHARE")
+    float, typer.Option(help="Most of a clip to leave out at each end; the rest is slower or faster.", metavar="SHARE")
 ]
 Crop = Annotated[float, typer.Option(help="Most of the width and height to cut away.", metavar="SHARE")]
 Color = Annotated[float, typer.Option(help="Most to change brightness, contrast and saturation by.", metavar="SHARE")]
 Views = Annotated[
-    int, typer.Option(help="Variations of a clip's pictures that a frozen encoder looks at.", metavar="N")
+    int,
+    typer.Option(
+        help="What a frozen encoder sees of each clip: the clip itself and N - 1 variations of its pictures.",
+        metavar="N",
+    ),
 ]

@@ -2,7 +2,7 @@
 
 Ridge regression on the labels (Hoerl and Kennard 1970), whose scores become logits by one factor. It counts a
 number by how little it differs among clips of one label, where logistic regression asks only for what tells
-labels apart (docs/training.md has what that is worth).
+labels apart (docs/measurements.md has what that is worth).
 """
 
 from __future__ import annotations

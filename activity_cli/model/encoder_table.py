@@ -93,7 +93,7 @@ _TF_KERNELS = "weights_tf_dim_ordering_tf_kernels"
 _SPECS = (
     EncoderSpec(
         name="efficientnet_lite0",
-        summary="The default: right for a few dozen clips per activity, fast on phones and CPUs, needs no network.",
+        summary="The default: right for a few dozen clips per activity, fast on phones and CPUs, no download.",
         features=1280,
         map_channels=320,
         map_layer="block15_project_norm",

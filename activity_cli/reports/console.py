@@ -150,7 +150,7 @@ def print_training(console: Console, result: TrainResult) -> None:
     if result.stopped_again:
         say(console, "The second training, on all clips, was stopped by hand: what the first has learned was saved.")
     if result.refitted:
-        say(console, "Then trained again as long on training and validation clips together, which is what was saved.")
+        say(console, "Then trained again, for all epochs, on training and validation clips together: that was saved.")
     say(console, f"LiteRT answers differ from Keras by at most {result.litert_max_abs_difference:.1e}.")
     say_path(console, "Curves:", str(result.history_picture))
     say_path(console, "Model:", str(result.model))
