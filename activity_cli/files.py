@@ -29,6 +29,7 @@ __all__ = [
     "folder_aside",
     "folder_lock",
     "sha256_of",
+    "sweep_dead",
     "sweep_unfinished",
     "write_bytes",
     "write_text",
@@ -106,6 +107,16 @@ def sweep_unfinished(folder: Path) -> None:
                 path.unlink()
 
 
+def sweep_dead(path: Path) -> None:
+    """Removes what killed runs left of the file or folder ``path``; another run that is under way keeps its own."""
+    name = glob.escape(path.name)
+    for left in (*path.parent.glob(f"{ASIDE_MARK}*-{name}"), *path.parent.glob(f"{ASIDE_MARK}*-{name}-*")):
+        owner = left.name.removeprefix(ASIDE_MARK).partition("-")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            with suppress(OSError):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
     """Only one run at a time writes to ``folder``; the system lets go of the lock when a run is killed.
@@ -147,7 +158,7 @@ def folder_aside(path: Path) -> Iterator[Path]:
     path = path.resolve()
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep_dead(path)
+        sweep_dead(path)
         aside = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{os.getpid()}-{path.name}-", dir=path.parent))
     try:
         with explained(path):
@@ -178,14 +189,6 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _sweep_dead(path: Path) -> None:
-    """Removes what killed runs left beside ``path``; another run that is under way keeps its own."""
-    for left in path.parent.glob(f"{ASIDE_MARK}*-{glob.escape(path.name)}-*"):
-        owner = left.name.removeprefix(ASIDE_MARK).partition("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_running(process: int) -> bool:

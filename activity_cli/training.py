@@ -22,7 +22,7 @@ from activity_cli.config import TrainConfig
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.dataset.sides import check_keep_sides
 from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
-from activity_cli.files import explained, folder_aside
+from activity_cli.files import explained, folder_aside, sweep_dead
 from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
 from activity_cli.learning.course import Course
 from activity_cli.learning.devices import choose_strategy, make_deterministic
@@ -62,9 +62,6 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     progress = progress or SilentProgress()
     prepared = read_prepared(config.prepared)
     plan = make_plan(config, len(prepared.in_split("train")))
-    settings = resumable_settings(config, plan, prepared.fingerprint)
-    state = checkpoint_path(config.out)
-    resumed = _resumed(config, settings, state, progress)
     _check(config, prepared, progress)
     check_keep_sides(config.augment, prepared.labels)
     if config.deterministic:
@@ -74,6 +71,10 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     num_devices = strategy.num_replicas_in_sync
     # A frozen encoder has been run before in LiteRT; the sequence part gains nothing from fewer bits.
     policy = "float32" if plan.mode == "frozen" else choose_precision(config.precision)
+    settings = resumable_settings(config, plan, prepared.fingerprint, policy, num_devices)
+    state = checkpoint_path(config.out)
+    sweep_dead(state)
+    resumed = _resumed(config, settings, state, progress)
 
     with strategy.scope():
         network = build_network(

@@ -14,6 +14,8 @@ import pytest
 
 from activity_cli import NetworkConfig, Recognizer, TrainConfig, train
 from activity_cli.dataset.manifest import read_prepared
+from activity_cli.errors import ConfigError, TrainingError
+from activity_cli.learning.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.encoders import build_encoder
 from activity_cli.model.network import Network, load_network
@@ -112,6 +114,24 @@ def test_killed_and_stopped_it_goes_on_to_the_weights_of_an_undisturbed_one(
     assert not same(network_of(config.out).whole.get_weights(), undisturbed)
     assert train(replace(config, resume=True)).refitted
     assert same(network_of(config.out).whole.get_weights(), undisturbed)
+
+
+def test_a_state_of_another_network_or_machine_is_refused_and_stays(config: TrainConfig, tmp_path: Path) -> None:
+    config = replace(config, out=tmp_path / "model", resume=True)
+    with pytest.raises(RuntimeError):
+        train(replace(config, resume=False), Fate(HEAD_AGAIN, 30, RuntimeError))
+    path = checkpoint_path(config.out)
+    state = read_checkpoint(path)
+    assert state is not None and state.head and state.earlier
+    with pytest.raises(ConfigError, match="other settings: precision"):
+        train(replace(config, precision="bfloat16"))
+    write_checkpoint(path, replace(state, state=state.state[:-1]))
+    with pytest.raises(TrainingError, match="another version"):
+        train(config)
+    write_checkpoint(path, replace(state, head=False))
+    with pytest.raises(TrainingError, match="another version"):
+        train(config)
+    assert path.exists() and not config.out.exists()
 
 
 def test_the_head_goes_on_from_its_last_epoch(config: TrainConfig, undisturbed: Weights, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from activity_cli.files import (
     explained,
     folder_aside,
     sha256_of,
+    sweep_dead,
     sweep_unfinished,
     write_bytes,
     write_text,
@@ -145,6 +146,18 @@ def test_the_hash_is_sha256_of_all_bytes_also_of_a_file_of_several_blocks(tmp_pa
     (tmp_path / "empty").touch()
     assert sha256_of(tmp_path / "big") == hashlib.sha256(content).hexdigest()
     assert sha256_of(tmp_path / "empty") == hashlib.sha256().hexdigest()
+
+
+def test_what_a_killed_run_left_of_a_file_or_folder_is_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = [tmp_path / f"{ASIDE_MARK}{gone.pid}-state.npz", tmp_path / f"{ASIDE_MARK}{gone.pid}-state.npz-ab12"]
+    kept = [tmp_path / f"{ASIDE_MARK}{os.getppid()}-state.npz", tmp_path / f"{ASIDE_MARK}{gone.pid}-other.npz"]
+    left[1].mkdir()
+    for path in (left[0], left[1] / "half", *kept):
+        path.write_bytes(b"half")
+    sweep_dead(tmp_path / "state.npz")
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
 def test_sweeping_removes_what_is_unfinished_and_nothing_else(tmp_path: Path) -> None:

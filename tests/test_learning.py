@@ -37,6 +37,7 @@ INPUTS = RNG.normal(size=(10, STEPS * BATCH, WIDTH)).astype(np.float32)  # of ea
 TARGETS = np.eye(CLASSES, dtype=np.float32)[(INPUTS.sum(-1) > 0).astype(int)]
 Change = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 BEGUN = Checkpoint({"a": 1})
+GREEDY_FROM = 100.0
 
 
 def network(seed: int = 1, activation: str = "tanh") -> keras.Model:
@@ -139,6 +140,13 @@ def test_the_weights_of_an_earlier_training_stay_until_a_second_one_has_ended(tm
     assert not fit(feed_of(whole, val=False), recipe, strategy, SilentProgress(), **shared).diverged
     fitted(feed_of(alone, val=False), tmp_path / "b.npz", recipe)
     assert same(whole, alone)
+    # Killed now, the second comes to its end again; stopped before it does, the first's weights are still there.
+    state = read_checkpoint(tmp_path / "a.npz")
+    assert state is not None and len(state.epochs) == recipe.epochs
+    assert all(np.array_equal(a, b) for a, b in zip(state.best, first, strict=True))
+    again = network(seed=9)
+    fit(feed_of(again, val=False), recipe, strategy, SilentProgress(), **shared, resumed=state)
+    assert same(again, alone)
 
 
 def test_the_judge_says_what_keras_says() -> None:
@@ -184,17 +192,38 @@ def test_weights_that_are_no_numbers_are_noticed_where_the_loss_hides_them(tmp_p
 
 
 class Greedy(keras.layers.Layer):
-    """Needs terabytes, as a batch of too many and too large clips does."""
+    """Needs terabytes for some batches, as one of too many and too large clips does."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        return x + tf.reduce_sum(tf.random.uniform([tf.shape(x)[0], 10**6, 10**6]))
+        size = tf.where(tf.reduce_max(x) > GREEDY_FROM, 10**6, 1)
+        return x + 0 * tf.reduce_sum(tf.random.uniform([tf.shape(x)[0], size, size]))
+
+
+def greedy_network() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((WIDTH,))
+    return keras.Model(inputs, keras.layers.Dense(CLASSES, activation="softmax")(Greedy()(inputs)))
+
+
+def test_a_batch_that_does_not_fit_into_memory_in_a_later_epoch_keeps_what_has_been_learned(tmp_path: Path) -> None:
+    inputs = INPUTS.copy()
+    inputs[3, 5] = GREEDY_FROM + 1  # in the fourth epoch
+    model, undisturbed = greedy_network(), greedy_network()
+    history = fitted(feed_of(model, inputs), tmp_path / "a.npz")
+    assert len(history.epochs) == 3
+    assert "does not fit into memory" in history.diverged and "not a finite number" not in history.diverged
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(feed_of(undisturbed), tmp_path / "b.npz", after=3)
+    state = read_checkpoint(tmp_path / "b.npz")
+    assert state is not None
+    undisturbed.set_weights(list(state.best))
+    assert same(model, undisturbed)
 
 
 def test_a_batch_that_does_not_fit_into_memory_says_what_to_lower(tmp_path: Path) -> None:
-    inputs = keras.Input((WIDTH,))
-    model = keras.Model(inputs, keras.layers.Dense(CLASSES, activation="softmax")(Greedy()(inputs)))
+    model = greedy_network()
     with pytest.raises(TrainingError, match=r"does not fit into memory.*--batch-size") as caught:
-        fitted(feed_of(model, val=False), tmp_path / "a.npz")
+        fitted(feed_of(model, INPUTS + 2 * GREEDY_FROM, val=False), tmp_path / "a.npz")
     assert "\n" not in str(caught.value)
     assert caught.value.code == "training.memory"
 
@@ -273,13 +302,16 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [".model.checkpoint.npz"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "pickle", "schema"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "pickle", "schema", "encrypted"])
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "state.npz"
     write_checkpoint(path, some_checkpoint())
     content = path.read_bytes()
     if damage == "pickle":
         np.savez(path, about=np.array([{"a": 1}], dtype=object))
+    elif damage == "encrypted":
+        flags = content.index(b"PK\x01\x02") + 8  # of the first file in the zip's directory
+        path.write_bytes(content[:flags] + bytes([content[flags] | 1]) + content[flags + 1 :])
     elif damage == "schema":
         np.savez(path, about=np.frombuffer(b'{"schema": "other"}', np.uint8))
     else:
@@ -341,14 +373,19 @@ from dataclasses import replace
 from pathlib import Path
 import tensorflow as tf
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
-                                           [tf.config.LogicalDeviceConfiguration()] * 2)
+                                           [tf.config.LogicalDeviceConfiguration()] * 3)
 from activity_cli import train
+from activity_cli.errors import ConfigError
 from test_learning import ON_DEVICES
 prepared, out, weights = map(Path, sys.argv[1:])
 for number, weights in enumerate(("none", str(weights))):
     config = replace(ON_DEVICES, prepared=prepared, out=out / str(number), weights=weights, devices=("CPU:0", "CPU:1"))
     result = train(config)
     print(*(record.loss for record in result.history), *(record.val_loss for record in result.history))
+try:
+    train(replace(config, out=out / "others", devices=("CPU:1", "CPU:2")))
+except ConfigError as error:
+    print(error)
 """
 
 
@@ -363,7 +400,9 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns_twice_in_one_pro
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=180, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
-    joint, frozen = ([float(word) for word in line.split()] for line in done.stdout.splitlines())
+    *lines, others = done.stdout.splitlines()
+    assert others.startswith("This process has trained on CPU:0, CPU:1 already")
+    joint, frozen = ([float(word) for word in line.split()] for line in lines)
     np.testing.assert_allclose(frozen, losses_on_one(prepared, tmp_path / "frozen", str(weights)), rtol=1e-4)
     # Batch normalization, where it learns, sees half of a batch on each device: alike, not equal.
     np.testing.assert_allclose(joint, losses_on_one(prepared, tmp_path / "joint", "none"), rtol=0.25)

@@ -106,7 +106,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
             )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+    # RuntimeError: a bit turned over may say that the file is encrypted, or of a version to come.
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, BadZipFile) as error:
         raise TrainingError(
             f"{path} cannot be read: {error}.", "Begin anew with --overwrite.", code="training.checkpoint"
         ) from None

@@ -82,7 +82,7 @@ class Course:
             if resumed.head:
                 restore(network.variables, resumed.ended)
             else:
-                self.feeds.model.set_weights(list(resumed.best))
+                restore(self.feeds.model.weights, resumed.best)
         else:
             first, resumed = self._train(("train",), judged, resumed), None
         fallback = self.feeds.model.get_weights()
@@ -96,6 +96,8 @@ class Course:
             if second.interrupted or second.diverged:
                 self.feeds.model.set_weights(fallback)
         except (KeyboardInterrupt, TrainingError) as error:
+            if isinstance(error, TrainingError) and error.code == "training.checkpoint":
+                raise  # what is kept is of another machine or version: that one can go on with it
             # What has been learned the first time is not lost.
             self.feeds.model.set_weights(fallback)
             second = History(interrupted=isinstance(error, KeyboardInterrupt), diverged=str(error))
@@ -145,7 +147,8 @@ class Course:
             # Not one epoch was over: what the head has learned is not lost.
             self.feeds.network.whole.set_weights(weights)
             before.interrupted = isinstance(error, KeyboardInterrupt)
-            before.diverged = str(error)
+            if not before.interrupted:
+                before.diverged = f"{error} What is kept was learned before, with the encoder as it is."
             return before
 
     def _train_head(

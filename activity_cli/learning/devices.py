@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import tensorflow as tf
 
 from activity_cli.errors import ConfigError
 
 __all__ = ["choose_strategy", "make_deterministic"]
+
+_SHARING: dict[tuple[str, ...], tf.distribute.Strategy] = {}
 
 
 def choose_strategy(names: tuple[str, ...], batch_size: int) -> tf.distribute.Strategy:
@@ -36,14 +36,21 @@ def choose_strategy(names: tuple[str, ...], batch_size: int) -> tf.distribute.St
             f"batch_size is {batch_size}, which {len(wanted)} devices cannot share equally.",
             f"Use a multiple of {len(wanted)}.",
         )
-    return _sharing(wanted)
+    return _sharing(tuple(sorted(wanted)))
 
 
-@cache
 def _sharing(names: tuple[str, ...]) -> tf.distribute.Strategy:
     # One for all trainings of a process: each strategy numbers what its devices tell each other from 1 on,
     # and TensorFlow takes the second one's numbers for the first one's.
-    return tf.distribute.MirroredStrategy(names)
+    if _SHARING and names not in _SHARING:
+        raise ConfigError(
+            f"This process has trained on {', '.join(*_SHARING)} already and cannot share batches among "
+            f"{', '.join(names)}, too.",
+            "Start a new process for these devices.",
+        )
+    if not _SHARING:
+        _SHARING[names] = tf.distribute.MirroredStrategy(names)
+    return _SHARING[names]
 
 
 def make_deterministic() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,8 @@ def fit(
             epochs=tuple(history.epochs),
             best_epoch=history.best_epoch,
             state=[np.asarray(variable) for variable in state],
-            best=watcher.best_weights or [],
+            # What stands until the last epoch is over is wanted again where what comes after it is interrupted.
+            best=fallback if fallback is not None else watcher.best_weights or [],
         )
         write_checkpoint(checkpoint, now)
         if writer:
@@ -135,15 +137,17 @@ def fit(
             after_epoch=after_epoch,
         )
         if resumed:
-            watcher.best_weights = list(resumed.best)
+            ended = fallback is not None and first >= recipe.epochs
+            watcher.best_weights = model.get_weights() if ended else list(resumed.best)
         if first < recipe.epochs and not watcher.is_enough:
             _run(model, feed, recipe, watcher, first)
     if history.diverged:
         history.diverged = f"The loss is not a finite number in {history.diverged}. {_cause(feed, recipe)}"
+    history.diverged = watcher.refused or history.diverged
     if watcher.best_weights is None:
         if history.interrupted:
             raise KeyboardInterrupt
-        raise TrainingError(history.diverged)
+        raise TrainingError(history.diverged, code="training.memory" if watcher.refused else None)
     model.set_weights(watcher.best_weights)
     return history
 
@@ -183,11 +187,11 @@ def _run(model: keras.Model, feed: Feed, recipe: Recipe, watcher: Watcher, first
     except KeyboardInterrupt:
         watcher.history.interrupted = True
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise TrainingError(
-            f"A batch does not fit into memory ({str(error).splitlines()[0]}).",
-            "Lower --batch-size, or prepare smaller or fewer frames (--frame-size, --num-frames).",
-            code="training.memory",
-        ) from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        watcher.refused = (
+            f"A batch does not fit into memory ({reason}). Lower --batch-size, or prepare smaller or fewer frames "
+            "(--frame-size, --num-frames)."
+        )
 
 
 def restore(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:
@@ -208,10 +212,17 @@ def restore(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> Non
 
 def _cause(feed: Feed, recipe: Recipe) -> str:
     """Why the loss is not a finite number, as far as can be told, and what to do."""
-    for inputs, *_ in feed.train(0).take(feed.steps):
-        for given in tf.nest.flatten(inputs):
-            if given.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(given))):
-                return "The encoder gives features that are no numbers: its weights are damaged or do not fit."
+    with suppress(KeyboardInterrupt):  # what has been learned is worth more than the reason
+        if _has_broken_features(feed):
+            return "The encoder gives features that are no numbers: its weights are damaged or do not fit."
     if recipe.scaled_loss:
         return "float16 holds no number above 65504: use --precision float32 or bfloat16."
     return f"The learning rate is likely too high: lower {recipe.rate_option} (now {recipe.learning_rate:g})."
+
+
+def _has_broken_features(feed: Feed) -> bool:
+    for inputs, *_ in feed.train(0).take(feed.steps):
+        for given in tf.nest.flatten(inputs):
+            if given.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(given))):
+                return True
+    return False

@@ -126,16 +126,20 @@ def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> Netwo
     )
 
 
-def resumable_settings(config: TrainConfig, plan: Plan, fingerprint: str) -> dict[str, Any]:
-    """What must be the same for a training to go on where it was: settings, choices and clips.
+def resumable_settings(
+    config: TrainConfig, plan: Plan, fingerprint: str, policy: str, num_devices: int
+) -> dict[str, Any]:
+    """What must be the same for a training to go on where it was: settings, choices, clips and bits.
 
     Args:
         config, plan: Of the training.
         fingerprint: Of the prepared folder.
+        policy: What the encoder computes in, on this machine.
+        num_devices: That share each batch, on this machine.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in _FREE}
     settings["augment"]["keep_sides"] = list(config.augment.keep_sides)  # as it comes back from JSON
-    settings["devices"] = list(config.devices)
+    settings |= {"precision": policy, "devices": num_devices}
     chosen = {name: value for name, value in asdict(plan).items() if name != "epochs"}
     return {**settings, "plan": chosen, "data": fingerprint}
 

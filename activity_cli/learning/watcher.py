@@ -72,6 +72,8 @@ class Watcher(keras.callbacks.Callback):
         super().__init__()
         self.history = history
         self.best_weights = fallback
+        # Why it cannot go on with the next batch; empty: it can.
+        self.refused = ""
         self._fallback = fallback
         self._patience = patience
         self._keep_last = keep_last
