@@ -52,13 +52,11 @@ SETTINGS: dict[str, dict[str, TrainConfig]] = {
         "crop 0": replace(SMALL, augment=AugmentConfig(crop=0.0)),
         "crop 0.3": replace(SMALL, augment=AugmentConfig(crop=0.3)),
         "color 0": replace(SMALL, augment=AugmentConfig(color=0.0)),
-        "color 0.4": replace(SMALL, augment=AugmentConfig(color=0.4)),
+        "color 0.2": replace(SMALL, augment=AugmentConfig(color=0.2)),
+        "color 0.6": replace(SMALL, augment=AugmentConfig(color=0.6)),
         "label smoothing 0": replace(SMALL, label_smoothing=0.0),
         "dropout 0": replace(SMALL, network=NetworkConfig(encoder="small", dropout=0.0)),
         "dropout 0.3": replace(SMALL, network=NetworkConfig(encoder="small", dropout=0.3)),
-        "dropout 0.3; color 0.4": replace(
-            SMALL, network=NetworkConfig(encoder="small", dropout=0.3), augment=AugmentConfig(color=0.4)
-        ),
         "weight decay 0": replace(SMALL, weight_decay=0.0),
     },
 }

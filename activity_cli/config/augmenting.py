@@ -31,7 +31,7 @@ class AugmentConfig:
     keep_sides: tuple[str, ...] = ()
     cut: float = 0.15
     crop: float = 0.15
-    color: float = 0.2
+    color: float = 0.4
     views: int = 1
 
     def __post_init__(self) -> None:
