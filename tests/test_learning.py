@@ -85,6 +85,15 @@ def interrupted(feed: Feed, place: Path, after: int, recipe: Recipe = RECIPE) ->
         raise KeyboardInterrupt from None
 
 
+def is_the_best_of_three_epochs(model: keras.Model, undisturbed: keras.Model, place: Path) -> bool:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(feed_of(undisturbed), place, after=3)
+    state = read_checkpoint(place)
+    assert state is not None
+    undisturbed.set_weights(list(state.best))
+    return same(model, undisturbed)
+
+
 def same(one: keras.Model, other: keras.Model) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
@@ -168,12 +177,7 @@ def test_a_loss_that_is_no_number_ends_it_and_the_last_good_weights_stay(tmp_pat
     history = fitted(feed_of(model, poisoned(3)), tmp_path / "a.npz")
     assert len(history.epochs) == 3
     assert "epoch 4, step 2." in history.diverged
-    with pytest.raises(KeyboardInterrupt):
-        interrupted(feed_of(undisturbed), tmp_path / "b.npz", after=3)
-    state = read_checkpoint(tmp_path / "b.npz")
-    assert state is not None
-    undisturbed.set_weights(list(state.best))
-    assert same(model, undisturbed)
+    assert is_the_best_of_three_epochs(model, undisturbed, tmp_path / "b.npz")
     assert "learning rate" in history.diverged  # the batches of the first epoch are sound
 
 
@@ -212,12 +216,7 @@ def test_a_batch_that_does_not_fit_into_memory_in_a_later_epoch_keeps_what_has_b
     history = fitted(feed_of(model, inputs), tmp_path / "a.npz")
     assert len(history.epochs) == 3
     assert "does not fit into memory" in history.diverged and "not a finite number" not in history.diverged
-    with pytest.raises(KeyboardInterrupt):
-        interrupted(feed_of(undisturbed), tmp_path / "b.npz", after=3)
-    state = read_checkpoint(tmp_path / "b.npz")
-    assert state is not None
-    undisturbed.set_weights(list(state.best))
-    assert same(model, undisturbed)
+    assert is_the_best_of_three_epochs(model, undisturbed, tmp_path / "b.npz")
 
 
 def test_a_batch_that_does_not_fit_into_memory_says_what_to_lower(tmp_path: Path) -> None:
