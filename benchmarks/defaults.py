@@ -58,6 +58,7 @@ SETTINGS: dict[str, dict[str, TrainConfig]] = {
         "dropout 0": replace(SMALL, network=NetworkConfig(encoder="small", dropout=0.0)),
         "dropout 0.3": replace(SMALL, network=NetworkConfig(encoder="small", dropout=0.3)),
         "weight decay 0": replace(SMALL, weight_decay=0.0),
+        "patience 15": replace(SMALL, patience=15),
     },
 }
 SAMPLINGS = {"small": SamplingConfig(num_frames=8, frame_size=64)}

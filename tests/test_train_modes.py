@@ -249,6 +249,18 @@ def test_a_head_learns_before_an_encoder_that_has_been_trained() -> None:
     assert make_plan(TrainConfig(network=LITE, mode="finetune", head_epochs=3), 100).head_epochs == 3
 
 
+def test_patience_is_longer_where_few_clips_make_few_steps() -> None:
+    config = TrainConfig(network=SMALL)
+    assert {clips: make_plan(config, clips).patience for clips in (5, 24, 105, 2000)} == {
+        5: 120,
+        24: 60,
+        105: 18,
+        2000: 15,
+    }
+    assert make_plan(TrainConfig(network=SMALL, patience=3), 24).patience == 3
+    assert make_plan(TrainConfig(network=LITE, mode="finetune"), 24).head.patience == 60
+
+
 def test_the_second_training_is_on_all_clips_and_kept(prepared: Path, videos: Path, tmp_path: Path) -> None:
     once = trained(prepared, tmp_path / "once", network=SMALL, epochs=2)
     result = train(TrainConfig(prepared, tmp_path / "twice", network=SMALL, epochs=2, batch_size=8, refit=True))

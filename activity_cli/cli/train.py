@@ -150,8 +150,13 @@ def train_command(
         ),
     ] = None,
     patience: Annotated[
-        int, typer.Option(help="Stop after this many epochs without a better validation loss.", metavar="N")
-    ] = _TRAIN.patience,
+        int | None,
+        typer.Option(
+            help="Stop after this many epochs without a better validation loss.",
+            metavar="N",
+            show_default="15, more where these make less than 120 steps",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Clips in a step.", metavar="N")] = _TRAIN.batch_size,
     learning_rate: Annotated[
         float | None,

@@ -39,7 +39,8 @@ class TrainConfig:
         refit: Train a second time, on training and validation clips together, for all epochs: data is
             what a small set lacks most. What is said of the validation clips is of the first time.
             None: in the modes frozen and finetune.
-        patience: Epochs without a better validation loss after which training stops.
+        patience: Epochs without a better validation loss after which training stops; None: 15,
+            more where these make less than 120 steps.
         batch_size: Clips in a step.
         learning_rate: Step size of the optimizer; None: 0.002.
         encoder_learning_rate: That of the encoder's weights, in the modes finetune and joint, and where
@@ -70,7 +71,7 @@ class TrainConfig:
     epochs: int | None = None
     head_epochs: int | None = None
     refit: bool | None = None
-    patience: int = 15
+    patience: int | None = None
     batch_size: int = 16
     learning_rate: float | None = None
     encoder_learning_rate: float | None = None
@@ -91,7 +92,7 @@ class TrainConfig:
         require(self.finetune_blocks >= 1, "finetune_blocks", self.finetune_blocks, "1 or more")
         require(self.epochs is None or self.epochs >= 1, "epochs", self.epochs, "1 or more")
         require(self.head_epochs is None or self.head_epochs >= 1, "head_epochs", self.head_epochs, "1 or more")
-        require(self.patience >= 1, "patience", self.patience, "1 or more")
+        require(self.patience is None or self.patience >= 1, "patience", self.patience, "1 or more")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
         for name in ("learning_rate", "encoder_learning_rate"):
             rate = getattr(self, name)

@@ -180,7 +180,7 @@ class Course:
         plan, config = self.feeds.plan, self.feeds.config
         return Recipe(
             epochs=plan.epochs,
-            patience=config.patience,
+            patience=plan.patience,
             learning_rate=plan.encoder_learning_rate if self.head else plan.learning_rate,
             rate_option="--encoder-learning-rate" if self.head else "--learning-rate",
             weight_decay=config.weight_decay,

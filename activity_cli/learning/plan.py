@@ -14,7 +14,7 @@ __all__ = ["Plan", "make_plan", "resumable_settings"]
 
 @dataclass(frozen=True, slots=True)
 class _Length:
-    """Of a training: passes over the clips; few clips make few steps, then there are more passes."""
+    """Of a training, or of waiting: passes over the clips; few clips make few steps, then there are more passes."""
 
     epochs: int
     fewest_steps: int
@@ -32,6 +32,8 @@ _LEARNING_RATE = 2e-3
 # More of them are noise: a few hundred clips do not tell more directions apart.
 _COMPONENTS = 256
 _RECURRENT = ("lstm", "bilstm", "gru")
+# Longer than the learning rate takes to rise: before that, losses tell little.
+_PATIENCE = _Length(15, fewest_steps=120, most_epochs=120)
 # Trained weights take smaller steps than new ones (as in ULMFiT: Howard and Ruder 2018).
 _SLOWER = 0.1
 
@@ -49,6 +51,7 @@ class Plan:
         weights: What the encoder begins with: ``imagenet``, ``none`` or a file.
         trained_blocks: Last blocks of the encoder that learn: none, some, or all.
         epochs, learning_rate: As the optimizer gets them.
+        patience: Epochs without a better validation loss after which training stops.
         encoder_learning_rate: Of the encoder. After a head has learned, of all that learns.
         refit: Whether it is trained a second time, on the validation clips, too.
         head_epochs: Passes in which the sequence part learns alone, on the encoder as it is, before both
@@ -60,6 +63,7 @@ class Plan:
     weights: str
     trained_blocks: int
     epochs: int
+    patience: int
     learning_rate: float
     encoder_learning_rate: float
     refit: bool
@@ -105,6 +109,7 @@ def make_plan(config: TrainConfig, num_clips: int) -> Plan:
         weights=weights,
         trained_blocks=blocks,
         epochs=config.epochs or length.for_steps(steps),
+        patience=config.patience or _PATIENCE.for_steps(steps),
         learning_rate=rate,
         encoder_learning_rate=config.encoder_learning_rate or (rate * _SLOWER if learned else rate),
         refit=mode != "joint" if config.refit is None else config.refit,
@@ -140,7 +145,7 @@ def resumable_settings(
     settings = {name: value for name, value in asdict(config).items() if name not in _FREE}
     settings["augment"]["keep_sides"] = list(config.augment.keep_sides)  # as it comes back from JSON
     settings |= {"precision": policy, "devices": num_devices}
-    chosen = {name: value for name, value in asdict(plan).items() if name != "epochs"}
+    chosen = {name: value for name, value in asdict(plan).items() if name not in ("epochs", "patience")}
     return {**settings, "plan": chosen, "data": fingerprint}
 
 
