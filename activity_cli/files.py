@@ -43,8 +43,12 @@ _HASH_BLOCK_BYTES = 1 << 20
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path, option: str = "--out") -> Iterator[None]:
     """Turns an operating system's refusal to write ``path`` into one line with a hint.
+
+    Args:
+        path: What is written.
+        option: What it can be named with.
 
     Raises:
         OutputError: The disk is full (``output.full``) or the place cannot be written
@@ -61,7 +65,7 @@ def explained(path: Path) -> Iterator[None]:
             ) from error
         raise OutputError(
             f"{path} cannot be written: {(error.strerror or str(error)).lower()}.",
-            "Choose another place with --out.",
+            f"Choose another place with {option}.",
             code="output.unwritable",
         ) from error
 

@@ -27,8 +27,10 @@ from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_c
 from activity_cli.learning.course import Course
 from activity_cli.learning.devices import choose_strategy, make_deterministic
 from activity_cli.learning.feeds import open_feeds
+from activity_cli.learning.memory import memory_explained
 from activity_cli.learning.plan import make_plan, resumable_settings
 from activity_cli.learning.record import training_facts
+from activity_cli.learning.tensorboard import make_log_folder
 from activity_cli.model.network import build_network, in_float32, layer_rows, set_mode
 from activity_cli.model.precision import choose_precision
 from activity_cli.progress import Progress, SilentProgress
@@ -41,6 +43,7 @@ __all__ = ["network_layers", "train"]
 _CLIPS_COMPARED = 4
 
 
+@memory_explained()
 def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     """Trains a CNN LSTM and writes it as a bundle.
 
@@ -57,7 +60,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         DatasetError: The prepared folder is missing, unfinished, damaged or cannot be learned from.
         ConfigError: Settings that are not possible together, or with these clips.
         OutputError: There is a bundle already, or it cannot be written.
-        TrainingError: The loss is not finite, or nothing was learned before an interruption.
+        TrainingError: The loss is not finite, memory is too small, or nothing was learned before an interruption.
     """
     progress = progress or SilentProgress()
     prepared = read_prepared(config.prepared)
@@ -69,6 +72,8 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     keras.utils.set_random_seed(config.seed)
     strategy = choose_strategy(config.devices, config.batch_size)
     num_devices = strategy.num_replicas_in_sync
+    if left := config.batch_size % num_devices:
+        progress.note(f"Batches have {config.batch_size - left} clips, so that {num_devices} devices share them alike.")
     # A frozen encoder has been run before in LiteRT; the sequence part gains nothing from fewer bits.
     policy = "float32" if plan.mode == "frozen" else choose_precision(config.precision)
     settings = resumable_settings(config, plan, prepared.fingerprint, policy, num_devices)
@@ -142,6 +147,7 @@ def network_layers(config: TrainConfig) -> list[LayerRow]:
     """
     prepared = read_prepared(config.prepared)
     plan = make_plan(config, len(prepared.in_split("train")))
+    check_keep_sides(config.augment, prepared.labels)
     network = build_network(plan.network, prepared.sampling, len(prepared.labels), weights=plan.weights)
     set_mode(network, plan.mode, plan.network, plan.trained_blocks, learned=plan.learned)
     return layer_rows(network)
@@ -190,6 +196,8 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()
+    if config.tensorboard:
+        make_log_folder(config.tensorboard)
     present = {record.label for record in prepared.in_split("train")}
     if len(present) < 2:
         raise DatasetError(

@@ -4,7 +4,8 @@
 Every clip is tested once: the groups (persons, source videos) are dealt into folds; in each fold a seeded
 part of the other groups is kept for validation, the rest is learned from. Within a run nothing is chosen by
 looking at a test fold: settings are the defaults, or ("frozen, chosen") picked by the validation groups of
-each fold, and printed. All judges see the same clips of the same folds:
+each fold, and printed. All are tested on the same videos in the same folds; the tutorials' network, joint and small
+see fewer pixels of them:
 
     tutorial           the CNN LSTM of the tutorials: four small convolutions, LSTM 32, 64 pixels, from scratch
     middle_frame, frame_average, frame_statistics

@@ -111,6 +111,14 @@ def small(options: argparse.Namespace, size: int, full: bool) -> None:
     print(f"{'':28}{'':8}{'(ours)':>7}{'(f32)':>7}{'a clip':>8}{'epoch s':>8}{'MB':>7}  each epoch")
     for kind in kinds:
         print(row(kind, runs, options.clips), flush=True)
+    print(f"last loss less that of ours: {agreement(runs)}", flush=True)
+
+
+def agreement(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """How far the losses of the same network, weights and clips are apart after the last epoch."""
+    last = {kind: statistics.median(run["losses"][-1] for run in mine) for kind, mine in runs.items()}
+    ours = next((last[kind] for kind in ("ours_float32", "ours") if kind in last), 0.0)
+    return "; ".join(f"{NAMES[kind].strip()} {loss - ours:+.3f}" for kind, loss in last.items())
 
 
 def row(kind: str, runs: dict[str, list[dict[str, Any]]], clips: int) -> str:

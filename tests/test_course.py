@@ -160,7 +160,8 @@ def test_the_head_goes_on_from_its_last_epoch(config: TrainConfig, undisturbed: 
 
 
 def test_the_encoder_goes_on_from_what_a_frozen_training_gives(config: TrainConfig, tmp_path: Path) -> None:
-    frozen = replace(config, out=tmp_path / "frozen", mode="frozen", epochs=8, head_epochs=None, refit=False)
+    frozen = replace(config, out=tmp_path / "frozen", mode="frozen", finetune_blocks=None, refit=False)
+    frozen = replace(frozen, epochs=8, head_epochs=None)
     train(frozen)
     tuned = replace(config, out=tmp_path / "tuned", encoder_learning_rate=1e-9, refit=False)
     train(tuned)
@@ -182,3 +183,14 @@ def test_a_head_without_a_linear_layer_goes_before_as_well(config: TrainConfig, 
     begun = build_encoder("small", 32, weights=config.weights or "")
     pairs = zip(network_of(out).encoder.get_weights(), begun.get_weights(), strict=True)
     assert [np.array_equal(one, other) for one, other in pairs].count(False) == 1  # the last convolution
+
+
+def test_a_file_of_weights_that_was_replaced_meanwhile_is_another_setting(config: TrainConfig, tmp_path: Path) -> None:
+    weights = tmp_path / "small.weights.h5"
+    build_encoder("small", 32, weights="none").save_weights(weights)
+    config = replace(config, out=tmp_path / "model", weights=str(weights))
+    with pytest.raises(RuntimeError):
+        train(config, Fate(ALL, 1, RuntimeError))
+    build_encoder("small", 32, weights="none").save_weights(weights)
+    with pytest.raises(ConfigError, match="weights_sha256"):
+        train(replace(config, resume=True))

@@ -379,6 +379,7 @@ from test_learning import ON_DEVICES
 prepared, out, weights = map(Path, sys.argv[1:])
 for number, weights in enumerate(("none", str(weights))):
     config = replace(ON_DEVICES, prepared=prepared, out=out / str(number), weights=weights, devices=("CPU:0", "CPU:1"))
+    config = replace(config, batch_size=9)  # 8 can be shared
     result = train(config)
     print(*(record.loss for record in result.history), *(record.val_loss for record in result.history))
 try:

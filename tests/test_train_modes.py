@@ -152,6 +152,13 @@ def test_a_large_encoder_learns_from_nothing_where_asked() -> None:
         ({"network": replace(LITE, drop_blocks=16)}, "drop_blocks"),
         ({"network": LITE, "precision": "int8"}, "int8"),
         ({"network": LITE, "head_epochs": 3}, "head_epochs"),
+        ({"network": LITE, "finetune_blocks": 3}, "none of them learns"),
+        ({"network": SMALL, "finetune_blocks": 3}, "all of them learn"),
+        ({"network": LITE, "precision": "bfloat16"}, "in float32"),
+        ({"network": SMALL, "augment": AugmentConfig(views=5)}, "views is 5"),
+        ({"network": replace(LITE, sequence="mean", pooling="max")}, "pool"),
+        ({"network": replace(LITE, sequence="frame", recurrent_layers=2)}, "recurrent_layers"),
+        ({"network": LITE, "weights": ""}, "weights"),
         ({"network": SMALL, "head_epochs": 3}, "head_epochs"),
     ],
 )
@@ -258,7 +265,44 @@ def test_patience_is_longer_where_few_clips_make_few_steps() -> None:
         2000: 15,
     }
     assert make_plan(TrainConfig(network=SMALL, patience=3), 24).patience == 3
+    # The learning rate rises over a share of them.
+    assert make_plan(TrainConfig(network=SMALL, epochs=300), 105).patience == 60
     assert make_plan(TrainConfig(network=LITE, mode="finetune"), 24).head.patience == 60
+
+
+def test_training_ends_when_its_patience_does(prepared: Path, tmp_path: Path) -> None:
+    config = TrainConfig(prepared, tmp_path / "model", network=SMALL, epochs=40, patience=1, learning_rate=1.0)
+    result = train(config)
+    assert len(result.history) == result.best_epoch + 1 < 40
+
+
+def test_joint_training_in_bfloat16_gives_a_model_that_answers_in_float32(
+    prepared: Path, videos: Path, tmp_path: Path
+) -> None:
+    train(TrainConfig(prepared, tmp_path / "model", network=SMALL, epochs=2, batch_size=8, precision="bfloat16"))
+    document = read_bundle(tmp_path / "model").document
+    assert document["training"]["precision"] == "mixed_bfloat16"
+    assert document["litert"]["max_abs_difference"] < 1e-4
+    assert Recognizer(tmp_path / "model").predict(videos / "up" / "person1_0.avi").scores
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--no-augment", "--keep-sides", "lfet"), "--keep-sides"),
+        (("--no-augment", "--views", 4), "--views"),
+        (("--layers", "--keep-sides", "lfet"), "lfet"),
+        (("--tensorboard", "/proc"), "--tensorboard"),
+        (("--tensorboard", __file__), "--tensorboard"),
+    ],
+)
+def test_options_that_cannot_be_kept_are_refused_in_one_line(
+    activity: Activity, prepared: Path, tmp_path: Path, words: tuple[object, ...], text: str
+) -> None:
+    result = activity("train", prepared, "--out", tmp_path / "model", *words)
+    assert result.exit_code == 2
+    assert text in result.stderr and result.stderr.count("\n") == 1
+    assert not (tmp_path / "model").exists()
 
 
 def test_the_second_training_is_on_all_clips_and_kept(prepared: Path, videos: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from activity_cli.cli.boundary import INTERRUPTED, SOME_FAILED, guarded, say
 from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
-from activity_cli.cli.varying import Augment, Color, Crop, Cut, KeepSides, Mirror, Views
+from activity_cli.cli.varying import Augment, Color, Crop, Cut, KeepSides, Mirror, Views, varied
 from activity_cli.config import (
     DEFAULT_MODEL,
     DEFAULT_PREPARED,
@@ -65,8 +65,8 @@ def train_command(
         ),
     ] = None,
     finetune_blocks: Annotated[
-        int, typer.Option(help="Last blocks of the encoder that learn with --mode finetune.", metavar="N")
-    ] = _TRAIN.finetune_blocks,
+        int | None, typer.Option(help="Last encoder blocks to learn (--mode finetune).", metavar="N", show_default="2")
+    ] = None,
     gray: Annotated[bool, typer.Option("--gray", help="Look at brightness only (encoder small).")] = False,
     sequence: Annotated[
         Sequence,
@@ -154,7 +154,7 @@ def train_command(
         typer.Option(
             help="Stop after this many epochs without a better validation loss.",
             metavar="N",
-            show_default="15, more where these make less than 120 steps",
+            show_default="15, more where these make few steps",
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Clips in a step.", metavar="N")] = _TRAIN.batch_size,
@@ -237,7 +237,6 @@ def train_command(
 
         print_encoders(Console(), encoder_rows())
         return 0
-    variations = AugmentConfig(mirror, tuple(keep_sides or ()), cut, crop, color, views)
     config = TrainConfig(
         prepared=prepared,
         out=out,
@@ -269,7 +268,7 @@ def train_command(
         weight_decay=weight_decay,
         label_smoothing=label_smoothing,
         class_weights=class_weights,
-        augment=variations if augment else AugmentConfig.none(),
+        augment=varied(augment, AugmentConfig(mirror, tuple(keep_sides or ()), cut, crop, color, views)),
         precision=precision.value,
         devices=tuple(device or ()),
         deterministic=deterministic,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated
 
 import typer
 
-__all__ = ["Augment", "Color", "Crop", "Cut", "KeepSides", "Mirror", "Views"]
+from activity_cli.config import AugmentConfig
+from activity_cli.errors import ConfigError
+
+__all__ = ["Augment", "Color", "Crop", "Cut", "KeepSides", "Mirror", "Views", "varied"]
 
 Augment = Annotated[
     bool,
@@ -42,3 +46,23 @@ Views = Annotated[
         metavar="N",
     ),
 ]
+
+
+def varied(augment: bool, wanted: AugmentConfig) -> AugmentConfig:
+    """How clips are varied.
+
+    Args:
+        augment: Whether they are at all.
+        wanted: What the other options say.
+
+    Raises:
+        ConfigError: They are not, but an option says how.
+    """
+    if augment:
+        return wanted
+    usual = AugmentConfig()
+    changed = [f.name for f in fields(wanted) if getattr(wanted, f.name) != getattr(usual, f.name)]
+    if changed:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        raise ConfigError(f"With --no-augment nothing is varied, but {options} says how.", "Leave one of them out.")
+    return AugmentConfig.none()

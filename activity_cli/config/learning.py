@@ -31,7 +31,7 @@ class TrainConfig:
             (after that the encoder's last blocks learn too, at a lower learning rate, batch
             normalization kept), ``joint`` (everything learns; where the encoder has trained weights,
             after the sequence part has). None: frozen where the encoder has trained weights, else joint.
-        finetune_blocks: Last blocks of the encoder that learn, in the mode ``finetune``.
+        finetune_blocks: Last blocks of the encoder that learn, in the mode ``finetune``; None: 2.
         epochs: Passes over the training clips at most; None: by mode. The learning rate rises and falls
             once over them. Where the sequence part learns first by itself, those passes are not counted.
         head_epochs: Passes in which it learns by itself, before an encoder with trained weights learns,
@@ -40,7 +40,7 @@ class TrainConfig:
             what a small set lacks most. What is said of the validation clips is of the first time.
             None: in the modes frozen and finetune.
         patience: Epochs without a better validation loss after which training stops; None: 15,
-            more where these make less than 120 steps.
+            more where these make less than 120 steps or a fifth of all epochs.
         batch_size: Clips in a step.
         learning_rate: Step size of the optimizer; None: 0.002.
         encoder_learning_rate: That of the encoder's weights, in the modes finetune and joint, and where
@@ -67,7 +67,7 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     weights: str | None = None
     mode: str | None = None
-    finetune_blocks: int = 2
+    finetune_blocks: int | None = None
     epochs: int | None = None
     head_epochs: int | None = None
     refit: bool | None = None
@@ -89,7 +89,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require(self.mode is None or self.mode in MODES, "mode", self.mode, ", ".join(MODES))
-        require(self.finetune_blocks >= 1, "finetune_blocks", self.finetune_blocks, "1 or more")
+        blocks = self.finetune_blocks
+        require(self.weights != "", "weights", self.weights, "imagenet, none, or a file")
+        require(blocks is None or blocks >= 1, "finetune_blocks", blocks, "1 or more")
         require(self.epochs is None or self.epochs >= 1, "epochs", self.epochs, "1 or more")
         require(self.head_epochs is None or self.head_epochs >= 1, "head_epochs", self.head_epochs, "1 or more")
         require(self.patience is None or self.patience >= 1, "patience", self.patience, "1 or more")

@@ -16,10 +16,10 @@ def choose_strategy(names: tuple[str, ...], batch_size: int) -> tf.distribute.St
 
     Args:
         names: TensorFlow's names, such as ``GPU:0`` and ``GPU:1``; none: all GPUs, or the processor.
-        batch_size: Clips in a step; each device gets an equal part of them.
+        batch_size: Clips in a step, which the devices share.
 
     Raises:
-        ConfigError: There is no such device, or the batch cannot be shared equally.
+        ConfigError: There is no such device, or there are more of them than clips in a batch.
     """
     known = [device.name.removeprefix("/physical_device:") for device in tf.config.list_logical_devices()]
     known = [name.rpartition("device:")[2] for name in known]
@@ -31,10 +31,10 @@ def choose_strategy(names: tuple[str, ...], batch_size: int) -> tf.distribute.St
         raise ConfigError(f"A device is named twice: {', '.join(wanted)}.", "Name each once.")
     if len(wanted) < 2:
         return tf.distribute.OneDeviceStrategy(wanted[0]) if names else tf.distribute.get_strategy()
-    if batch_size % len(wanted):
+    if batch_size < len(wanted):
         raise ConfigError(
-            f"batch_size is {batch_size}, which {len(wanted)} devices cannot share equally.",
-            f"Use a multiple of {len(wanted)}.",
+            f"batch_size is {batch_size}, less than a clip for each of {len(wanted)} devices.",
+            f"Use {len(wanted)} or more.",
         )
     return _sharing(tuple(sorted(wanted)))
 

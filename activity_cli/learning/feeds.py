@@ -23,7 +23,8 @@ from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.sides import may_mirror
 from activity_cli.errors import ConfigError
 from activity_cli.learning.loop import Feed
-from activity_cli.learning.measuring import MOST_MEASURED, measure_features, most_solved, solve_beside, spread
+from activity_cli.learning.measuring import measure_features, most_measured, most_solved, solve_beside, spread
+from activity_cli.learning.memory import memory_explained
 from activity_cli.learning.optimizer import Pace
 from activity_cli.learning.plan import Plan
 from activity_cli.learning.stem import Stem
@@ -73,6 +74,7 @@ class Feeds:
     progress: Progress
     litert_encoder: Path | None
 
+    @memory_explained()
     def feed(self, *splits: str, judged: str | None, measured: bool = False) -> Feed:
         """Measures the clips of some splits, and feeds the network with them.
 
@@ -84,6 +86,7 @@ class Feeds:
         Raises:
             DatasetError: A clip is missing or damaged.
             OutputError: The disk is full, or features cannot be kept.
+            TrainingError: Features do not fit into memory.
             ConfigError: There are fewer clips than the devices need.
         """
         config = self.config
@@ -92,7 +95,7 @@ class Feeds:
         batch_size = _batch_size(len(train.records), config.batch_size, self.num_devices)
         kept = self._matched_lengths(train, told="val" not in splits and not measured)
         if self.plan.learned and not measured:
-            some = self._clips_of(spread(train.records, MOST_MEASURED))
+            some = self._clips_of(spread(train.records, most_measured(self.network.sequence)))
             batches = self.batches(some, batch_size, None)
             measure_features(self.network.sequence, batches)
             self._solve(train.records, batch_size)

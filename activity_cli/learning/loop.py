@@ -16,6 +16,7 @@ import tensorflow as tf
 from activity_cli.errors import TrainingError
 from activity_cli.learning.checkpoint import Checkpoint, write_checkpoint
 from activity_cli.learning.judging import judge_of
+from activity_cli.learning.memory import MEMORY_ERRORS, memory_explained, memory_message
 from activity_cli.learning.optimizer import OneCycle, Pace, PacedAdamW
 from activity_cli.learning.tensorboard import CurveWriter
 from activity_cli.learning.watcher import History, Watcher, Weights
@@ -70,6 +71,7 @@ class Recipe:
     rate_option: str = "--learning-rate"
 
 
+@memory_explained()
 def fit(
     feed: Feed,
     recipe: Recipe,
@@ -186,12 +188,8 @@ def _run(model: keras.Model, feed: Feed, recipe: Recipe, watcher: Watcher, first
         )
     except KeyboardInterrupt:
         watcher.history.interrupted = True
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        watcher.refused = (
-            f"A batch does not fit into memory ({reason}). Lower --batch-size, or prepare smaller or fewer frames "
-            "(--frame-size, --num-frames)."
-        )
+    except MEMORY_ERRORS as error:
+        watcher.refused = memory_message(error)
 
 
 def restore(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:

@@ -13,10 +13,10 @@ from activity_cli.learning.least_squares import solve_linear
 from activity_cli.model.sequence import LinearPart, components_of, feature_scale
 from activity_cli.results import ClipRecord
 
-__all__ = ["MOST_MEASURED", "learn_together", "measure_features", "most_solved", "solve_beside", "spread"]
+__all__ = ["learn_together", "measure_features", "most_measured", "most_solved", "solve_beside", "spread"]
 
-# Clips that are looked at: enough, and features of a thousand clips fit into memory.
-MOST_MEASURED = 1000
+# Clips that are looked at to measure features: a thousand are enough. And numbers in all, which maps have many of.
+_MOST_MEASURED, _MOST_KEPT = 1000, 100_000_000
 # Clips that the linear layer is solved for: their products are a square of so many rows. And numbers in all.
 _MOST_SOLVED, _MOST_NUMBERS = 4000, 50_000_000
 # What the recurrent network counts beside a linear layer that has been solved for. It errs more; what it
@@ -46,6 +46,12 @@ def measure_features(sequence: keras.Model, batches: tf.data.Dataset) -> None:
     if components := components_of(sequence):
         scale, width = np.asarray(feature_scale(sequence).scale), components.directions.shape[0]
         components.adapt([clip[:, :width] * scale for clip in features])
+
+
+def most_measured(sequence: keras.Model) -> int:
+    """How many clips are measured at most: memory does not grow with the data."""
+    _, steps, width = sequence.input_shape[0]
+    return max(1, min(_MOST_MEASURED, _MOST_KEPT // int(steps * width)))
 
 
 def most_solved(beside: LinearPart) -> int:

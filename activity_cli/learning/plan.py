@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from activity_cli.config import NetworkConfig, TrainConfig
+from activity_cli.config import BASELINE_SEQUENCES, NetworkConfig, TrainConfig
 from activity_cli.errors import ConfigError
+from activity_cli.files import sha256_of
 from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec, spec_of
 
 __all__ = ["Plan", "make_plan", "resumable_settings"]
@@ -32,8 +35,9 @@ _LEARNING_RATE = 2e-3
 # More of them are noise: a few hundred clips do not tell more directions apart.
 _COMPONENTS = 256
 _RECURRENT = ("lstm", "bilstm", "gru")
-# Longer than the learning rate takes to rise: before that, losses tell little.
-_PATIENCE = _Length(15, fewest_steps=120, most_epochs=120)
+# At least as long as the learning rate takes to rise: before that, losses tell little.
+_PATIENCE, _PATIENCE_SHARE = _Length(15, fewest_steps=120, most_epochs=120), 1 / 5
+_FINETUNE_BLOCKS = 2
 # Trained weights take smaller steps than new ones (as in ULMFiT: Howard and Ruder 2018).
 _SLOWER = 0.1
 
@@ -102,19 +106,26 @@ def make_plan(config: TrainConfig, num_clips: int) -> Plan:
     # A new head would first drive trained weights wherever its own random ones say (Kumar et al. 2022).
     head = learned and mode != "frozen"
     length = _OF_HEAD if mode == "frozen" else _OF_TRAINED if head else _OF_ALL
-    blocks = {"frozen": 0, "finetune": config.finetune_blocks, "joint": len(spec_of(network).block_starts)}[mode]
+    blocks = {"frozen": 0, "finetune": _blocks(config), "joint": len(spec_of(network).block_starts)}[mode]
+    epochs = config.epochs or length.for_steps(steps)
+    head_epochs = (config.head_epochs or _OF_HEAD.for_steps(steps)) if head else 0
+    patience = max(_PATIENCE.for_steps(steps), int(_PATIENCE_SHARE * max(epochs, head_epochs)))
     return Plan(
         network=network,
         mode=mode,
         weights=weights,
         trained_blocks=blocks,
-        epochs=config.epochs or length.for_steps(steps),
-        patience=config.patience or _PATIENCE.for_steps(steps),
+        epochs=epochs,
+        patience=config.patience or patience,
         learning_rate=rate,
         encoder_learning_rate=config.encoder_learning_rate or (rate * _SLOWER if learned else rate),
         refit=mode != "joint" if config.refit is None else config.refit,
-        head_epochs=(config.head_epochs or _OF_HEAD.for_steps(steps)) if head else 0,
+        head_epochs=head_epochs,
     )
+
+
+def _blocks(config: TrainConfig) -> int:
+    return _FINETUNE_BLOCKS if config.finetune_blocks is None else config.finetune_blocks
 
 
 def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> NetworkConfig:
@@ -145,6 +156,10 @@ def resumable_settings(
     settings = {name: value for name, value in asdict(config).items() if name not in _FREE}
     settings["augment"]["keep_sides"] = list(config.augment.keep_sides)  # as it comes back from JSON
     settings |= {"precision": policy, "devices": num_devices}
+    if plan.weights not in ("imagenet", "none"):
+        # A file of the same name may hold others by now.
+        with suppress(OSError):  # that there is none is told by who loads it
+            settings["weights_sha256"] = sha256_of(Path(plan.weights))
     chosen = {name: value for name, value in asdict(plan).items() if name not in ("epochs", "patience")}
     return {**settings, "plan": chosen, "data": fingerprint}
 
@@ -161,15 +176,31 @@ def _check_together(config: TrainConfig, facts: EncoderSpec, mode: str, learned:
             "Use --mode joint, or an encoder with trained weights, or --weights FILE.",
         )
     left = len(spec_of(_settled(config.network, facts, learned)).block_starts)
-    if mode == "finetune" and config.finetune_blocks > left:
+    if config.finetune_blocks is not None and mode != "finetune":
         raise ConfigError(
-            f"finetune_blocks is {config.finetune_blocks}, but the encoder {name!r} has {left}.",
+            f"finetune_blocks is {config.finetune_blocks}, but in the mode {mode!r} "
+            f"{'all of them learn' if mode == 'joint' else 'none of them learns'}.",
+            "Use --mode finetune, or leave it out.",
+        )
+    if mode == "finetune" and _blocks(config) > left:
+        raise ConfigError(
+            f"finetune_blocks is {_blocks(config)}, but the encoder {name!r} has {left}.",
             "Use fewer, or --mode joint for all.",
         )
     if config.head_epochs is not None and (mode == "frozen" or not learned):
         raise ConfigError(
             f"head_epochs is {config.head_epochs}, but nothing learns before anything else here.",
             "Use --mode finetune or --mode joint with trained weights, or leave it out.",
+        )
+    if config.precision not in ("auto", "float32") and mode == "frozen":
+        raise ConfigError(
+            f"precision is {config.precision!r}, but a frozen encoder runs once, before training, in float32.",
+            "Use --mode finetune or --mode joint, or leave it out.",
+        )
+    if config.augment.views > 1 and mode == "joint":
+        raise ConfigError(
+            f"views is {config.augment.views}, but in the mode 'joint' every clip is varied anew in each epoch.",
+            "Use --mode frozen or --mode finetune, or leave it out.",
         )
     if config.encoder_learning_rate is not None and mode == "frozen":
         raise ConfigError(
@@ -185,7 +216,7 @@ def _check_network(network: NetworkConfig, facts: EncoderSpec, learned: bool) ->
         raise ConfigError(
             f"drop_blocks is {network.drop_blocks}, but the encoder {name!r} has {blocks}.", "Leave out fewer."
         )
-    recurrent = network.sequence in _RECURRENT
+    recurrent, baseline = network.sequence in _RECURRENT, network.sequence in BASELINE_SEQUENCES
     refused = (
         ("grid", (network.grid or 1) > 1 and not facts.pretrained, f"the encoder {name!r} has no parts of the picture"),
         ("grid", (network.grid or 1) > 1 and network.sequence == "convlstm", "convlstm keeps all rows and columns"),
@@ -193,6 +224,8 @@ def _check_network(network: NetworkConfig, facts: EncoderSpec, learned: bool) ->
         ("components", network.components and not learned, "they are measured on features that have been trained"),
         ("statistics", network.statistics and not recurrent, f"there is no place for them beside {network.sequence!r}"),
         ("statistics", network.statistics and network.per_frame, "they tell of clips, not of frames"),
+        ("pooling", network.pooling != "mean" and baseline, f"{network.sequence!r} has no outputs to pool"),
+        ("recurrent_layers", network.recurrent_layers > 1 and baseline, f"{network.sequence!r} has none"),
         ("statistics", network.statistics and not learned, "they are measured on features that have been trained"),
     )
     for setting, is_wrong, reason in refused:

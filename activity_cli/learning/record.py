@@ -56,7 +56,7 @@ def training_facts(
             "activity": __version__,
             "python": platform.python_version(),
             "processor": platform.machine(),
-            **{name: _version(name) for name in ("tensorflow", "keras", "numpy", "ai-edge-litert")},
+            **{name: _version(name) for name in ("tensorflow", "keras", "numpy", "opencv-python", "ai-edge-litert")},
         },
     }
 

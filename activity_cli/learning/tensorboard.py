@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from pathlib import Path
 
 import tensorflow as tf
@@ -10,9 +11,20 @@ import tensorflow as tf
 from activity_cli.files import explained
 from activity_cli.results import EpochRecord
 
-__all__ = ["CurveWriter"]
+__all__ = ["CurveWriter", "make_log_folder"]
 
 _NAMES = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+
+
+def make_log_folder(folder: Path) -> None:
+    """Makes sure that logs can be written.
+
+    Raises:
+        OutputError: They cannot.
+    """
+    with explained(folder, "--tensorboard"):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
 
 
 class CurveWriter:
@@ -26,8 +38,7 @@ class CurveWriter:
     """
 
     def __init__(self, folder: Path) -> None:
-        with explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        make_log_folder(folder)
         self._writer = tf.summary.create_file_writer(str(folder))
         self._metadata = tf.compat.v1.SummaryMetadata(
             plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")

@@ -23,8 +23,6 @@ from activity_cli.model.steps import MeanOverSpace, ReverseOverTime
 __all__ = ["map_shape_of", "read_maps", "read_steps"]
 
 _MAPS = "maps"
-# Of a ConvLSTM: each costs a convolution at each step.
-_MOST_FILTERS = 64
 
 
 def read_steps(
@@ -74,7 +72,7 @@ def read_maps(
             f"sequence is 'convlstm', but {x.shape[-1]} features a frame are no maps of the shape {map_shape}.",
             "Use an encoder that gives maps, or another sequence.",
         )
-    filters = min(config.units, _MOST_FILTERS)
+    filters = config.units
     x = keras.layers.Reshape((x.shape[1], rows, columns, channels), dtype="float32", name=_MAPS)(x)
     if channels > filters:
         # At each place of the map: a convolution of 1 x 1.
