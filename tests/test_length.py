@@ -29,6 +29,7 @@ CONFIGS = [
     BASE,
     replace(BASE, pooling="max"),
     replace(BASE, pooling="last"),
+    replace(BASE, pooling="attention"),
     replace(BASE, center=False),
     replace(BASE, sequence="bilstm"),
     replace(BASE, sequence="gru"),
