@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # Each process loads TensorFlow (2 GB of memory); what a file's tests share is made once.
-PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format models samples reference bench clean

@@ -26,6 +26,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 TINY_SAMPLING = SamplingConfig(num_frames=6, frame_size=32)
 TINY_NETWORK = NetworkConfig(encoder="small", units=8, dropout=0.0)
 
+# Files go to processes as wholes; were these begun last, one process would wait for the other.
+LONGEST = ("test_train_modes", "test_course", "test_learning", "test_train_process", "test_train", "test_export")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
 
 def draw_video(
     path: Path,

@@ -366,6 +366,7 @@ ON_DEVICES = TrainConfig(
     precision="float32",
     augment=AugmentConfig.none(),
 )
+HEAD = {"head_epochs": 2}
 _ON_TWO_DEVICES = """
 import sys
 from dataclasses import replace
@@ -375,11 +376,11 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU"
                                            [tf.config.LogicalDeviceConfiguration()] * 3)
 from activity_cli import train
 from activity_cli.errors import ConfigError
-from test_learning import ON_DEVICES
+from test_learning import HEAD, ON_DEVICES
 prepared, out, weights = map(Path, sys.argv[1:])
-for number, weights in enumerate(("none", str(weights))):
-    config = replace(ON_DEVICES, prepared=prepared, out=out / str(number), weights=weights, devices=("CPU:0", "CPU:1"))
-    config = replace(config, batch_size=9)  # 8 can be shared
+for number, (begun, settings) in enumerate((("none", {}), (str(weights), HEAD))):
+    config = replace(ON_DEVICES, prepared=prepared, out=out / str(number), weights=begun, devices=("CPU:0", "CPU:1"))
+    config = replace(config, batch_size=9, **settings)  # 8 can be shared
     result = train(config)
     print(*(record.loss for record in result.history), *(record.val_loss for record in result.history))
 try:
@@ -403,11 +404,12 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns_twice_in_one_pro
     *lines, others = done.stdout.splitlines()
     assert others.startswith("This process has trained on CPU:0, CPU:1 already")
     joint, frozen = ([float(word) for word in line.split()] for line in lines)
-    np.testing.assert_allclose(frozen, losses_on_one(prepared, tmp_path / "frozen", str(weights)), rtol=1e-4)
+    np.testing.assert_allclose(frozen, losses_on_one(prepared, tmp_path / "frozen", str(weights), **HEAD), rtol=1e-4)
     # Batch normalization, where it learns, sees half of a batch on each device: alike, not equal.
     np.testing.assert_allclose(joint, losses_on_one(prepared, tmp_path / "joint", "none"), rtol=0.25)
 
 
-def losses_on_one(prepared: Path, out: Path, weights: str) -> list[float]:
-    epochs = train(replace(ON_DEVICES, prepared=prepared, out=out, weights=weights, devices=("CPU:0",))).history
+def losses_on_one(prepared: Path, out: Path, weights: str, **settings: int) -> list[float]:
+    config = replace(ON_DEVICES, prepared=prepared, out=out, weights=weights, devices=("CPU:0",), **settings)  # type: ignore[arg-type]
+    epochs = train(config).history
     return [*(record.loss for record in epochs), *(record.val_loss for record in epochs)]
