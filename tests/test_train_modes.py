@@ -305,6 +305,11 @@ def test_options_that_cannot_be_kept_are_refused_in_one_line(
     assert not (tmp_path / "model").exists()
 
 
+def test_options_that_ask_for_the_same_as_no_augment_go_with_it(activity: Activity, prepared: Path) -> None:
+    words = ("--no-augment", "--no-mirror", "--cut", 0, "--crop", 0, "--color", 0, "--encoder", "small", "--layers")
+    assert activity("train", prepared, *words).exit_code == 0
+
+
 def test_the_second_training_is_on_all_clips_and_kept(prepared: Path, videos: Path, tmp_path: Path) -> None:
     once = trained(prepared, tmp_path / "once", network=SMALL, epochs=2)
     result = train(TrainConfig(prepared, tmp_path / "twice", network=SMALL, epochs=2, batch_size=8, refit=True))

@@ -60,8 +60,10 @@ def varied(augment: bool, wanted: AugmentConfig) -> AugmentConfig:
     """
     if augment:
         return wanted
-    usual = AugmentConfig()
-    changed = [f.name for f in fields(wanted) if getattr(wanted, f.name) != getattr(usual, f.name)]
+    # --no-mirror or --cut 0 beside it ask for the same.
+    allowed = AugmentConfig(), AugmentConfig.none()
+    names = [field.name for field in fields(wanted)]
+    changed = [name for name in names if getattr(wanted, name) not in [getattr(each, name) for each in allowed]]
     if changed:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
         raise ConfigError(f"With --no-augment nothing is varied, but {options} says how.", "Leave one of them out.")

@@ -106,7 +106,11 @@ def make_plan(config: TrainConfig, num_clips: int) -> Plan:
     # A new head would first drive trained weights wherever its own random ones say (Kumar et al. 2022).
     head = learned and mode != "frozen"
     length = _OF_HEAD if mode == "frozen" else _OF_TRAINED if head else _OF_ALL
-    blocks = {"frozen": 0, "finetune": _blocks(config), "joint": len(spec_of(network).block_starts)}[mode]
+    blocks = {
+        "frozen": 0,
+        "finetune": config.finetune_blocks or _FINETUNE_BLOCKS,
+        "joint": len(spec_of(network).block_starts),
+    }[mode]
     epochs = config.epochs or length.for_steps(steps)
     head_epochs = (config.head_epochs or _OF_HEAD.for_steps(steps)) if head else 0
     patience = max(_PATIENCE.for_steps(steps), int(_PATIENCE_SHARE * max(epochs, head_epochs)))
@@ -122,10 +126,6 @@ def make_plan(config: TrainConfig, num_clips: int) -> Plan:
         refit=mode != "joint" if config.refit is None else config.refit,
         head_epochs=head_epochs,
     )
-
-
-def _blocks(config: TrainConfig) -> int:
-    return _FINETUNE_BLOCKS if config.finetune_blocks is None else config.finetune_blocks
 
 
 def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> NetworkConfig:
@@ -182,9 +182,10 @@ def _check_together(config: TrainConfig, facts: EncoderSpec, mode: str, learned:
             f"{'all of them learn' if mode == 'joint' else 'none of them learns'}.",
             "Use --mode finetune, or leave it out.",
         )
-    if mode == "finetune" and _blocks(config) > left:
+    blocks = config.finetune_blocks or _FINETUNE_BLOCKS
+    if mode == "finetune" and blocks > left:
         raise ConfigError(
-            f"finetune_blocks is {_blocks(config)}, but the encoder {name!r} has {left}.",
+            f"finetune_blocks is {blocks}, but the encoder {name!r} has {left}.",
             "Use fewer, or --mode joint for all.",
         )
     if config.head_epochs is not None and (mode == "frozen" or not learned):
