@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,8 @@ def _batches(
     with tf.device("CPU:0"):
         facts = [tf.constant(fact) for fact in (targets, weights) if fact is not None]
 
+    # Nothing in it branches in Python: looking for that would take as long as building the rest.
+    @tf.autograph.experimental.do_not_convert
     def element(epoch: tf.Tensor, number: tf.Tensor) -> tuple[object, ...]:
         array = load(epoch, number)
         length = tf.shape(array)[0]
@@ -198,7 +201,7 @@ def _batches(
     def pass_in(order: tf.Tensor, epoch: tf.Tensor) -> tf.data.Dataset:
         numbers = tf.data.Dataset.from_tensor_slices(order)
         # A number of its own, since within a pass nothing is left to TensorFlow's tuning.
-        arrays = numbers.map(lambda number: element(epoch, number), default_workers(), deterministic=True)
+        arrays = numbers.map(partial(element, epoch), default_workers(), deterministic=True)
         return arrays.batch(batch_size)
 
     if training is None:
