@@ -118,8 +118,8 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
             rest,
             feeds.litert_encoder,
         )
-        write_history_csv(folder / "history.csv", history.epochs)
-        history_picture(history.epochs, history.best_epoch, folder / "history.png")
+        write_history_csv(folder / "history.csv", [*history.head_epochs, *history.epochs])
+        history_picture(history.epochs, history.best_epoch, folder / "history.png", history.head_epochs)
     if not history.interrupted:
         state.unlink(missing_ok=True)
     return TrainResult(
@@ -134,7 +134,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         diverged=history.diverged,
         refitted=refitted,
         stopped_again=history.stopped_again,
-        head_first=bool(plan.head_epochs) and not (history.interrupted or history.diverged),
+        head_history=tuple(history.head_epochs),
     )
 
 

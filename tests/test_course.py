@@ -20,6 +20,7 @@ from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.encoders import build_encoder
 from activity_cli.model.network import Network, load_network
 from activity_cli.progress import SilentProgress, Stage
+from learning_support import scalars_in
 
 HEAD, ALL = "Training, encoder as it is", "Training"
 HEAD_AGAIN, ALL_AGAIN = "Training on all clips, encoder as it is", "Training on all clips"
@@ -151,20 +152,27 @@ def test_the_head_goes_on_from_its_last_epoch(config: TrainConfig, undisturbed: 
     ]
     for fate, told in fates:
         try:
-            train(resumed, fate)
+            result = train(resumed, fate)
         except RuntimeError:
             assert fate.title
         (note,) = (note for note in fate.notes if "Going on" in note)
         assert told in note and "encoder stays as it is" in note
     assert same(network_of(config.out).whole.get_weights(), undisturbed)
+    assert [record.epoch for record in result.head_history] == [*range(1, 9)] and len(result.history) == 2
 
 
 def test_the_encoder_goes_on_from_what_a_frozen_training_gives(config: TrainConfig, tmp_path: Path) -> None:
     frozen = replace(config, out=tmp_path / "frozen", mode="frozen", finetune_blocks=None, refit=False)
     frozen = replace(frozen, epochs=8, head_epochs=None)
-    train(frozen)
+    alone = train(frozen)
     tuned = replace(config, out=tmp_path / "tuned", encoder_learning_rate=1e-9, refit=False)
-    train(tuned)
+    result = train(replace(tuned, tensorboard=tmp_path / "logs"))
+    assert [record.loss for record in result.head_history] == [record.loss for record in alone.history]
+    assert not any(record.encoder_learns for record in (*result.head_history, *alone.history))
+    curves = scalars_in(tmp_path / "logs")
+    for name, epochs in (("head", result.head_history), ("epoch", result.history)):
+        for record in epochs:
+            assert curves[f"{name}/loss", record.epoch] == pytest.approx(record.loss, rel=1e-6)
     before, after = answers_of(frozen.out), answers_of(tuned.out)
     np.testing.assert_allclose(after, before, atol=1e-3)
     assert np.ptp(before, axis=0).max() > 0.01, "all clips look the same, so the test shows nothing"

@@ -25,10 +25,12 @@ from activity_cli.learning.devices import choose_strategy
 from activity_cli.learning.judging import judge_of
 from activity_cli.learning.loop import Feed, Recipe, fit
 from activity_cli.learning.optimizer import OneCycle, Pace, PacedAdamW
+from activity_cli.learning.tensorboard import CurveWriter
 from activity_cli.learning.watcher import History
 from activity_cli.model.encoders import build_encoder
 from activity_cli.progress import SilentProgress, Stage
 from activity_cli.results import EpochRecord
+from learning_support import scalars_in
 
 STEPS, BATCH, WIDTH, CLASSES = 3, 4, 5, 2
 RECIPE = Recipe(epochs=6, patience=20, learning_rate=0.05, weight_decay=0.0, label_smoothing=0.1)
@@ -334,15 +336,9 @@ def test_tensorboard_reads_every_epoch(tmp_path: Path) -> None:
         SilentProgress(),
         checkpoint=tmp_path / "a.npz",
         begun=BEGUN,
-        tensorboard=tmp_path / "logs" / "run",
+        curves=CurveWriter(tmp_path / "logs" / "run", "epoch"),
     )
-    (file,) = (tmp_path / "logs" / "run").iterdir()
-    found = {}
-    for line in tf.data.TFRecordDataset(str(file)):
-        event = tf.compat.v1.Event.FromString(line.numpy())
-        for value in event.summary.value:
-            found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
-            assert value.metadata.plugin_data.plugin_name == "scalars"
+    found = scalars_in(tmp_path / "logs" / "run")
     for record in history.epochs:
         assert found["epoch/val_loss", record.epoch] == pytest.approx(record.val_loss, rel=1e-6)
     assert len(found) == 2 * 5
@@ -372,6 +368,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 import tensorflow as tf
+from learning_support import scalars_in
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
                                            [tf.config.LogicalDeviceConfiguration()] * 3)
 from activity_cli import train

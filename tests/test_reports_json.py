@@ -175,11 +175,13 @@ def test_csv_reads_back(name: str) -> None:
 
 def test_history_csv(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
-    write_history_csv(path, [EpochRecord(1, 1.23456789, 0.5, math.nan, 0.25, 3.14159)])
+    before = EpochRecord(1, 2.0, 0.25, 2.0, 0.25, 0.5, encoder_learns=False)
+    write_history_csv(path, [before, EpochRecord(1, 1.23456789, 0.5, math.nan, 0.25, 3.14159)])
     with path.open(newline="") as file:
-        header, row = csv.reader(file)
+        header, head, row = csv.reader(file)
     assert tuple(header) == HISTORY_COLUMNS
-    assert row == ["1", "1.234568", "0.5", "", "0.25", "3.142"]
+    assert head == ["1", "2.0", "0.25", "2.0", "0.25", "0.5", "frozen"]
+    assert row == ["1", "1.234568", "0.5", "", "0.25", "3.142", "learns"]
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from activity_cli.errors import MissingDependencyError, OutputError
-from activity_cli.reports.canvas import BLUE, GRID, ORANGE, Canvas, Color
+from activity_cli.reports.canvas import BLUE, FAINT, GRID, ORANGE, Canvas, Color
 from activity_cli.reports.curves import history_picture
 from activity_cli.reports.heat_map import confusion_picture
 from activity_cli.reports.sheet import contact_sheet
@@ -115,6 +115,18 @@ def test_history_marks_the_best_epoch(tmp_path: Path) -> None:
     columns = np.flatnonzero(changed[150:480, 90:660].any(axis=0))
     assert abs(columns.mean() - 570 * 6 / 19) < 2
     assert np.ptp(columns) < 20
+
+
+def test_history_draws_what_the_sequence_part_learned_alone_before(tmp_path: Path) -> None:
+    """Twenty epochs, then twenty more: the first half of both panels is shaded, and has curves as well."""
+    history_picture(epochs(20), 7, tmp_path / "history.png", epochs(20))
+    picture = read(tmp_path / "history.png")
+    for panel in (picture[140:480, 90:660], picture[140:480, 780:1350]):
+        shaded = np.flatnonzero((panel == np.array(FAINT)).all(axis=2).sum(axis=0) > 200)
+        assert shaded.min() < 5 and abs(shaded.max() - 570 * 19.5 / 39) < 5
+        for color in (BLUE, ORANGE):
+            drawn = (panel == np.array(color)).all(axis=2).any(axis=0)
+            assert drawn[10:280].mean() > 0.9 and drawn[290:560].mean() > 0.9  # they cross
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ class Checkpoint:
         best_epoch: Counts from 1; 0 is none yet.
         state: Every variable of the network and the optimizer, in their order.
         best: The weights of the best epoch.
+        head_epochs: Those before, in which the sequence part learned alone; of the first training.
         earlier: Epochs, and the best of them, of an earlier training that this one follows; None: it is
             the first.
         head: The sequence part learns alone, before the encoder does: state and best are of it only.
@@ -48,6 +49,7 @@ class Checkpoint:
     best_epoch: int = 0
     state: Arrays = ()
     best: Arrays = ()
+    head_epochs: tuple[EpochRecord, ...] = ()
     earlier: tuple[tuple[EpochRecord, ...], int] | None = None
     head: bool = False
     ended: Arrays = ()
@@ -68,13 +70,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     about = {
         "schema": _SCHEMA,
         "settings": dict(checkpoint.settings),
-        "epochs": [asdict(record) for record in checkpoint.epochs],
+        "epochs": _rows(checkpoint.epochs),
+        "head_epochs": _rows(checkpoint.head_epochs),
         "best_epoch": checkpoint.best_epoch,
         "head": checkpoint.head,
     }
     if checkpoint.earlier:
         epochs, best_epoch = checkpoint.earlier
-        about["earlier"] = {"epochs": [asdict(record) for record in epochs], "best_epoch": best_epoch}
+        about["earlier"] = {"epochs": _rows(epochs), "best_epoch": best_epoch}
     arrays: dict[str, Any] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
     arrays |= {f"state{number}": value for number, value in enumerate(checkpoint.state)}
     arrays |= {f"best{number}": value for number, value in enumerate(checkpoint.best)}
@@ -96,10 +99,11 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
                 raise ValueError(f"schema {about['schema']!r}")
             return Checkpoint(
                 about["settings"],
-                tuple(EpochRecord(**record) for record in about["epochs"]),
+                _records(about["epochs"]),
                 about["best_epoch"],
                 _numbered(file, "state"),
                 _numbered(file, "best"),
+                _records(about.get("head_epochs", ())),
                 _earlier(about.get("earlier")),
                 about.get("head", False),
                 _numbered(file, "ended"),
@@ -116,7 +120,15 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 def _earlier(about: Mapping[str, Any] | None) -> tuple[tuple[EpochRecord, ...], int] | None:
     if about is None:
         return None
-    return tuple(EpochRecord(**record) for record in about["epochs"]), about["best_epoch"]
+    return _records(about["epochs"]), about["best_epoch"]
+
+
+def _rows(epochs: Sequence[EpochRecord]) -> list[dict[str, Any]]:
+    return [asdict(record) for record in epochs]
+
+
+def _records(rows: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
+    return tuple(EpochRecord(**row) for row in rows)
 
 
 def _numbered(file: Any, name: str) -> list[npt.NDArray[Any]]:

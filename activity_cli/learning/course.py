@@ -20,6 +20,7 @@ from activity_cli.learning.checkpoint import Checkpoint
 from activity_cli.learning.feeds import Feeds
 from activity_cli.learning.loop import Feed, Recipe, fit, restore
 from activity_cli.learning.measuring import learn_together
+from activity_cli.learning.tensorboard import CurveWriter
 from activity_cli.learning.watcher import History, Weights
 from activity_cli.model.sequence import linear_part
 
@@ -78,7 +79,7 @@ class Course:
         initial = network.get_weights()
         judged = "val" if self.feeds.prepared.in_split("val") else None
         if resumed and resumed.earlier:
-            first = History(list(resumed.earlier[0]), resumed.earlier[1])
+            first = History(list(resumed.earlier[0]), resumed.earlier[1], list(resumed.head_epochs))
             if resumed.head:
                 restore(network.variables, resumed.ended)
             else:
@@ -117,9 +118,12 @@ class Course:
         recipe = self._recipe(keep_last=judged is None)
         if earlier:
             recipe = replace(recipe, title="Training on all clips")
-        begun = Checkpoint(self.settings)
+        begun = Checkpoint(self.settings, head_epochs=resumed.head_epochs if resumed else ())
         if earlier:
-            begun = replace(begun, earlier=(tuple(earlier.history.epochs), earlier.history.best_epoch))
+            ended = earlier.history
+            begun = replace(
+                begun, head_epochs=tuple(ended.head_epochs), earlier=(tuple(ended.epochs), ended.best_epoch)
+            )
         before: History | None = None
         weights: Weights = []
         if self.head and (resumed is None or resumed.head):
@@ -128,8 +132,10 @@ class Course:
             if before.interrupted or before.diverged:
                 return before
             weights, resumed = self.feeds.network.whole.get_weights(), None
+            if not earlier:
+                begun = replace(begun, head_epochs=tuple(before.epochs))
         try:
-            return fit(
+            history = fit(
                 self.feeds.feed(*splits, judged=judged, measured=self.head is not None),
                 recipe,
                 self.strategy,
@@ -138,9 +144,10 @@ class Course:
                 begun=begun,
                 resumed=resumed,
                 fallback=earlier.weights if earlier else None,
-                # The curves are those of the first training.
-                tensorboard=None if earlier else self.feeds.config.tensorboard,
+                curves=None if earlier else self._curves("epoch"),
             )
+            history.head_epochs = list(begun.head_epochs)
+            return history
         except (KeyboardInterrupt, TrainingError) as error:
             if before is None or earlier:
                 raise
@@ -160,6 +167,7 @@ class Course:
             learning_rate=head.plan.learning_rate,
             rate_option="--learning-rate",
             scaled_loss=False,
+            encoder_learns=False,
             title=f"{recipe.title}, encoder as it is",
         )
         history = fit(
@@ -170,6 +178,7 @@ class Course:
             checkpoint=self.checkpoint,
             begun=begun,
             resumed=resumed,
+            curves=None if begun.earlier else self._curves("head"),
         )
         beside = linear_part(head.network.sequence)
         if beside and not (history.interrupted or history.diverged):
@@ -187,4 +196,10 @@ class Course:
             label_smoothing=config.label_smoothing,
             scaled_loss=self.policy == "mixed_float16",
             keep_last=keep_last,
+            encoder_learns=plan.mode != "frozen",
         )
+
+    def _curves(self, name: str) -> CurveWriter | None:
+        """What writes the first training for TensorBoard; the second has no curves."""
+        folder = self.feeds.config.tensorboard
+        return CurveWriter(folder, name) if folder else None

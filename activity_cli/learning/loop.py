@@ -57,6 +57,7 @@ class Recipe:
         weight_decay, label_smoothing: As in the config.
         scaled_loss: Whether small gradients must be kept from vanishing (float16).
         keep_last: The weights of the last epoch are the result, not those of the best.
+        encoder_learns: What the records are to say of it.
         title: What the progress bar says.
     """
 
@@ -67,6 +68,7 @@ class Recipe:
     label_smoothing: float
     scaled_loss: bool = False
     keep_last: bool = False
+    encoder_learns: bool = True
     title: str = "Training"
     rate_option: str = "--learning-rate"
 
@@ -82,7 +84,7 @@ def fit(
     begun: Checkpoint,
     resumed: Checkpoint | None = None,
     fallback: Weights | None = None,
-    tensorboard: Path | None = None,
+    curves: CurveWriter | None = None,
 ) -> History:
     """Trains ``feed.model`` until its epochs are over, it gets no better, or a person interrupts it.
 
@@ -98,7 +100,7 @@ def fit(
         begun: What else than the state is written there.
         resumed: The state to go on from.
         fallback: Weights of the earlier training, which are kept where this one does not come to its end.
-        tensorboard: Folder for TensorBoard's logs.
+        curves: Writes every record for TensorBoard.
 
     Raises:
         TrainingError: Nothing usable was learned: the loss is not finite in the first epoch, or a batch
@@ -112,7 +114,6 @@ def fit(
     if resumed:
         history = History(list(resumed.epochs), resumed.best_epoch)
         restore(state, resumed.state)
-    writer = CurveWriter(tensorboard) if tensorboard else None
 
     def after_epoch(record: EpochRecord, watcher: Watcher) -> None:
         now = replace(
@@ -124,8 +125,8 @@ def fit(
             best=fallback if fallback is not None else watcher.best_weights or [],
         )
         write_checkpoint(checkpoint, now)
-        if writer:
-            writer.write(record)
+        if curves:
+            curves.write(record)
 
     first = len(history.epochs)
     with progress.stage(recipe.title, (recipe.epochs - first) * feed.steps, "step") as stage:
@@ -134,6 +135,7 @@ def fit(
             patience=recipe.patience,
             keep_last=recipe.keep_last,
             fallback=fallback,
+            encoder_learns=recipe.encoder_learns,
             stage=stage,
             judge=judge_of(model, feed.val, recipe.label_smoothing) if feed.val is not None else None,
             after_epoch=after_epoch,

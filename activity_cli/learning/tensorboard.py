@@ -32,13 +32,15 @@ class CurveWriter:
 
     Args:
         folder: Where TensorBoard is to look (``tensorboard --logdir``).
+        name: Of the curves, before a slash.
 
     Raises:
         OutputError: The folder cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         make_log_folder(folder)
+        self._name = name
         self._writer = tf.summary.create_file_writer(str(folder))
         self._metadata = tf.compat.v1.SummaryMetadata(
             plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
@@ -50,6 +52,6 @@ class CurveWriter:
             for name in _NAMES:
                 value = getattr(record, name)
                 if math.isfinite(value):
-                    tag = f"epoch/{name}"
+                    tag = f"{self._name}/{name}"
                     tf.summary.write(tag, tf.constant(value, tf.float32), record.epoch, metadata=self._metadata)
         self._writer.flush()

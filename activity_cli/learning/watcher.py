@@ -27,6 +27,7 @@ class History:
     Attributes:
         epochs: One record for each.
         best_epoch: Counts from 1; 0 is none yet.
+        head_epochs: Those before, in which the sequence part learned alone.
         interrupted: A person stopped it.
         stopped_again: It was a second training, of which nothing is kept, that was stopped.
         diverged: Where and why the loss stopped being a finite number; empty if it did not.
@@ -34,6 +35,7 @@ class History:
 
     epochs: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
+    head_epochs: list[EpochRecord] = field(default_factory=list)
     interrupted: bool = False
     stopped_again: bool = False
     diverged: str = ""
@@ -53,6 +55,7 @@ class Watcher(keras.callbacks.Callback):
         keep_last: The last epoch is the best by definition: nothing is held out to tell.
         fallback: With ``keep_last``, the weights to keep until the last epoch is over; None: those of the
             epoch before.
+        encoder_learns: What every record says of it.
         stage: What shows the progress.
         judge: Loss and accuracy on the held-out clips; None: there are none.
         after_epoch: Is told every record, when all else is done.
@@ -65,6 +68,7 @@ class Watcher(keras.callbacks.Callback):
         patience: int,
         keep_last: bool,
         fallback: Weights | None,
+        encoder_learns: bool,
         stage: Stage,
         judge: Callable[[], tuple[float, float]] | None,
         after_epoch: Callable[[EpochRecord, Watcher], None],
@@ -77,6 +81,7 @@ class Watcher(keras.callbacks.Callback):
         self._fallback = fallback
         self._patience = patience
         self._keep_last = keep_last
+        self._encoder_learns = encoder_learns
         self._stage = stage
         self._judge = judge
         self._after_epoch = after_epoch
@@ -109,6 +114,7 @@ class Watcher(keras.callbacks.Callback):
             val_loss=val_loss,
             val_accuracy=val_accuracy,
             seconds=time.monotonic() - self._started,
+            encoder_learns=self._encoder_learns,
         )
         weights = self.model.get_weights()
         # ReLU makes zeros of what is no number, so that the loss alone does not tell.

@@ -137,7 +137,7 @@ def print_training(console: Console, result: TrainResult) -> None:
     seconds = sum(record.seconds for record in result.history)
     say(console, f"Trained {result.name} on {len(result.labels)} activities", "bold")
     ended = ", then stopped by hand" if result.interrupted and not result.stopped_again else ""
-    head = ", after the sequence part had learned alone" if result.head_first else ""
+    head = f", after {len(result.head_history)} of the sequence part alone" if result.head_history else ""
     count = len(result.history)
     say(console, f"{count} {'epoch' if count == 1 else 'epochs'} in {duration(seconds)}{head}{ended}.")
     best = next((record for record in result.history if record.epoch == result.best_epoch), None)

@@ -30,7 +30,7 @@ PREDICTION_COLUMNS = (
     "error_code",
     "error_message",
 )
-HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "encoder")
 
 _LINE_END = "\r\n"
 
@@ -69,7 +69,8 @@ def write_history_csv(path: Path, history: Sequence[EpochRecord]) -> None:
 
     Args:
         path: File to write or replace.
-        history: In the order of the epochs. A value that is not finite gives an empty cell.
+        history: In their order: those in which the sequence part learned alone are counted by themselves. A value
+            that is not finite gives an empty cell.
 
     Raises:
         OutputError: The file cannot be written.
@@ -78,7 +79,8 @@ def write_history_csv(path: Path, history: Sequence[EpochRecord]) -> None:
     for record in history:
         values = (record.loss, record.accuracy, record.val_loss, record.val_accuracy)
         cells = [_number(value, 6) for value in values]
-        lines.append(_line((str(record.epoch), *cells, _number(record.seconds, 3))))
+        encoder = "learns" if record.encoder_learns else "frozen"
+        lines.append(_line((str(record.epoch), *cells, _number(record.seconds, 3), encoder)))
     write_bytes(path, "".join(line + "\n" for line in lines).encode("utf-8"))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from activity_cli.reports.canvas import BLUE, GRID, INK, MUTED, ORANGE, Canvas, Color
+from activity_cli.reports.canvas import BLUE, FAINT, GRID, INK, MUTED, ORANGE, Canvas, Color
 from activity_cli.results import EpochRecord
 
 __all__ = ["history_picture"]
@@ -20,7 +20,10 @@ _PANEL_X = (90, 90 + _PANEL_WIDTH + 120)
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """A plot area and the values at its edges; ``epochs`` are the first and the last that exist."""
+    """A plot area and the values at its edges; ``epochs`` are the first and the last that exist.
+
+    The last of those in which the sequence part learned alone stands at 0.
+    """
 
     x: int
     first: float
@@ -34,13 +37,16 @@ class _Panel:
         return self.x + across * _PANEL_WIDTH, _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def history_picture(history: Sequence[EpochRecord], best_epoch: int, path: Path) -> None:
+def history_picture(
+    history: Sequence[EpochRecord], best_epoch: int, path: Path, head_history: Sequence[EpochRecord] = ()
+) -> None:
     """Draws loss and accuracy over the epochs, side by side.
 
     Args:
         history: One record an epoch. Values that are not finite leave a gap.
         best_epoch: The epoch whose weights were kept; marked where the history has it.
         path: PNG to write or replace.
+        head_history: The epochs before, in which the sequence part learned alone: drawn to the left.
 
     Raises:
         OutputError: The picture cannot be written.
@@ -49,8 +55,12 @@ def history_picture(history: Sequence[EpochRecord], best_epoch: int, path: Path)
     numbers = [record.epoch for record in history] or [1]
     epochs = (min(numbers), max(numbers))
     # One epoch stands in the middle of its axis.
-    first, last = epochs if epochs[0] < epochs[1] else (epochs[0] - 1, epochs[1] + 1)
-    losses = [value for record in history for value in (record.loss, record.val_loss) if math.isfinite(value)]
+    before = [replace(record, epoch=number) for number, record in enumerate(head_history, start=1 - len(head_history))]
+    first, last = min([epochs[0], *(record.epoch for record in before[:1])]), epochs[1]
+    if first == last:
+        first, last = first - 1, last + 1
+    drawn = [*before, *history]
+    losses = [value for record in drawn for value in (record.loss, record.val_loss) if math.isfinite(value)]
     highest_loss = max([value for value in losses if value > 0], default=1.0)
     step = _nice_step(highest_loss, 5)
     panels = (
@@ -63,16 +73,18 @@ def history_picture(history: Sequence[EpochRecord], best_epoch: int, path: Path)
         ("Accuracy", _Panel(_PANEL_X[1], first, last, 1.0, epochs), 0.2, _in_percent),
     )
     for title, panel, tick, label in panels:
+        if before:
+            _draw_shade(canvas, panel)
         _draw_axes(canvas, panel, title, tick, label)
         if any(record.epoch == best_epoch for record in history):
             _draw_best(canvas, panel, best_epoch)
     for panel, names in ((panels[0][1], ("loss", "val_loss")), (panels[1][1], ("accuracy", "val_accuracy"))):
         for name, color in zip(names, (BLUE, ORANGE), strict=True):
-            values = [(record.epoch, float(getattr(record, name))) for record in history]
+            values = [(record.epoch, float(getattr(record, name))) for record in drawn]
             _draw_curve(canvas, panel, values, color)
             if color is ORANGE:
                 _draw_dot(canvas, panel, values, best_epoch)
-    _draw_legend(canvas)
+    _draw_legend(canvas, with_head=bool(before))
     canvas.save(path)
 
 
@@ -82,9 +94,9 @@ def _nice_step(span: float, most: int) -> float:
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if span / (factor * power) <= most)
 
 
-def _epoch_ticks(first: int, last: int) -> list[int]:
+def _epoch_ticks(first: int, last: int, most: int) -> list[int]:
     """The first epoch, and round numbers up to the last."""
-    step = math.ceil(_nice_step(max(last - first, 1), 8))
+    step = math.ceil(_nice_step(max(last - first, 1), most))
     rounds = range((first // step + 1) * step, last + 1, step)
     return [first, *(epoch for epoch in rounds if epoch - first > step / 2)]
 
@@ -104,7 +116,8 @@ def _draw_axes(canvas: Canvas, panel: _Panel, title: str, step: float, label: Ca
         _, y = panel.place(panel.first, value)
         canvas.rectangle(panel.x, y, _PANEL_WIDTH, 1, MUTED if index == 0 else GRID)
         canvas.text(panel.x - 12, y + 5, label(value), size=14, color=MUTED, align="right")
-    for epoch in _epoch_ticks(*panel.epochs):
+    share = (panel.epochs[1] - panel.epochs[0]) / (panel.last - panel.first)
+    for epoch in _epoch_ticks(*panel.epochs, max(1, round(8 * share))):
         x, y = panel.place(epoch, 0)
         canvas.rectangle(x, y, 1, 6, MUTED)
         canvas.text(x, y + 24, str(epoch), size=14, color=MUTED, align="center")
@@ -127,6 +140,12 @@ def _draw_best(canvas: Canvas, panel: _Panel, epoch: int) -> None:
     )
 
 
+def _draw_shade(canvas: Canvas, panel: _Panel) -> None:
+    """Behind the epochs in which the sequence part learned alone."""
+    right, _ = panel.place(0.5, 0)
+    canvas.rectangle(panel.x, _TOP, round(right) - panel.x, _HEIGHT - _BOTTOM - _TOP, FAINT)
+
+
 def _draw_curve(canvas: Canvas, panel: _Panel, values: Sequence[tuple[int, float]], color: Color) -> None:
     runs: list[list[tuple[float, float]]] = [[]]
     for epoch, value in values:
@@ -147,9 +166,12 @@ def _draw_dot(canvas: Canvas, panel: _Panel, values: Sequence[tuple[int, float]]
             canvas.dot(*panel.place(epoch, value), 6, ORANGE)
 
 
-def _draw_legend(canvas: Canvas) -> None:
+def _draw_legend(canvas: Canvas, *, with_head: bool) -> None:
     x = canvas.text(_PANEL_X[0], 52, "Training history", size=24, weight=600) + _PANEL_X[0] + 40
     for name, color in (("training", BLUE), ("validation", ORANGE)):
         canvas.rectangle(x, 42, 28, 4, color)
         x += 38
         x += canvas.text(x, 50, name, size=15, color=INK) + 32
+    if with_head:
+        canvas.rectangle(x, 35, 28, 18, FAINT)
+        canvas.text(x + 38, 50, "the sequence part alone, before the encoder learns too", size=15, color=INK)

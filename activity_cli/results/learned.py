@@ -56,7 +56,7 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """Losses and accuracies after one epoch, and how long it took."""
+    """Losses and accuracies after one epoch, how long it took, and whether the encoder learned in it."""
 
     epoch: int
     loss: float
@@ -64,6 +64,7 @@ class EpochRecord:
     val_loss: float
     val_accuracy: float
     seconds: float
+    encoder_learns: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ class TrainResult:
             is of the first.
         stopped_again: Whether it was in the second training that it was interrupted: the weights are those
             that the first ended with.
-        head_first: Whether the sequence part learned alone before the epochs of the history; not said of a
-            training that did not come to its end, whose epochs may be those.
+        head_history: The epochs before, in which the sequence part learned alone, counted by themselves;
+            empty where there were none, and where those of the history are no others.
     """
 
     model: Path
@@ -101,7 +102,7 @@ class TrainResult:
     diverged: str = ""
     refitted: bool = False
     stopped_again: bool = False
-    head_first: bool = False
+    head_history: tuple[EpochRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
