@@ -18,7 +18,7 @@ class EncoderSpec:
         name: How it is asked for.
         summary: When to use it, in one line.
         features: ``D``, numbers for each frame.
-        map_channels: ``C`` of its maps, of which there are ``H / 32 x W / 32`` (``small``: about 6 x 6).
+        map_channels: ``C`` of its maps, of which there are ``H / 32 x W / 32`` (``small``: about 4 x 4).
         map_layer: The layer that gives them: the end of the last block, before a convolution widens
             them to the features. ResNet and VGG have no narrower end.
         block_starts: The first layer of each block, in the order of the data; what is before them is
@@ -110,7 +110,7 @@ _SPECS = (
         map_layer="conv4_relu",
         block_starts=("conv1", "conv2", "conv3", "conv4"),
         parameters=169_504,
-        frame_size=96,
+        frame_size=64,
         pretrained=False,
     ),
     EncoderSpec(

@@ -11,8 +11,9 @@ from activity_cli.model.normalization import BatchNormalization
 
 __all__ = ["Luma", "build_small"]
 
-# It was made for frames about this wide; larger ones are averaged down to it first.
-_FRAME_SIZE = 96
+# Larger frames are averaged down to about this first: each of its last numbers sees 33 pixels, which should be much
+# of the picture (docs/measurements.md).
+_FRAME_SIZE = 64
 # Multiples of 16, over which processors vectorize: in bfloat16, 32 are faster than 24 would be.
 _CHANNELS = (32, 48, 96, 128)
 
