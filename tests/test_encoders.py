@@ -152,6 +152,15 @@ def test_litert_agrees_with_keras_and_needs_built_in_operations_only(name: str, 
     assert_close(found, features_of(settled(name), frames), 1e-3)
 
 
+@pytest.mark.parametrize("factor", [2, 4])
+def test_the_small_encoder_looks_at_large_frames_as_at_small_ones(factor: int) -> None:
+    near, far = (build_encoder("small", size, weights="none") for size in (56, 56 * factor))
+    far.set_weights(near.get_weights())
+    frames = real_frames(56)
+    large = frames.repeat(factor, axis=1).repeat(factor, axis=2)
+    assert_close(features_of(far, large), features_of(near, frames), 1e-5)
+
+
 def test_gray_is_the_brightness_of_the_frames() -> None:
     frames = real_frames()
     luma = np.asarray(Luma(dtype="float32")(frames.astype(np.float32)))
