@@ -38,6 +38,8 @@ class Fate(SilentProgress):
     def note(self, text: str) -> None:
         self.notes.append(text)
 
+    warn = note
+
     @contextmanager
     def stage(self, title: str, total: int | None, unit: str) -> Iterator[Stage]:
         left, error = (self.step if title == self.title else -1), self.error
@@ -176,6 +178,14 @@ def test_the_encoder_goes_on_from_what_a_frozen_training_gives(config: TrainConf
     before, after = answers_of(frozen.out), answers_of(tuned.out)
     np.testing.assert_allclose(after, before, atol=1e-3)
     assert np.ptp(before, axis=0).max() > 0.01, "all clips look the same, so the test shows nothing"
+    # Driven far off, also in two runs, it is left as it was.
+    harmed = replace(tuned, out=tmp_path / "harmed", encoder_learning_rate=1.0)
+    with pytest.raises(RuntimeError):
+        train(harmed, Fate(ALL, 6, RuntimeError))
+    result = train(harmed, fate := Fate("", 0, RuntimeError))
+    assert "Going on after epoch 1" in fate.notes[0] and "left as it was" in fate.notes[-1]
+    assert [record.loss for record in result.history] == [record.loss for record in alone.history]
+    np.testing.assert_array_equal(answers_of(harmed.out), before)
 
 
 def answers_of(model: Path) -> npt.NDArray[np.float32]:

@@ -8,6 +8,7 @@ second time on those, too.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from activity_cli.learning.watcher import History, Weights
 from activity_cli.model.sequence import linear_part
 
 __all__ = ["Course"]
+
+# Of the validation loss: a few clips' is noisy, and a person has asked for the encoder to learn. More is harm.
+_HARM = 1.25
+_KEPT_HEAD = " What is kept was learned before, with the encoder as it is."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,8 @@ class Course:
         earlier = _Earlier(first, fallback, ended)
         try:
             network.set_weights(initial)
-            second = self._train(("train", "val"), None, resumed, earlier)
+            head_only = bool(self.head) and not any(record.encoder_learns for record in first.epochs)
+            second = self._train(("train", "val"), None, resumed, earlier, head_only=head_only)
             if second.interrupted or second.diverged:
                 self.feeds.model.set_weights(fallback)
         except (KeyboardInterrupt, TrainingError) as error:
@@ -114,6 +120,8 @@ class Course:
         judged: str | None,
         resumed: Checkpoint | None,
         earlier: _Earlier | None = None,
+        *,
+        head_only: bool = False,
     ) -> History:
         recipe = self._recipe(keep_last=judged is None)
         if earlier:
@@ -129,7 +137,7 @@ class Course:
         if self.head and (resumed is None or resumed.head):
             of_head = replace(begun, head=True, ended=earlier.ended if earlier else [])
             before = self._train_head(self.head, self.head.feed(*splits, judged=judged), recipe, of_head, resumed)
-            if before.interrupted or before.diverged:
+            if before.interrupted or before.diverged or head_only:
                 return before
             weights, resumed = self.feeds.network.whole.get_weights(), None
             if not earlier:
@@ -145,9 +153,10 @@ class Course:
                 resumed=resumed,
                 fallback=earlier.weights if earlier else None,
                 curves=None if earlier else self._curves("epoch"),
+                to_beat=_HARM * min((record.val_loss for record in begun.head_epochs if judged), default=math.inf),
             )
             history.head_epochs = list(begun.head_epochs)
-            return history
+            return history if history.best_epoch else self._head_again(history)
         except (KeyboardInterrupt, TrainingError) as error:
             if before is None or earlier:
                 raise
@@ -155,8 +164,22 @@ class Course:
             self.feeds.network.whole.set_weights(weights)
             before.interrupted = isinstance(error, KeyboardInterrupt)
             if not before.interrupted:
-                before.diverged = f"{error} What is kept was learned before, with the encoder as it is."
+                before.diverged = f"{error}{_KEPT_HEAD}"
             return before
+
+    def _head_again(self, history: History) -> History:
+        """What happened where the encoder has learned nothing that was worth keeping."""
+        head = History(history.head_epochs, interrupted=history.interrupted, diverged=history.diverged)
+        head.best_epoch = min(head.epochs, key=lambda record: record.val_loss).epoch
+        if head.diverged:
+            head.diverged += _KEPT_HEAD
+        elif not head.interrupted:
+            lowest = min(record.val_loss for record in history.epochs)
+            self.feeds.progress.warn(
+                f"With the encoder learning, too, the validation loss was {lowest:.3g} at best, {head.best.val_loss:.3g} "
+                "before: it is left as it was. Try a lower --encoder-learning-rate, or --mode frozen."
+            )
+        return head
 
     def _train_head(
         self, head: Feeds, feed: Feed, recipe: Recipe, begun: Checkpoint, resumed: Checkpoint | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import tensorflow as tf
 
 from activity_cli.errors import TrainingError
 from activity_cli.learning.checkpoint import Checkpoint, write_checkpoint
+from activity_cli.learning.interrupts import interrupts_noted
 from activity_cli.learning.judging import judge_of
 from activity_cli.learning.memory import MEMORY_ERRORS, memory_explained, memory_message
 from activity_cli.learning.optimizer import OneCycle, Pace, PacedAdamW
@@ -85,6 +87,7 @@ def fit(
     resumed: Checkpoint | None = None,
     fallback: Weights | None = None,
     curves: CurveWriter | None = None,
+    to_beat: float = math.inf,
 ) -> History:
     """Trains ``feed.model`` until its epochs are over, it gets no better, or a person interrupts it.
 
@@ -101,59 +104,68 @@ def fit(
         resumed: The state to go on from.
         fallback: Weights of the earlier training, which are kept where this one does not come to its end.
         curves: Writes every record for TensorBoard.
+        to_beat: Loss on the held-out clips of what the model has learned before: where no epoch is better, that
+            is left in it, and the best epoch is 0.
 
     Raises:
         TrainingError: Nothing usable was learned: the loss is not finite in the first epoch, or a batch
             does not fit into memory.
         KeyboardInterrupt: Interrupted before the first epoch was over.
     """
-    with strategy.scope():
-        model, optimizer = _compiled(feed, recipe)
-    history = History()
-    state = [*model.variables, *optimizer.variables]
-    if resumed:
-        history = History(list(resumed.epochs), resumed.best_epoch)
-        restore(state, resumed.state)
-
-    def after_epoch(record: EpochRecord, watcher: Watcher) -> None:
-        now = replace(
-            begun,
-            epochs=tuple(history.epochs),
-            best_epoch=history.best_epoch,
-            state=[np.asarray(variable) for variable in state],
-            # What stands until the last epoch is over is wanted again where what comes after it is interrupted.
-            best=fallback if fallback is not None else watcher.best_weights or [],
-        )
-        write_checkpoint(checkpoint, now)
-        if curves:
-            curves.write(record)
-
-    first = len(history.epochs)
-    with progress.stage(recipe.title, (recipe.epochs - first) * feed.steps, "step") as stage:
-        watcher = Watcher(
-            history,
-            patience=recipe.patience,
-            keep_last=recipe.keep_last,
-            fallback=fallback,
-            encoder_learns=recipe.encoder_learns,
-            stage=stage,
-            judge=judge_of(model, feed.val, recipe.label_smoothing) if feed.val is not None else None,
-            after_epoch=after_epoch,
-        )
+    with interrupts_noted() as interrupts:
+        with strategy.scope():
+            model, optimizer = _compiled(feed, recipe)
+        interrupts.check()
+        history = History()
+        state = [*model.variables, *optimizer.variables]
         if resumed:
-            ended = fallback is not None and first >= recipe.epochs
-            watcher.best_weights = model.get_weights() if ended else list(resumed.best)
-        if first < recipe.epochs and not watcher.is_enough:
-            _run(model, feed, recipe, watcher, first)
-    if history.diverged:
-        history.diverged = f"The loss is not a finite number in {history.diverged}. {_cause(feed, recipe)}"
-    history.diverged = watcher.refused or history.diverged
-    if watcher.best_weights is None:
-        if history.interrupted:
-            raise KeyboardInterrupt
-        raise TrainingError(history.diverged, code="training.memory" if watcher.refused else None)
-    model.set_weights(watcher.best_weights)
-    return history
+            history = History(list(resumed.epochs), resumed.best_epoch)
+            restore(state, resumed.state)
+
+        def after_epoch(record: EpochRecord, watcher: Watcher) -> None:
+            now = replace(
+                begun,
+                epochs=tuple(history.epochs),
+                best_epoch=history.best_epoch,
+                state=[np.asarray(variable) for variable in state],
+                # What stands until the last epoch is over is wanted again where what comes after it is interrupted.
+                best=fallback if fallback is not None else watcher.best_weights or [],
+            )
+            write_checkpoint(checkpoint, now)
+            if curves:
+                curves.write(record)
+
+        first = len(history.epochs)
+        with progress.stage(recipe.title, (recipe.epochs - first) * feed.steps, "step") as stage:
+            watcher = Watcher(
+                history,
+                patience=recipe.patience,
+                keep_last=recipe.keep_last,
+                fallback=fallback,
+                encoder_learns=recipe.encoder_learns,
+                to_beat=to_beat,
+                interrupts=interrupts,
+                stage=stage,
+                judge=judge_of(model, feed.val, recipe.label_smoothing) if feed.val is not None else None,
+                after_epoch=after_epoch,
+            )
+            if math.isfinite(to_beat):
+                watcher.best_weights = model.get_weights()
+            if resumed:
+                ended = fallback is not None and first >= recipe.epochs
+                watcher.best_weights = model.get_weights() if ended else list(resumed.best)
+            if first < recipe.epochs and not watcher.is_enough:
+                _run(model, feed, recipe, watcher, first)
+                history.interrupted |= interrupts.asked
+        if history.diverged:
+            history.diverged = f"The loss is not a finite number in {history.diverged}. {_cause(feed, recipe)}"
+        history.diverged = watcher.refused or history.diverged
+        if watcher.best_weights is None:
+            if history.interrupted:
+                raise KeyboardInterrupt
+            raise TrainingError(history.diverged, code="training.memory" if watcher.refused else None)
+        model.set_weights(watcher.best_weights)
+        return history
 
 
 def _compiled(feed: Feed, recipe: Recipe) -> tuple[keras.Model, keras.optimizers.Optimizer]:

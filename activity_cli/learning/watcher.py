@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from activity_cli.learning.interrupts import Interrupts
 from activity_cli.progress import Stage
 from activity_cli.results import EpochRecord
 
@@ -56,6 +57,9 @@ class Watcher(keras.callbacks.Callback):
         fallback: With ``keep_last``, the weights to keep until the last epoch is over; None: those of the
             epoch before.
         encoder_learns: What every record says of it.
+        to_beat: A loss on the held-out clips; where no epoch's is lower, the weights are the best that training
+            begins with.
+        interrupts: Whether a person has asked to stop.
         stage: What shows the progress.
         judge: Loss and accuracy on the held-out clips; None: there are none.
         after_epoch: Is told every record, when all else is done.
@@ -69,6 +73,8 @@ class Watcher(keras.callbacks.Callback):
         keep_last: bool,
         fallback: Weights | None,
         encoder_learns: bool,
+        to_beat: float,
+        interrupts: Interrupts,
         stage: Stage,
         judge: Callable[[], tuple[float, float]] | None,
         after_epoch: Callable[[EpochRecord, Watcher], None],
@@ -82,6 +88,8 @@ class Watcher(keras.callbacks.Callback):
         self._patience = patience
         self._keep_last = keep_last
         self._encoder_learns = encoder_learns
+        self._to_beat = to_beat
+        self._interrupts = interrupts
         self._stage = stage
         self._judge = judge
         self._after_epoch = after_epoch
@@ -101,6 +109,7 @@ class Watcher(keras.callbacks.Callback):
             self.model.stop_training = True
             return
         self._last_loss = loss
+        self._interrupts.check()
         self._stage.advance(1, f"loss {loss:.3f}, accuracy {accuracy:.0%}{self._note}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -136,14 +145,13 @@ class Watcher(keras.callbacks.Callback):
     @property
     def is_enough(self) -> bool:
         """Whether a training that goes on has had its patience already."""
-        if self._keep_last or not self.history.best_epoch:
+        if self._keep_last:
             return False
         return len(self.history.epochs) - self.history.best_epoch >= self._patience
 
     def _is_better(self, record: EpochRecord) -> bool:
-        if not self.history.best_epoch:
-            return True
-        return self._watched(record) < self._watched(self.history.best)
+        to_beat = self._watched(self.history.best) if self.history.best_epoch else self._to_beat
+        return self._watched(record) < to_beat
 
     def _watched(self, record: EpochRecord) -> float:
         return record.val_loss if self._judge else record.loss
