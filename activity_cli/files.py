@@ -28,6 +28,7 @@ __all__ = [
     "explained",
     "folder_aside",
     "folder_lock",
+    "place_lock",
     "sha256_of",
     "sweep_dead",
     "sweep_unfinished",
@@ -134,19 +135,49 @@ def folder_lock(folder: Path) -> Iterator[None]:
     with explained(folder):
         handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(
-                f"Another run is writing to {str(folder)!r} right now.",
-                "Wait for it to end, or choose another folder with --out.",
-                code="output.locked",
-            ) from None
-        except OSError:
-            pass  # a file system without locks, such as some network shares
+        _lock(handle, folder)
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def place_lock(path: Path) -> Iterator[None]:
+    """Only one run at a time makes what will stand at ``path``; the lock is a file beside it while that lasts.
+
+    Raises:
+        OutputError: Another run holds it (``output.locked``), or the place cannot be written.
+    """
+    if fcntl is None:
+        yield
+        return
+    place = path.resolve()
+    file = place.with_name(f".{place.name}.lock")
+    with explained(path):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _lock(handle, path)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # a name alone: the next run takes it as it is
+                file.unlink()
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"Another run is writing to {str(path)!r} right now.",
+            "Wait for it to end, or choose another folder with --out.",
+            code="output.locked",
+        ) from None
+    except OSError:
+        pass  # a file system without locks, such as some network shares
 
 
 @contextmanager

@@ -18,21 +18,22 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.bundling import pack
-from activity_cli.config import TrainConfig
+from activity_cli.config import AugmentConfig, TrainConfig
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.dataset.sides import check_keep_sides
 from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
-from activity_cli.files import explained, folder_aside, sweep_dead
+from activity_cli.files import explained, folder_aside, place_lock, sweep_dead
 from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
 from activity_cli.learning.course import Course
 from activity_cli.learning.devices import choose_strategy, make_deterministic
 from activity_cli.learning.feeds import open_feeds
 from activity_cli.learning.memory import memory_explained
-from activity_cli.learning.plan import make_plan, resumable_settings
+from activity_cli.learning.plan import Plan, make_plan, resumable_settings
 from activity_cli.learning.record import training_facts
 from activity_cli.learning.tensorboard import make_log_folder
 from activity_cli.model.network import build_network, in_float32, layer_rows, set_mode
 from activity_cli.model.precision import choose_precision
+from activity_cli.model.sequence import reads_statistics
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.csv_rows import write_history_csv
 from activity_cli.reports.curves import history_picture
@@ -67,6 +68,12 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     plan = make_plan(config, len(prepared.in_split("train")))
     _check(config, prepared, progress)
     check_keep_sides(config.augment, prepared.labels)
+    with place_lock(config.out):
+        return _train(config, plan, prepared, progress)
+
+
+def _train(config: TrainConfig, plan: Plan, prepared: PreparedFolder, progress: Progress) -> TrainResult:
+    _note_what_is_not_varied(config.augment, plan.mode, progress)
     if config.deterministic:
         make_deterministic()
     keras.utils.set_random_seed(config.seed)
@@ -108,6 +115,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     with folder_aside(config.out) as folder:
         rest = training_facts(config, plan, prepared, history, policy, num_devices)
         rest["training"]["refit"] = refitted
+        rest["training"]["weights_sha256"] = settings.get("weights_sha256")
         bundle = pack(
             shipped,
             folder,
@@ -119,7 +127,9 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
             feeds.litert_encoder,
         )
         write_history_csv(folder / "history.csv", [*history.head_epochs, *history.epochs])
-        history_picture(history.epochs, history.best_epoch, folder / "history.png", history.head_epochs)
+        history_picture(
+            history.epochs, history.best_epoch, folder / "history.png", history.head_epochs, _training_of(plan)
+        )
     if not history.interrupted:
         state.unlink(missing_ok=True)
     return TrainResult(
@@ -135,6 +145,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         refitted=refitted,
         stopped_again=history.stopped_again,
         head_history=tuple(history.head_epochs),
+        training_of=_training_of(plan),
     )
 
 
@@ -178,6 +189,23 @@ def _resumed(config: TrainConfig, settings: dict[str, Any], state: Path, progres
     return None
 
 
+def _training_of(plan: Plan) -> str:
+    """What learns alone beside a linear layer; empty: the whole network learns together."""
+    alone = plan.mode == "frozen" and reads_statistics(plan.network)
+    return {"lstm": "LSTM", "bilstm": "BiLSTM", "gru": "GRU"}[plan.network.sequence] if alone else ""
+
+
+def _note_what_is_not_varied(augment: AugmentConfig, mode: str, progress: Progress) -> None:
+    usual = AugmentConfig()
+    if mode == "joint" or augment.views > 1 or augment == AugmentConfig.none():
+        return
+    if (augment.crop, augment.color) != (usual.crop, usual.color):
+        progress.warn(
+            f"Crop and color change nothing in the mode {mode!r}, which varies clips in time only: add --views 3, or "
+            "use --mode joint."
+        )
+
+
 def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) -> None:
     out = config.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -197,6 +225,11 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()
     if config.tensorboard:
+        if config.tensorboard.resolve().is_relative_to(out.resolve()):
+            raise OutputError(
+                f"The logs for TensorBoard cannot be in {str(out)!r}, which is replaced as a whole in the end.",
+                "Choose a folder beside it with --tensorboard.",
+            )
         make_log_folder(config.tensorboard)
     present = {record.label for record in prepared.in_split("train")}
     if len(present) < 2:

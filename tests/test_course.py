@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from activity_cli import NetworkConfig, Recognizer, TrainConfig, train
+from activity_cli import AugmentConfig, NetworkConfig, Recognizer, TrainConfig, train
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.errors import ConfigError, TrainingError
 from activity_cli.learning.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
@@ -153,14 +153,25 @@ def test_the_head_goes_on_from_its_last_epoch(config: TrainConfig, undisturbed: 
         (Fate("", 0, RuntimeError), "epoch 8 of"),
     ]
     for fate, told in fates:
+        if not fate.title:
+            make_the_first_end_badly(config.out)
         try:
             result = train(resumed, fate)
         except RuntimeError:
             assert fate.title
         (note,) = (note for note in fate.notes if "Going on" in note)
         assert told in note and "encoder stays as it is" in note
+        assert any("goes on to the last epoch" in note for note in fate.notes) == (not fate.title)
     assert same(network_of(config.out).whole.get_weights(), undisturbed)
     assert [record.epoch for record in result.head_history] == [*range(1, 9)] and len(result.history) == 2
+
+
+def make_the_first_end_badly(model: Path) -> None:
+    state = read_checkpoint(checkpoint_path(model))
+    assert state and state.earlier
+    *epochs, last = state.earlier[0]
+    worse = replace(last, val_loss=100.0)
+    write_checkpoint(checkpoint_path(model), replace(state, earlier=((*epochs, worse), 1)))
 
 
 def test_the_encoder_goes_on_from_what_a_frozen_training_gives(config: TrainConfig, tmp_path: Path) -> None:
@@ -197,7 +208,9 @@ def answers_of(model: Path) -> npt.NDArray[np.float32]:
 def test_a_head_without_a_linear_layer_goes_before_as_well(config: TrainConfig, tmp_path: Path) -> None:
     out = tmp_path / "model"
     network = NetworkConfig(encoder="small", units=4, sequence="mean")
-    train(replace(config, network=network, out=out, refit=False, epochs=1))
+    config = replace(config, network=network, out=out, refit=False, epochs=1, augment=AugmentConfig(crop=0.3))
+    train(config, fate := Fate("", 0, RuntimeError))
+    assert "Crop and color change nothing in the mode 'finetune'" in fate.notes[0]
     begun = build_encoder("small", 32, weights=config.weights or "")
     pairs = zip(network_of(out).encoder.get_weights(), begun.get_weights(), strict=True)
     assert [np.array_equal(one, other) for one, other in pairs].count(False) == 1  # the last convolution

@@ -95,8 +95,11 @@ def test_mobilenet_v2_with_its_weights_is_that_of_keras(size: int, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_without_a_network_the_file_and_its_folder_are_named(name: str, home: Path) -> None:
+def test_without_a_network_the_file_and_its_folder_are_named(
+    name: str, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     spec = ENCODER_SPECS[name]
+    capfd.readouterr()
     with pytest.raises(MissingDependencyError) as caught:
         build_encoder(name, SIZE)
     text = one_line(caught.value)
@@ -104,6 +107,7 @@ def test_without_a_network_the_file_and_its_folder_are_named(name: str, home: Pa
     assert spec.weights_url in caught.value.hint
     assert "--weights" in caught.value.hint
     assert "refused" in caught.value.message
+    assert "Downloading" not in "".join(capfd.readouterr()), "the error is to be the only line"
 
 
 def test_a_file_is_downloaded_once_and_stdout_stays_empty(
@@ -205,6 +209,8 @@ def test_a_file_that_does_not_fit_is_told_in_one_line(content: str, ending: str,
         build_encoder("small", SIZE, weights=str(path))
     assert caught.value.code == "weights.unreadable"
     assert str(path) in one_line(caught.value)
+    if (content, ending) == ("gray", ".weights.h5"):
+        assert "of another network than small: layers or shapes differ" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["nowhere.h5", "noisy-student", "."])

@@ -34,6 +34,8 @@ class Told(SilentProgress):
     def note(self, text: str) -> None:
         self.notes.append(text)
 
+    warn = note
+
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -75,6 +77,7 @@ def test_clips_of_all_labels_are_fed_at_the_same_lengths_and_no_more_is_read_lat
     assert {label: len(clips) for label, clips in found.items()} == {0: 9, 1: 3}
     assert {frames for clips in found.values() for frames, _ in clips} == {SHORT}
     assert [note for note in told.notes if "length teaches nothing" in note]
+    assert [note for note in told.notes if f"No clip of 'left' has more than {SHORT} frames" in note]
     # A longer clip is read as one of its frames, spread evenly, is.
     whole, mask = feeds.network.whole, np.ones((1, 6), np.bool_)
     clip = np.random.default_rng(0).integers(0, 256, (1, 6, 32, 32, 3), np.uint8)

@@ -24,6 +24,7 @@ from activity_cli import (
     train,
 )
 from activity_cli.config import ENCODERS
+from activity_cli.files import place_lock
 from activity_cli.learning.plan import make_plan
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.network import Network, build_network, load_network
@@ -89,7 +90,7 @@ def test_clips_that_cannot_be_written_beside_are_learned_from_and_it_is_told_onc
     assert done.stderr.count("features are kept elsewhere") == 1
     assert not (locked / "features").exists()
     assert "1 epoch in" in done.stderr
-    assert "after the sequence part had learned alone" in " ".join(done.stderr.split())
+    assert "after 1 of the sequence part alone" in " ".join(done.stderr.split())
 
 
 def test_joint_training_moves_everything_but_the_statistics_of_trained_weights(few: Path, tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_large_encoder_learns_from_nothing_where_asked() -> None:
         ({"network": LITE, "mode": "finetune", "finetune_blocks": 99}, "99"),
         ({"network": LITE, "encoder_learning_rate": 0.1}, "frozen"),
         ({"network": LITE, "mode": "thawed"}, "thawed"),
-        ({"network": LITE, "mode": "finetune", "finetune_blocks": 16}, "has 15"),
+        ({"network": LITE, "mode": "finetune", "finetune_blocks": 16}, r"has 15 \(1 left out\)"),
         ({"network": replace(SMALL, grid=2)}, "grid"),
         ({"network": replace(SMALL, components=8)}, "components"),
         ({"network": replace(SMALL, statistics=True)}, "statistics"),
@@ -303,6 +304,31 @@ def test_options_that_cannot_be_kept_are_refused_in_one_line(
     assert result.exit_code == 2
     assert text in result.stderr and result.stderr.count("\n") == 1
     assert not (tmp_path / "model").exists()
+
+
+def test_logs_for_tensorboard_are_not_written_where_the_model_takes_their_place(
+    activity: Activity, prepared: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "model"
+    for logs in (out, out / "logs"):
+        result = activity("train", prepared, "--out", out, "--tensorboard", logs)
+        assert result.exit_code == 2 and "replaced as a whole" in result.stderr
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_one_run_at_a_time_trains_a_model(activity: Activity, prepared: Path, tmp_path: Path) -> None:
+    out, lock = tmp_path / "model", tmp_path / ".model.lock"
+    with place_lock(out):
+        assert lock.exists()
+        result = activity("train", prepared, "--out", out)
+        assert result.exit_code == 2 and "Another run is writing to" in result.stderr
+        assert lock.exists()
+    assert not lock.exists() and list(tmp_path.iterdir()) == []
+    # One that was left by a killed run holds nothing.
+    lock.touch()
+    with place_lock(out):
+        pass
+    assert not lock.exists()
 
 
 def test_options_that_ask_for_the_same_as_no_augment_go_with_it(activity: Activity, prepared: Path) -> None:

@@ -29,6 +29,8 @@ __all__ = ["Course"]
 
 # Of the validation loss: a few clips' is noisy, and a person has asked for the encoder to learn. More is harm.
 _HARM = 1.25
+# The same, of the last epoch beside the best.
+_OVERFITTED = 1.5
 _KEPT_HEAD = " What is kept was learned before, with the encoder as it is."
 
 
@@ -94,6 +96,7 @@ class Course:
         fallback = self.feeds.model.get_weights()
         if not self.feeds.plan.refit or judged is None or first.interrupted or first.diverged:
             return first, False
+        self._warn_of_overfitting(first)
         ended = [np.asarray(variable) for variable in network.variables] if self.head else []
         earlier = _Earlier(first, fallback, ended)
         try:
@@ -167,6 +170,16 @@ class Course:
                 before.diverged = f"{error}{_KEPT_HEAD}"
             return before
 
+    def _warn_of_overfitting(self, first: History) -> None:
+        """The second training goes on to the last epoch, which the first may have shown to be too far."""
+        last = first.epochs[-1]
+        if last.val_loss > _OVERFITTED * first.best.val_loss:
+            self.feeds.progress.warn(
+                f"The validation loss was {first.best.val_loss:.3g} in epoch {first.best_epoch}, and rose to "
+                f"{last.val_loss:.3g} in epoch {last.epoch}. The second training, on all clips, goes on to the last "
+                "epoch: compare it with --no-refit, or with a lower --learning-rate."
+            )
+
     def _head_again(self, history: History) -> History:
         """What happened where the encoder has learned nothing that was worth keeping."""
         head = History(history.head_epochs, interrupted=history.interrupted, diverged=history.diverged)
@@ -176,7 +189,7 @@ class Course:
         elif not head.interrupted:
             lowest = min(record.val_loss for record in history.epochs)
             self.feeds.progress.warn(
-                f"With the encoder learning, too, the validation loss was {lowest:.3g} at best, {head.best.val_loss:.3g} "
+                f"While the encoder learned, the validation loss was {lowest:.3g} at best, {head.best.val_loss:.3g} "
                 "before: it is left as it was. Try a lower --encoder-learning-rate, or --mode frozen."
             )
         return head

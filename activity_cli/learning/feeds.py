@@ -40,6 +40,8 @@ __all__ = ["Feeds", "open_feeds"]
 
 # Where less than this share of the frames is learned from, a person is told.
 _MUCH_CUT = 0.95
+# Share of the longest clip; where all are cut to that or less, somebody should know.
+_SHORT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,17 @@ class Feeds:
                 f"Clips of some labels are longer than those of others: {left_out:.0%} of the frames are left out of "
                 "training, so that the length teaches nothing."
             )
-        read_at_most(self.network.sequence, int(kept.max()))
+        longest, most = max(record.clip_frames for record in train.records), int(kept.max())
+        if told and most <= longest * _SHORT:
+            lengths: dict[str, int] = {}
+            for record in train.records:
+                lengths[record.label] = max(lengths.get(record.label, 0), record.clip_frames)
+            shortest = min(lengths, key=lambda label: lengths[label])
+            self.progress.warn(
+                f"No clip of {shortest!r} has more than {lengths[shortest]} frames, so no more than {most} of any clip "
+                "are learned from: longer videos of it, or leaving it out, would let the others be seen to move."
+            )
+        read_at_most(self.network.sequence, most)
         return kept
 
 

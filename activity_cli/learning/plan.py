@@ -183,9 +183,10 @@ def _check_together(config: TrainConfig, facts: EncoderSpec, mode: str, learned:
             "Use --mode finetune, or leave it out.",
         )
     blocks = config.finetune_blocks or _FINETUNE_BLOCKS
+    dropped = f" ({len(facts.block_starts) - left} left out)" if left < len(facts.block_starts) else ""
     if mode == "finetune" and blocks > left:
         raise ConfigError(
-            f"finetune_blocks is {blocks}, but the encoder {name!r} has {left}.",
+            f"finetune_blocks is {blocks}, but the encoder {name!r} has {left}{dropped}.",
             "Use fewer, or --mode joint for all.",
         )
     if config.head_epochs is not None and (mode == "frozen" or not learned):

@@ -6,6 +6,7 @@ followed, so loading one runs no code from it.
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import sys
@@ -96,7 +97,7 @@ def imagenet_file(spec: EncoderSpec) -> Path:
     limit = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_SILENCE_SECONDS)
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(_OnceConnected()):
             return Path(
                 keras.utils.get_file(
                     spec.weights_file,
@@ -118,6 +119,24 @@ def imagenet_file(spec: EncoderSpec) -> Path:
         socket.setdefaulttimeout(limit)
 
 
+class _OnceConnected(io.TextIOBase):
+    """Passes on to stderr what Keras says of a download, from when bytes arrive: else the error says it all."""
+
+    def __init__(self) -> None:
+        self._held: str | None = ""
+
+    def write(self, text: str) -> int:
+        if self._held is not None and (not text.strip() or text.startswith("Downloading data")):
+            self._held += text
+        else:
+            sys.stderr.write((self._held or "") + text)
+            self._held = None
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def _keras_home() -> Path:
     """Where Keras keeps its files, by the rule of Keras, asked now and not when it was imported."""
     if named := os.environ.get("KERAS_HOME"):
@@ -132,6 +151,12 @@ def _load_keras_file(encoder: keras.Model, path: Path, hint: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             encoder.load_weights(path)
+    except UserWarning:
+        raise BundleError(
+            f"The weights file {path} is of another network than {encoder.name}: layers or shapes differ.",
+            hint,
+            code="weights.unreadable",
+        ) from None
     except Exception as error:  # a damaged file can raise nearly every type
         raise BundleError(
             f"The weights file {path} cannot be read: {_first_line(str(error) or repr(error))}.",

@@ -143,7 +143,8 @@ def print_training(console: Console, result: TrainResult) -> None:
     best = next((record for record in result.history if record.epoch == result.best_epoch), None)
     if best is not None:
         table = new_table(f"best epoch: {best.epoch}", "loss", "accuracy")
-        table.add_row("training", f"{best.loss:.4f}", percent(best.accuracy))
+        alone = f" ({result.training_of} alone)" if result.training_of else ""
+        table.add_row(f"training{alone}", f"{best.loss:.4f}", percent(best.accuracy))
         if math.isfinite(best.val_loss):  # else there are no validation clips
             table.add_row("validation", f"{best.val_loss:.4f}", percent(best.val_accuracy))
         show(console, table)

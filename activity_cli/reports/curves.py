@@ -38,7 +38,11 @@ class _Panel:
 
 
 def history_picture(
-    history: Sequence[EpochRecord], best_epoch: int, path: Path, head_history: Sequence[EpochRecord] = ()
+    history: Sequence[EpochRecord],
+    best_epoch: int,
+    path: Path,
+    head_history: Sequence[EpochRecord] = (),
+    training_of: str = "",
 ) -> None:
     """Draws loss and accuracy over the epochs, side by side.
 
@@ -47,6 +51,7 @@ def history_picture(
         best_epoch: The epoch whose weights were kept; marked where the history has it.
         path: PNG to write or replace.
         head_history: The epochs before, in which the sequence part learned alone: drawn to the left.
+        training_of: What the training curves are of, where it is not the whole network.
 
     Raises:
         OutputError: The picture cannot be written.
@@ -84,7 +89,7 @@ def history_picture(
             _draw_curve(canvas, panel, values, color)
             if color is ORANGE:
                 _draw_dot(canvas, panel, values, best_epoch)
-    _draw_legend(canvas, with_head=bool(before))
+    _draw_legend(canvas, training_of, with_head=bool(before))
     canvas.save(path)
 
 
@@ -166,9 +171,10 @@ def _draw_dot(canvas: Canvas, panel: _Panel, values: Sequence[tuple[int, float]]
             canvas.dot(*panel.place(epoch, value), 6, ORANGE)
 
 
-def _draw_legend(canvas: Canvas, *, with_head: bool) -> None:
+def _draw_legend(canvas: Canvas, training_of: str, *, with_head: bool) -> None:
     x = canvas.text(_PANEL_X[0], 52, "Training history", size=24, weight=600) + _PANEL_X[0] + 40
-    for name, color in (("training", BLUE), ("validation", ORANGE)):
+    training = f"training ({training_of} alone)" if training_of else "training"
+    for name, color in ((training, BLUE), ("validation", ORANGE)):
         canvas.rectangle(x, 42, 28, 4, color)
         x += 38
         x += canvas.text(x, 50, name, size=15, color=INK) + 32

@@ -89,6 +89,8 @@ class TrainResult:
             that the first ended with.
         head_history: The epochs before, in which the sequence part learned alone, counted by themselves;
             empty where there were none, and where those of the history are no others.
+        training_of: What the training loss and accuracy are of, where it is not the whole network: ``LSTM``, say,
+            which learns alone beside a linear layer that has been solved for. The validation's always are.
     """
 
     model: Path
@@ -103,6 +105,7 @@ class TrainResult:
     refitted: bool = False
     stopped_again: bool = False
     head_history: tuple[EpochRecord, ...] = ()
+    training_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
