@@ -142,12 +142,11 @@ def test_the_head_goes_on_from_its_last_epoch(config: TrainConfig, undisturbed: 
     num_train, num_val = (len(clips.in_split(split)) for split in ("train", "val"))
     steps, steps_again = -(-num_train // BATCH), -(-(num_train + num_val) // BATCH)
     config = replace(config, out=tmp_path / "model")
-    # In the third epoch of the head, and again in the sixth, stopped; in the second training likewise, killed.
+    # In the third epoch of the head, stopped; in the second training killed there, and after each head.
     assert train(config, Fate(HEAD, 2 * steps + 1, KeyboardInterrupt)).interrupted
     resumed = replace(config, resume=True)
     fates = [
-        (Fate(HEAD, 3 * steps + 1, KeyboardInterrupt), "epoch 2 of"),
-        (Fate(ALL, 1, RuntimeError), "epoch 5 of"),
+        (Fate(ALL, 1, RuntimeError), "epoch 2 of"),
         (Fate(HEAD_AGAIN, 2 * steps_again + 1, RuntimeError), "epoch 8 of"),
         (Fate(ALL_AGAIN, 1, RuntimeError), "epoch 2 of"),
         (Fate("", 0, RuntimeError), "epoch 8 of"),
