@@ -165,6 +165,16 @@ def test_the_head_goes_on_from_its_last_epoch(config: TrainConfig, undisturbed: 
     assert [record.epoch for record in result.head_history] == [*range(1, 9)] and len(result.history) == 2
 
 
+def test_a_second_training_stopped_in_its_first_epoch_leaves_the_first(config: TrainConfig, tmp_path: Path) -> None:
+    network = NetworkConfig(encoder="small", units=4, sequence="mean")
+    frozen = replace(config, network=network, mode="frozen", finetune_blocks=None, epochs=2, head_epochs=None)
+    once = train(replace(frozen, out=tmp_path / "once", refit=False))
+    result = train(replace(frozen, out=tmp_path / "model"), Fate(ALL_AGAIN, 1, KeyboardInterrupt))
+    assert result.stopped_again and not result.refitted
+    assert [record.loss for record in result.history] == [record.loss for record in once.history]
+    assert same(network_of(tmp_path / "model").whole.get_weights(), network_of(tmp_path / "once").whole.get_weights())
+
+
 def make_the_first_end_badly(model: Path) -> None:
     state = read_checkpoint(checkpoint_path(model))
     assert state and state.earlier

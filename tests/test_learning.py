@@ -371,7 +371,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 import tensorflow as tf
-from learning_support import scalars_in
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
                                            [tf.config.LogicalDeviceConfiguration()] * 3)
 from activity_cli import train

@@ -145,6 +145,8 @@ class Course:
             weights, resumed = self.feeds.network.whole.get_weights(), None
             if not earlier:
                 begun = replace(begun, head_epochs=tuple(before.epochs))
+        # Of the second training nothing tells whether it is better: it stands when it is over.
+        head_losses = [record.val_loss for record in begun.head_epochs] if judged else []
         try:
             history = fit(
                 self.feeds.feed(*splits, judged=judged, measured=self.head is not None),
@@ -156,10 +158,10 @@ class Course:
                 resumed=resumed,
                 fallback=earlier.weights if earlier else None,
                 curves=None if earlier else self._curves("epoch"),
-                to_beat=_HARM * min((record.val_loss for record in begun.head_epochs if judged), default=math.inf),
+                to_beat=_HARM * min(head_losses, default=math.inf),
             )
             history.head_epochs = list(begun.head_epochs)
-            return history if history.best_epoch else self._head_again(history)
+            return self._head_again(history) if head_losses and not history.best_epoch else history
         except (KeyboardInterrupt, TrainingError) as error:
             if before is None or earlier:
                 raise

@@ -61,7 +61,7 @@ def history_picture(
     epochs = (min(numbers), max(numbers))
     # One epoch stands in the middle of its axis.
     before = [replace(record, epoch=number) for number, record in enumerate(head_history, start=1 - len(head_history))]
-    first, last = min([epochs[0], *(record.epoch for record in before[:1])]), epochs[1]
+    first, last = before[0].epoch if before else epochs[0], epochs[1]
     if first == last:
         first, last = first - 1, last + 1
     drawn = [*before, *history]
