@@ -13,17 +13,11 @@ from typing import TYPE_CHECKING, Any
 from activity_cli._version import __version__
 
 if TYPE_CHECKING:
-    from activity_cli.config import (
-        AugmentConfig,
-        EvaluateConfig,
-        ExportConfig,
-        NetworkConfig,
-        PredictConfig,
-        PrepareConfig,
-        SamplingConfig,
-        SplitConfig,
-        TrainConfig,
-    )
+    from activity_cli.commands.evaluate import evaluate
+    from activity_cli.commands.export import export
+    from activity_cli.commands.predict import Recognizer, predict
+    from activity_cli.commands.prepare import prepare
+    from activity_cli.commands.train import train
     from activity_cli.errors import (
         ActivityError,
         BundleError,
@@ -35,19 +29,25 @@ if TYPE_CHECKING:
         UsageError,
         VideoError,
     )
-    from activity_cli.evaluation import evaluate
-    from activity_cli.exporting import export
-    from activity_cli.prediction import Recognizer, predict
-    from activity_cli.preparation import prepare
     from activity_cli.progress import Progress
     from activity_cli.results import EvaluationResult, Prediction, PrepareResult, TrainResult
-    from activity_cli.training import train
+    from activity_cli.settings import (
+        AugmentConfig,
+        EvaluateConfig,
+        ExportConfig,
+        NetworkConfig,
+        PredictConfig,
+        PrepareConfig,
+        SamplingConfig,
+        SplitConfig,
+        TrainConfig,
+    )
 
 # Before TensorFlow can load: what it says at start-up is for its developers.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _HOMES = {
-    "activity_cli.config": (
+    "activity_cli.settings": (
         "AugmentConfig",
         "EvaluateConfig",
         "ExportConfig",
@@ -69,13 +69,13 @@ _HOMES = {
         "UsageError",
         "VideoError",
     ),
-    "activity_cli.evaluation": ("evaluate",),
-    "activity_cli.exporting": ("export",),
-    "activity_cli.prediction": ("Recognizer", "predict"),
-    "activity_cli.preparation": ("prepare",),
+    "activity_cli.commands.evaluate": ("evaluate",),
+    "activity_cli.commands.export": ("export",),
+    "activity_cli.commands.predict": ("Recognizer", "predict"),
+    "activity_cli.commands.prepare": ("prepare",),
     "activity_cli.progress": ("Progress",),
     "activity_cli.results": ("EvaluationResult", "Prediction", "PrepareResult", "TrainResult"),
-    "activity_cli.training": ("train",),
+    "activity_cli.commands.train": ("train",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -57,14 +57,14 @@ from activity_cli import (
     prepare,
     train,
 )
-from activity_cli.baselines import score_baselines
 from activity_cli.cli.bars import TerminalProgress
-from activity_cli.config import FITS
+from activity_cli.commands.predict import open_runtimes
 from activity_cli.dataset.features import FeatureStore
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
-from activity_cli.dataset.splits import Member, assign_splits
+from activity_cli.evaluation.baselines import score_baselines
+from activity_cli.leakage.splits import Member, assign_splits
 from activity_cli.model.bundle import read_bundle
-from activity_cli.prediction import open_runtimes
+from activity_cli.settings import FITS
 
 ROOT = Path(__file__).resolve().parents[1]
 # For the rows that learn from pixels.

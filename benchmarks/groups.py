@@ -30,9 +30,9 @@ import imageio_ffmpeg
 from activity_cli import PrepareConfig, SplitConfig, prepare
 from activity_cli.cli.bars import TerminalProgress
 from activity_cli.dataset.clips import ClipStore
-from activity_cli.dataset.lookalikes import Kin, find_kin
-from activity_cli.dataset.looks import LookStore
-from activity_cli.dataset.thumbnails import Look
+from activity_cli.leakage.duplicate_groups import Kin, find_kin
+from activity_cli.leakage.signature_index import LookStore
+from activity_cli.leakage.signatures import Look
 
 COPIES = 100
 KINDS = {

@@ -20,15 +20,15 @@ import numpy as np
 import tensorflow as tf
 
 from activity_cli import NetworkConfig, SamplingConfig
-from activity_cli.learning.optimizer import Pace, PacedAdamW
 from activity_cli.model.conversion import encoder_to_litert
-from activity_cli.model.encoders import build_encoder
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import build_network
-from activity_cli.model.normalization import with_fused_normalization
 from activity_cli.model.precision import choose_precision
 from activity_cli.model.sequence import build_sequence
 from activity_cli.runtime.litert import EncoderRuntime
+from activity_cli.streams.encoders import build_encoder
+from activity_cli.streams.normalization import with_fused_normalization
+from activity_cli.training.optimizer import Pace, PacedAdamW
 
 NETWORK = NetworkConfig(units=128, encoder="small", dropout=0.0, center=False)
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4

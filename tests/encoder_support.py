@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.model.encoders import build_encoder
+from activity_cli.streams.encoders import build_encoder
 
 SIZE = 64
 ROOT = Path(__file__).parent.parent

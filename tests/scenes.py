@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.config import SamplingConfig
-from activity_cli.dataset.lookalikes import Kin, find_kin
-from activity_cli.dataset.thumbnails import look_of
+from activity_cli.leakage.duplicate_groups import Kin, find_kin
+from activity_cli.leakage.signatures import look_of
+from activity_cli.settings import SamplingConfig
 from activity_cli.video.reader import Clip, read_clips
 
 SIZE = 96, 128  # height, width

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from activity_cli.config import AugmentConfig
 from activity_cli.dataset.augmentation import clip_chance, clip_view, draw_view, vary_clip, vary_time
-from activity_cli.dataset.sides import check_keep_sides, may_mirror
+from activity_cli.dataset.flip import check_keep_sides, may_mirror
 from activity_cli.errors import ConfigError
+from activity_cli.settings import AugmentConfig
 
 SIZE = 32
 STRONG = AugmentConfig(crop=0.4, color=0.5, cut=0.4)

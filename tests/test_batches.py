@@ -15,12 +15,12 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from activity_cli.config import AugmentConfig, SamplingConfig
 from activity_cli.dataset import batches
 from activity_cli.dataset.batches import Training, clip_batches, feature_batches, one_hot_labels
 from activity_cli.dataset.clips import ClipStore, write_array
 from activity_cli.errors import DatasetError
 from activity_cli.results import ClipRecord
+from activity_cli.settings import AugmentConfig, SamplingConfig
 
 NUMBER, STEPS, SIZE, BATCH = 11, 6, 32, 4
 BATCHES = 3  # of an epoch: 4, 4 and 3 clips
@@ -243,7 +243,7 @@ _PEAK = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from activity_cli.config import AugmentConfig, SamplingConfig
+from activity_cli.settings import AugmentConfig, SamplingConfig
 from activity_cli.dataset import batches
 from activity_cli.dataset.batches import Training, clip_batches, feature_batches
 from activity_cli.dataset.clips import ClipStore, write_array

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from activity_cli.config import SamplingConfig, SplitConfig
 from activity_cli.dataset.clips import ClipStore, clip_name, sweep_arrays
-from activity_cli.dataset.journal import CutClip, Decoded, Job, Journal
+from activity_cli.dataset.decode_cache import CutClip, Decoded, Job, Journal
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, read_prepared, write_prepared
 from activity_cli.errors import DatasetError
 from activity_cli.files import ASIDE_MARK
 from activity_cli.results import ClipRecord
+from activity_cli.settings import SamplingConfig, SplitConfig
 
 SAMPLING = SamplingConfig(num_frames=6, frame_size=32)
 

@@ -15,11 +15,11 @@ import pytest
 from activity_cli import AugmentConfig, NetworkConfig, Recognizer, TrainConfig, train
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.errors import ConfigError, TrainingError
-from activity_cli.learning.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
-from activity_cli.model.encoders import build_encoder
 from activity_cli.model.network import Network, load_network
 from activity_cli.progress import SilentProgress, Stage
+from activity_cli.streams.encoders import build_encoder
+from activity_cli.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from learning_support import scalars_in
 
 HEAD, ALL = "Training, encoder as it is", "Training"

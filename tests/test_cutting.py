@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from activity_cli import ConfigError
-from activity_cli.config import ENCODERS
-from activity_cli.model.cutting import cut_encoder, num_blocks, set_trainable
-from activity_cli.model.encoder_table import ENCODER_SPECS
-from activity_cli.model.encoders import build_encoder
 from activity_cli.model.layers import FrameEncoder
+from activity_cli.settings import ENCODERS
+from activity_cli.settings.encoders import ENCODER_SPECS
+from activity_cli.streams.encoders import build_encoder
+from activity_cli.streams.truncation import cut_encoder, num_blocks, set_trainable
 from encoder_support import SIZE, assert_close, features_of, real_frames, settled
 
 NORMALIZED = tuple(name for name in ENCODERS if name != "vgg16")

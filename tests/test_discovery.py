@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from activity_cli.dataset.discovery import VIDEO_SUFFIXES, FoundFile, find_labeled, find_videos, group_of
 from activity_cli.errors import DatasetError
+from activity_cli.labels.discovery import VIDEO_SUFFIXES, FoundFile, find_labeled, find_videos, group_of
 
 
 def touch(root: Path, *names: str) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from activity_cli.errors import BundleError, MissingDependencyError
-from activity_cli.model import efficientnet_lite0
+from activity_cli.streams import efficientnet_lite0
 
 HEIGHT, WIDTH = 64, 96
 

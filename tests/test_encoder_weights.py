@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from activity_cli import ActivityError, BundleError, MissingDependencyError
-from activity_cli.model import efficientnet_lite0
-from activity_cli.model.applications import APPLICATIONS
-from activity_cli.model.encoder_table import ENCODER_SPECS, EncoderSpec
-from activity_cli.model.encoders import build_encoder
-from activity_cli.model.weight_files import find_weights, imagenet_file
+from activity_cli.settings.encoders import ENCODER_SPECS, EncoderSpec
+from activity_cli.streams import efficientnet_lite0
+from activity_cli.streams.applications import APPLICATIONS
+from activity_cli.streams.encoders import build_encoder
+from activity_cli.streams.weight_files import find_weights, imagenet_file
 from encoder_support import ROOT, SIZE, assert_close, features_of, real_frames, settled
 
 KERAS_HOME = ROOT.parent / "shared" / "keras_home"

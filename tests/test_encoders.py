@@ -15,15 +15,15 @@ import tensorflow as tf
 from keras.src.utils import file_utils
 
 from activity_cli import ConfigError, NetworkConfig
-from activity_cli.config import ENCODERS
-from activity_cli.model.applications import APPLICATIONS
 from activity_cli.model.conversion import encoder_to_litert
-from activity_cli.model.cutting import num_blocks
-from activity_cli.model.encoder_table import ENCODER_SPECS, encoder_rows
-from activity_cli.model.encoders import build_encoder
 from activity_cli.model.layers import FrameEncoder
-from activity_cli.model.small import Luma
 from activity_cli.runtime.litert import EncoderRuntime
+from activity_cli.settings import ENCODERS
+from activity_cli.settings.encoders import ENCODER_SPECS, encoder_rows
+from activity_cli.streams.applications import APPLICATIONS
+from activity_cli.streams.encoders import build_encoder
+from activity_cli.streams.small import Luma
+from activity_cli.streams.truncation import num_blocks
 from encoder_support import SIZE, assert_close, features_of, real_frames, settled
 
 # Name in keras.applications, module with its preprocess_input.

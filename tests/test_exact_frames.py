@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from activity_cli.config import SamplingConfig
 from activity_cli.errors import VideoError
+from activity_cli.sampling.plan import Segment
+from activity_cli.settings import SamplingConfig
 from activity_cli.video import reader
 from activity_cli.video.reader import Clip, VideoInfo, read_clip, read_clips
-from activity_cli.video.sampling import Segment
 from encoded_videos import encode, ffmpeg, number_of, truth_of
 
 SAMPLING = SamplingConfig(num_frames=16, frame_size=64, fit="squash")

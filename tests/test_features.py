@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from activity_cli.config import AugmentConfig
 from activity_cli.dataset.augmentation import clip_view
 from activity_cli.dataset.clips import ClipStore, write_array
 from activity_cli.dataset.features import FeatureStore, Views, clip_features, ensure_features
 from activity_cli.errors import DatasetError
 from activity_cli.progress import SilentProgress
+from activity_cli.settings import AugmentConfig
 
 NAMES = ["a-1.npy", "b-1.npy", "c-1.npy"]
 CONFIG = AugmentConfig(views=4)

@@ -12,13 +12,13 @@ import pytest
 from activity_cli import AugmentConfig, NetworkConfig, PrepareConfig, SplitConfig, TrainConfig, prepare
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.errors import TrainingError
-from activity_cli.learning.feeds import Feeds, open_feeds
-from activity_cli.learning.measuring import most_measured
-from activity_cli.learning.memory import memory_explained
-from activity_cli.learning.plan import make_plan
 from activity_cli.model.network import build_network
 from activity_cli.model.sequence import build_sequence
 from activity_cli.progress import SilentProgress
+from activity_cli.training.data import Feeds, open_feeds
+from activity_cli.training.measure import most_measured
+from activity_cli.training.memory import memory_explained
+from activity_cli.training.plan import make_plan
 from conftest import TINY_SAMPLING, draw_video
 
 CONFIG = TrainConfig(

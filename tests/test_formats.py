@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from activity_cli.dataset.discovery import Found, find_labeled
 from activity_cli.errors import DatasetError
+from activity_cli.labels.discovery import Found, find_labeled
 
 
 def touch(root: Path, *names: str) -> Path:

@@ -21,11 +21,11 @@ from typer.testing import Result
 from activity_cli import PrepareConfig, PrepareResult, SamplingConfig, SplitConfig
 from activity_cli import prepare as prepare_videos
 from activity_cli.dataset.clips import ClipStore, write_array
-from activity_cli.dataset.lookalikes import find_kin
-from activity_cli.dataset.looks import kin_of
 from activity_cli.dataset.processes import in_own_process
-from activity_cli.dataset.thumbnails import LOOK_SHAPE
 from activity_cli.errors import DatasetError
+from activity_cli.leakage.duplicate_groups import find_kin
+from activity_cli.leakage.signature_index import kin_of
+from activity_cli.leakage.signatures import LOOK_SHAPE
 from activity_cli.progress import SilentProgress
 from encoded_videos import ffmpeg
 from scenes import scene

@@ -21,16 +21,16 @@ import tensorflow as tf
 from activity_cli import AugmentConfig, NetworkConfig, TrainConfig, train
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.errors import ConfigError, TrainingError
-from activity_cli.learning.checkpoint import Checkpoint, checkpoint_path, read_checkpoint, write_checkpoint
-from activity_cli.learning.devices import choose_strategy
-from activity_cli.learning.judging import judge_of
-from activity_cli.learning.loop import Feed, Recipe, fit
-from activity_cli.learning.optimizer import OneCycle, Pace, PacedAdamW
-from activity_cli.learning.tensorboard import CurveWriter
-from activity_cli.learning.watcher import History
-from activity_cli.model.encoders import build_encoder
 from activity_cli.progress import SilentProgress, Stage
 from activity_cli.results import EpochRecord
+from activity_cli.streams.encoders import build_encoder
+from activity_cli.training.callbacks import History
+from activity_cli.training.checkpoint import Checkpoint, checkpoint_path, read_checkpoint, write_checkpoint
+from activity_cli.training.devices import choose_strategy
+from activity_cli.training.optimizer import OneCycle, Pace, PacedAdamW
+from activity_cli.training.runner import Feed, Recipe, fit
+from activity_cli.training.tensorboard import CurveWriter
+from activity_cli.training.validation import judge_of
 from learning_support import scalars_in
 
 STEPS, BATCH, WIDTH, CLASSES = 3, 4, 5, 2

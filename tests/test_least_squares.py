@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.linear_model import Ridge
 
-from activity_cli.learning.least_squares import _STRENGTH, solve_linear
+from activity_cli.training.ridge import _STRENGTH, solve_linear
 
 CLASSES = 3
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from activity_cli import BundleError, NetworkConfig, SamplingConfig, TrainingError
-from activity_cli.bundling import MAX_LITERT_DIFFERENCE, litert_difference, pack
 from activity_cli.files import folder_aside
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, WEIGHTS_FILE
 from activity_cli.model.conversion import encoder_fingerprint, encoder_to_litert, sequence_to_litert
-from activity_cli.model.encoders import build_encoder
 from activity_cli.model.network import Network, build_network
 from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
+from activity_cli.streams.encoders import build_encoder
+from activity_cli.training.bundling import MAX_LITERT_DIFFERENCE, litert_difference, pack
 
 STEPS, SIZE = 6, 32
 LABELS = ("a", "b", "c")

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from activity_cli.dataset.lookalikes import Kin, find_kin
-from activity_cli.dataset.thumbnails import LOOK_SHAPE, Look, look_of
+from activity_cli.leakage.duplicate_groups import Kin, find_kin
+from activity_cli.leakage.signatures import LOOK_SHAPE, Look, look_of
 from encoded_videos import ffmpeg
 from scenes import kin_of, scene
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 from sklearn import metrics as theirs
 
-from activity_cli.baselines import score_baselines
-from activity_cli.metrics import class_scores, confusion_matrix, macro_f1
+from activity_cli.evaluation.baselines import score_baselines
+from activity_cli.evaluation.metrics import class_scores, confusion_matrix, macro_f1
 from activity_cli.results import Baseline
 
 LABELS = ("a", "b", "c", "d")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from activity_cli.model.normalization import BatchNormalization, with_fused_normalization
+from activity_cli.streams.normalization import BatchNormalization, with_fused_normalization
 
 STOCK = keras.layers.BatchNormalization
 Layer = keras.layers.BatchNormalization

@@ -10,11 +10,11 @@ import pytest
 
 from activity_cli import NetworkConfig, SamplingConfig
 from activity_cli.model.conversion import sequence_to_litert
-from activity_cli.model.encoders import build_encoder
 from activity_cli.model.network import build_network
-from activity_cli.model.pyramid import PyramidPooling, large_features
 from activity_cli.model.sequence import build_sequence, large_features_of, linear_part
 from activity_cli.runtime.litert import SequenceRuntime
+from activity_cli.streams.encoders import build_encoder
+from activity_cli.streams.pyramid import PyramidPooling, large_features
 
 # Of a map with 7 rows, 4 parts share rows; those of 8 do not.
 BOUNDS = {

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from activity_cli.config import SamplingConfig
 from activity_cli.errors import VideoError
+from activity_cli.sampling.plan import at_rate, evenly_spaced
+from activity_cli.settings import SamplingConfig
 from activity_cli.video.reader import Clip, fit_frame, read_clip
-from activity_cli.video.sampling import at_rate, evenly_spaced
 from data_support import CONTAINERS, draw_numbers, no_privileges, numbers_in
 
 SMALL = SamplingConfig(num_frames=6, frame_size=64, fit="squash")

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from activity_cli.reports.csv_rows import (
+from activity_cli.reports.text import visible
+from activity_cli.results import Baseline, ClassScore, EpochRecord, EvaluationResult, Prediction
+from activity_cli.writers.csv_rows import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
     prediction_header,
     prediction_row,
     write_history_csv,
 )
-from activity_cli.reports.json_lines import evaluation_document, prediction_line
-from activity_cli.reports.text import visible
-from activity_cli.results import Baseline, ClassScore, EpochRecord, EvaluationResult, Prediction
+from activity_cli.writers.json_lines import evaluation_document, prediction_line
 
 HOSTILE_NAMES = (
     'quote".mp4',
@@ -192,7 +192,7 @@ def test_visible_escapes_what_is_hidden_and_nothing_else() -> None:
 
 def test_the_fast_path_stays_light() -> None:
     code = (
-        "import sys, activity_cli.reports.json_lines, activity_cli.reports.csv_rows; "
+        "import sys, activity_cli.writers.json_lines, activity_cli.writers.csv_rows; "
         "print([name for name in ('rich', 'cv2', 'numpy', 'tensorflow') if name in sys.modules])"
     )
     root = Path(__file__).parents[1]

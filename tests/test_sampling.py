@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from activity_cli.config import SamplingConfig
 from activity_cli.errors import ConfigError
-from activity_cli.video.sampling import at_rate, choose_frames, evenly_spaced
+from activity_cli.sampling.plan import at_rate, choose_frames, evenly_spaced
+from activity_cli.settings import SamplingConfig
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ import pytest
 import tensorflow as tf
 
 from activity_cli import ConfigError, NetworkConfig, SamplingConfig
-from activity_cli.config import BASELINE_SEQUENCES, POOLINGS
 from activity_cli.model.conversion import sequence_to_litert
 from activity_cli.model.network import Network, build_network, load_network
 from activity_cli.model.sequence import build_sequence, feature_scale, frame_outputs
 from activity_cli.model.steps import FeatureScale, ReverseOverTime
 from activity_cli.runtime.litert import SequenceRuntime
+from activity_cli.settings import BASELINE_SEQUENCES, POOLINGS
 
 STEPS, MAP, CLASSES = 5, (2, 3, 6), 3
 WIDTH = MAP[0] * MAP[1] * MAP[2]

@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from activity_cli.config import SplitConfig
-from activity_cli.dataset.splits import Member, assign_splits, split_warnings
 from activity_cli.errors import ConfigError
+from activity_cli.leakage.splits import Member, assign_splits, split_warnings
+from activity_cli.settings import SplitConfig
 
 SEEDS = range(12)
 
@@ -165,7 +165,7 @@ def test_a_pattern_that_is_no_regular_expression_is_refused_with_an_example() ->
 
 
 def test_the_least_cost_is_reached_by_single_clips_and_is_never_undercut() -> None:
-    from activity_cli.dataset.splits import _Plan  # the bound that ends the search early
+    from activity_cli.leakage.splits import _Plan  # the bound that ends the search early
 
     rng = random.Random(5)
     for _ in range(200):

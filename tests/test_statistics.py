@@ -9,10 +9,10 @@ import pytest
 from sklearn.decomposition import PCA
 
 from activity_cli import NetworkConfig
-from activity_cli.learning.measuring import learn_together
 from activity_cli.model.components import PrincipalComponents
 from activity_cli.model.sequence import build_sequence, components_of, linear_part, reads_statistics
 from activity_cli.model.statistics import NUM_COSINES, Beside, TimeStatistics
+from activity_cli.training.measure import learn_together
 
 STEPS, WIDTH = 6, 5
 LENGTHS = (6, 4, 1)

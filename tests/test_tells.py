@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from activity_cli.dataset.tells import tells_of
+from activity_cli.leakage.metadata_shortcuts import tells_of
 from activity_cli.results import ClipRecord, Tell
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from activity_cli.errors import BundleError
-from activity_cli.model.torch_checkpoint import read_state_dict
+from activity_cli.streams.torch_checkpoint import read_state_dict
 
 HEADER = [
     pickle.dumps(0x1950A86A20F9469CFC6C, 2),

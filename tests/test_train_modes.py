@@ -23,11 +23,11 @@ from activity_cli import (
     prepare,
     train,
 )
-from activity_cli.config import ENCODERS
 from activity_cli.files import place_lock
-from activity_cli.learning.plan import make_plan
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.network import Network, build_network, load_network
+from activity_cli.settings import ENCODERS
+from activity_cli.training.plan import make_plan
 from data_support import no_privileges, run
 
 Activity = Callable[..., Result]

@@ -16,8 +16,8 @@ import pytest
 from typer.testing import Result
 
 from activity_cli import NetworkConfig, Recognizer, TrainConfig, train
-from activity_cli.learning.checkpoint import read_checkpoint
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, read_bundle
+from activity_cli.training.checkpoint import read_checkpoint
 
 Activity = Callable[..., Result]
 TIMEOUT_SECONDS = 90

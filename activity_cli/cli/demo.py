@@ -11,14 +11,14 @@ import typer
 
 from activity_cli.cli.boundary import guarded, say
 from activity_cli.cli.options import Debug, Quiet, Seed
-from activity_cli.config import (
+from activity_cli.errors import UsageError
+from activity_cli.settings import (
     EvaluateConfig,
     PredictConfig,
     PrepareConfig,
     SplitConfig,
     TrainConfig,
 )
-from activity_cli.errors import UsageError
 
 __all__ = ["demo_command"]
 
@@ -46,12 +46,12 @@ def demo_command(
     from rich.console import Console
 
     from activity_cli.cli.bars import TerminalProgress
-    from activity_cli.evaluation import evaluate
-    from activity_cli.prediction import predict
-    from activity_cli.preparation import prepare
+    from activity_cli.commands.evaluate import evaluate
+    from activity_cli.commands.predict import predict
+    from activity_cli.commands.prepare import prepare
     from activity_cli.quiet import native_output_silenced
     from activity_cli.reports.console import print_evaluation, print_preparation, print_training
-    from activity_cli.reports.json_lines import prediction_line
+    from activity_cli.writers.json_lines import prediction_line
 
     videos = _sample_videos()
     prepared, model = out / "prepared", out / "model"
@@ -71,7 +71,7 @@ def demo_command(
 
     show("train", prepared, "--out", model)
     with native_output_silenced():
-        from activity_cli.training import train
+        from activity_cli.commands.train import train
     training = train(TrainConfig(prepared, model, seed=seed, overwrite=True), progress)
     print_training(console, training)
     if training.interrupted:

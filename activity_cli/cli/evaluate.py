@@ -11,7 +11,7 @@ import typer
 
 from activity_cli.cli.boundary import guarded
 from activity_cli.cli.options import Debug, Format, Quiet, choose_format
-from activity_cli.config import DEFAULT_MODEL, SPLITS, EvaluateConfig
+from activity_cli.settings import DEFAULT_MODEL, SPLITS, EvaluateConfig
 
 __all__ = ["evaluate_command"]
 
@@ -46,9 +46,9 @@ def evaluate_command(
     """
     config = EvaluateConfig(model, data, split.value)
     from activity_cli.cli.bars import TerminalProgress
-    from activity_cli.evaluation import evaluate
+    from activity_cli.commands.evaluate import evaluate
     from activity_cli.files import write_text
-    from activity_cli.reports.json_lines import evaluation_document
+    from activity_cli.writers.json_lines import evaluation_document
 
     result = evaluate(config, TerminalProgress(quiet))
     document = evaluation_document(result).rstrip("\n") + "\n"

@@ -11,7 +11,7 @@ import typer
 
 from activity_cli.cli.boundary import guarded
 from activity_cli.cli.options import Debug, Overwrite, Quiet
-from activity_cli.config import DEFAULT_MODEL, EXPORT_FORMATS, ExportConfig
+from activity_cli.settings import DEFAULT_MODEL, EXPORT_FORMATS, ExportConfig
 
 __all__ = ["export_command"]
 
@@ -46,7 +46,7 @@ def export_command(
     from activity_cli.quiet import native_output_silenced
 
     with native_output_silenced():  # TensorFlow greets at length
-        from activity_cli.exporting import export
+        from activity_cli.commands.export import export
 
     typer.echo(os.fspath(export(config, TerminalProgress(quiet))))
     return 0

@@ -17,8 +17,8 @@ import typer
 
 from activity_cli.cli.boundary import SOME_FAILED, guarded, say
 from activity_cli.cli.options import Debug, PredictionFormat, Quiet, choose_format
-from activity_cli.config import PredictConfig
 from activity_cli.errors import UsageError
+from activity_cli.settings import PredictConfig
 
 if TYPE_CHECKING:
     from activity_cli.results import Prediction
@@ -55,7 +55,7 @@ def predict_command(
     interrupted, 141 the pipe was closed.
     """
     from activity_cli.cli.bars import TerminalProgress
-    from activity_cli.prediction import predict
+    from activity_cli.commands.predict import predict
 
     if "" in inputs:
         raise UsageError("An input is empty.", "Is a variable in the command line not set?", code="usage.input")
@@ -118,7 +118,7 @@ def _is_pipe(path: Path) -> bool:
 
 
 def _write_json(answers: Iterator[Prediction], quiet: bool) -> int:
-    from activity_cli.reports.json_lines import prediction_line
+    from activity_cli.writers.json_lines import prediction_line
 
     failed = 0
     for answer in answers:
@@ -128,7 +128,7 @@ def _write_json(answers: Iterator[Prediction], quiet: bool) -> int:
 
 
 def _write_csv(answers: Iterator[Prediction], quiet: bool) -> int:
-    from activity_cli.reports.csv_rows import prediction_header, prediction_row
+    from activity_cli.writers.csv_rows import prediction_header, prediction_row
 
     failed = 0
     print(prediction_header())

@@ -12,7 +12,7 @@ import typer
 
 from activity_cli.cli.boundary import SOME_FAILED, guarded
 from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
-from activity_cli.config import DEFAULT_PREPARED, FITS, SHORT_POLICIES, PrepareConfig, SamplingConfig, SplitConfig
+from activity_cli.settings import DEFAULT_PREPARED, FITS, SHORT_POLICIES, PrepareConfig, SamplingConfig, SplitConfig
 
 __all__ = ["prepare_command"]
 
@@ -144,7 +144,7 @@ def prepare_command(
     from rich.console import Console
 
     from activity_cli.cli.bars import TerminalProgress
-    from activity_cli.preparation import prepare
+    from activity_cli.commands.prepare import prepare
     from activity_cli.reports.console import print_preparation
 
     result = prepare(config, TerminalProgress(quiet))

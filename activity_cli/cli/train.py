@@ -12,7 +12,7 @@ import typer
 from activity_cli.cli.boundary import INTERRUPTED, SOME_FAILED, guarded, say
 from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
 from activity_cli.cli.varying import Augment, Color, Crop, Cut, KeepSides, Mirror, Views, varied
-from activity_cli.config import (
+from activity_cli.settings import (
     DEFAULT_MODEL,
     DEFAULT_PREPARED,
     ENCODERS,
@@ -232,8 +232,8 @@ def train_command(
     from rich.console import Console
 
     if list_encoders:
-        from activity_cli.model.encoder_table import encoder_rows
         from activity_cli.reports.console import print_encoders
+        from activity_cli.settings.encoders import encoder_rows
 
         print_encoders(Console(), encoder_rows())
         return 0
@@ -282,7 +282,7 @@ def train_command(
     from activity_cli.reports.console import print_layers, print_training
 
     with native_output_silenced():  # TensorFlow greets at length
-        from activity_cli.training import network_layers, train
+        from activity_cli.commands.train import network_layers, train
 
     if layers:
         print_layers(Console(), network_layers(config))

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from activity_cli.config import AugmentConfig
 from activity_cli.errors import ConfigError
+from activity_cli.settings import AugmentConfig
 
 __all__ = ["Augment", "Color", "Crop", "Cut", "KeepSides", "Mirror", "Views", "varied"]
 

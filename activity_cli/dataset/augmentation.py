@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from activity_cli.config import AugmentConfig
+from activity_cli.settings import AugmentConfig
 
 __all__ = ["clip_chance", "clip_view", "draw_view", "vary_clip", "vary_length", "vary_time"]
 

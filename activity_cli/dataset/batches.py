@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from activity_cli.config import AugmentConfig, SamplingConfig
 from activity_cli.dataset.arrays import ReadArray, array_reader
 from activity_cli.dataset.augmentation import clip_chance, draw_view, vary_clip, vary_length, vary_time
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import DatasetError
 from activity_cli.results import ClipRecord
+from activity_cli.settings import AugmentConfig, SamplingConfig
 
 __all__ = ["Training", "clip_batches", "feature_batches", "one_hot_labels"]
 

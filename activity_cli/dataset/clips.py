@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.config import SamplingConfig
 from activity_cli.errors import DatasetError
 from activity_cli.files import explained, sweep_unfinished, written_aside
+from activity_cli.settings import SamplingConfig
 
 __all__ = ["ClipStore", "clip_name", "sweep_arrays", "write_array"]
 

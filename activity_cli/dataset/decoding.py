@@ -16,13 +16,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from activity_cli.config import SamplingConfig
 from activity_cli.dataset.clips import ClipStore, clip_name
-from activity_cli.dataset.journal import CutClip, Decoded, Job
-from activity_cli.dataset.looks import LookStore
+from activity_cli.dataset.decode_cache import CutClip, Decoded, Job
 from activity_cli.dataset.processes import clean_start, default_workers, own_processes
 from activity_cli.errors import VideoError
 from activity_cli.files import sha256_of
+from activity_cli.leakage.signature_index import LookStore
+from activity_cli.settings import SamplingConfig
 
 __all__ = ["CutClip", "Decoded", "Job", "decode_all", "decode_one"]
 

@@ -18,10 +18,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.config import AugmentConfig
 from activity_cli.dataset.clips import ClipStore, write_array
 from activity_cli.files import sweep_unfinished
 from activity_cli.progress import Progress
+from activity_cli.settings import AugmentConfig
 
 __all__ = ["Encode", "FeatureStore", "Views", "clip_features", "ensure_features"]
 

@@ -15,11 +15,11 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from activity_cli.config import SamplingConfig, SplitConfig
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.errors import ActivityError, DatasetError
 from activity_cli.files import write_text, written_aside
 from activity_cli.results import ClipRecord
+from activity_cli.settings import SamplingConfig, SplitConfig
 
 __all__ = [
     "PREPARED_SCHEMA",

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from activity_cli.config import NetworkConfig, SamplingConfig
 from activity_cli.errors import BundleError, ConfigError
 from activity_cli.files import sha256_of, write_text
+from activity_cli.settings import NetworkConfig, SamplingConfig
 
 __all__ = [
     "BUNDLE_SCHEMA",

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from activity_cli.config import NetworkConfig
 from activity_cli.files import write_bytes
 from activity_cli.model.network import Network
 from activity_cli.model.recurrent import map_shape_of
 from activity_cli.model.sequence import build_sequence, frame_outputs, large_features_of
 from activity_cli.quiet import native_output_silenced
+from activity_cli.settings import NetworkConfig
 
 __all__ = ["encoder_fingerprint", "encoder_to_litert", "sequence_to_litert"]
 

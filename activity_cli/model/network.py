@@ -15,15 +15,15 @@ from zipfile import BadZipFile
 
 import keras
 
-from activity_cli.config import NetworkConfig, SamplingConfig
 from activity_cli.errors import BundleError
-from activity_cli.model.cutting import set_trainable
-from activity_cli.model.encoder_table import spec_of
-from activity_cli.model.encoders import build_encoder
 from activity_cli.model.layers import FrameEncoder
-from activity_cli.model.pyramid import large_features
 from activity_cli.model.sequence import build_sequence
 from activity_cli.results import LayerRow
+from activity_cli.settings import NetworkConfig, SamplingConfig
+from activity_cli.settings.encoders import spec_of
+from activity_cli.streams.encoders import build_encoder
+from activity_cli.streams.pyramid import large_features
+from activity_cli.streams.truncation import set_trainable
 
 __all__ = ["Network", "build_network", "in_float32", "layer_rows", "load_network", "set_mode"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from activity_cli.config import PRECISIONS
 from activity_cli.errors import ConfigError
+from activity_cli.settings import PRECISIONS
 
 __all__ = ["Hardware", "choose_precision", "find_hardware", "precision_for"]
 

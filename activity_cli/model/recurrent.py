@@ -15,10 +15,10 @@ from typing import Any
 
 import keras
 
-from activity_cli.config import NetworkConfig
 from activity_cli.errors import ConfigError
 from activity_cli.model.lstm import LSTM
 from activity_cli.model.steps import MeanOverSpace, ReverseOverTime
+from activity_cli.settings import NetworkConfig
 
 __all__ = ["map_shape_of", "read_maps", "read_steps"]
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import keras
 
-from activity_cli.config import BASELINE_SEQUENCES, NetworkConfig
 from activity_cli.model.components import PrincipalComponents
 from activity_cli.model.layers import CenterOverTime
 from activity_cli.model.pooling import POOLING_LAYERS, MaskedMiddle
 from activity_cli.model.recurrent import read_maps, read_steps
 from activity_cli.model.statistics import Beside, TimeStatistics
 from activity_cli.model.steps import AtMost, FeatureScale, FirstFeatures, Resample
+from activity_cli.settings import BASELINE_SEQUENCES, NetworkConfig
 
 __all__ = [
     "LinearPart",

@@ -4,7 +4,7 @@ On a few dozen clips of an activity a linear layer on these learns more surely t
 and the two err differently; their logits are added, so that one network has both (as a wide and a deep
 part: Cheng et al. 2016).
 
-The linear layer is solved for (:mod:`activity_cli.learning.least_squares`), and the recurrent network learns
+The linear layer is solved for (:mod:`activity_cli.training.ridge`), and the recurrent network learns
 alone: a linear layer that is right of all training clips would leave it nothing to learn. Where the encoder
 learns after that, it learns from both together.
 """

@@ -1,5 +1,4 @@
-"""A result as text, table, JSON, HTML or picture; one module for each form.
+"""Results as tables, figures, pictures and HTML.
 
-Nothing is imported here: ``predict`` in a pipe needs ``json_lines`` only, and must not pay for the
-table library or for OpenCV.
+May import the base packages only; Rich, Matplotlib, Jinja2 and OpenCV load where they are used.
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from activity_cli.reports.json_lines import indented, rounded
 from activity_cli.results import LEAKS_SCHEMA, ClipRecord, LeakReport
+from activity_cli.writers.json_lines import indented, rounded
 
 __all__ = ["leak_document", "leak_lines"]
 

@@ -7,7 +7,8 @@ keys are added, never renamed or removed.
 
 from __future__ import annotations
 
-from activity_cli.results.learned import (
+from activity_cli.results.prepared import ClipRecord, LeakReport, PrepareResult, RelatedPair, Tell
+from activity_cli.results.trained import (
     Baseline,
     ClassScore,
     EncoderRow,
@@ -18,7 +19,6 @@ from activity_cli.results.learned import (
     Prediction,
     TrainResult,
 )
-from activity_cli.results.prepared import ClipRecord, LeakReport, PrepareResult, RelatedPair, Tell
 
 __all__ = [
     "EVALUATION_SCHEMA",

@@ -1,1 +1,4 @@
-"""The trained model without TensorFlow."""
+"""The trained model in LiteRT, without TensorFlow.
+
+May import the base packages only.
+"""

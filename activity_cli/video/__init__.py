@@ -1,1 +1,4 @@
-"""One video file on disk, read as frames."""
+"""Any source of video -> frames with time stamps.
+
+May import :mod:`~activity_cli.sampling` and the base packages.
+"""

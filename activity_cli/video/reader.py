@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.config import SamplingConfig
 from activity_cli.errors import VideoError
+from activity_cli.sampling.plan import Cut, Segment, has_steady_rate, plan_cuts
+from activity_cli.settings import SamplingConfig
 from activity_cli.video.fitting import fit_frame
 from activity_cli.video.opening import check_file, cv2, frame_rate, header_frames, opened
-from activity_cli.video.sampling import Cut, Segment, has_steady_rate, plan_cuts
 from activity_cli.video.seeking import SeekingFailedError, list_packets, seek_frames, worth_seeking
 
 __all__ = ["Clip", "VideoInfo", "fit_frame", "read_clip", "read_clips"]

@@ -1,0 +1,4 @@
+"""Time stamps of frames -> clips and windows: pure arithmetic, no decoding.
+
+May import the base packages only.
+"""
