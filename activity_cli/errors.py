@@ -68,9 +68,18 @@ class UsageError(ActivityError):
 
 
 class ConfigError(UsageError):
-    """A setting has an impossible value."""
+    """A setting has an impossible value.
+
+    Args:
+        message, hint, code: As for every error.
+        setting: Its name, so that the command line can show it as it was typed; may be empty.
+    """
 
     code = "config.invalid"
+
+    def __init__(self, message: str, hint: str = "", *, code: str | None = None, setting: str = "") -> None:
+        super().__init__(message, hint, code=code)
+        self.setting = setting
 
 
 class OutputError(UsageError):

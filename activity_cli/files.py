@@ -25,16 +25,16 @@ except ImportError:  # Windows
 
 __all__ = [
     "ASIDE_MARK",
-    "explained",
-    "folder_aside",
+    "atomic_folder",
+    "atomic_write",
     "folder_lock",
-    "place_lock",
+    "path_lock",
+    "remove_stale",
+    "remove_stale_files",
     "sha256_of",
-    "sweep_dead",
-    "sweep_unfinished",
+    "translate_os_error",
     "write_bytes",
     "write_text",
-    "written_aside",
 ]
 
 # Part of every unfinished file's or folder's name, so that a later run can sweep up after a killed one.
@@ -44,7 +44,7 @@ _HASH_BLOCK_BYTES = 1 << 20
 
 
 @contextmanager
-def explained(path: Path, option: str = "--out") -> Iterator[None]:
+def translate_os_error(path: Path, option: str = "--out") -> Iterator[None]:
     """Turns an operating system's refusal to write ``path`` into one line with a hint.
 
     Args:
@@ -72,7 +72,7 @@ def explained(path: Path, option: str = "--out") -> Iterator[None]:
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside ``path`` that becomes ``path`` when the block ends well.
 
     Raises:
@@ -82,7 +82,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         raise OutputError(f"{str(path)!r} is a folder, not a file.", "Name a file.", code="output.unwritable")
     aside = path.with_name(f"{ASIDE_MARK}{os.getpid()}-{path.name}")
     try:
-        with explained(path):
+        with translate_os_error(path):
             yield aside
             os.replace(aside, path)
     finally:
@@ -93,7 +93,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file, or leaves what was there."""
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_bytes(content)
 
 
@@ -102,7 +102,7 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8", errors="surrogateescape"))
 
 
-def sweep_unfinished(folder: Path) -> None:
+def remove_stale_files(folder: Path) -> None:
     """Removes the files that killed runs left unfinished in ``folder``; those of a living one stay."""
     for path in folder.glob(f"{ASIDE_MARK}*"):
         owner = path.name.removeprefix(ASIDE_MARK).partition("-")[0]
@@ -112,7 +112,7 @@ def sweep_unfinished(folder: Path) -> None:
                 path.unlink()
 
 
-def sweep_dead(path: Path) -> None:
+def remove_stale(path: Path) -> None:
     """Removes what killed runs left of the file or folder ``path``; another run that is under way keeps its own."""
     name = glob.escape(path.name)
     for left in (*path.parent.glob(f"{ASIDE_MARK}*-{name}"), *path.parent.glob(f"{ASIDE_MARK}*-{name}-*")):
@@ -132,7 +132,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    with explained(folder):
+    with translate_os_error(folder):
         handle = os.open(folder, os.O_RDONLY)
     try:
         _lock(handle, folder)
@@ -142,7 +142,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def place_lock(path: Path) -> Iterator[None]:
+def path_lock(path: Path) -> Iterator[None]:
     """Only one run at a time makes what will stand at ``path``; the lock is a file beside it while that lasts.
 
     Raises:
@@ -153,7 +153,7 @@ def place_lock(path: Path) -> Iterator[None]:
         return
     place = path.resolve()
     file = place.with_name(f".{place.name}.lock")
-    with explained(path):
+    with translate_os_error(path):
         place.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -181,7 +181,7 @@ def _lock(handle: int, path: Path) -> None:
 
 
 @contextmanager
-def folder_aside(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Yields an empty folder beside ``path`` that takes the place of ``path`` when the block ends well.
 
     What stood at ``path`` is removed only after the new folder has its name.
@@ -191,12 +191,12 @@ def folder_aside(path: Path) -> Iterator[Path]:
     """
     # Behind a link stands the folder that is meant; the link itself stays.
     path = path.resolve()
-    with explained(path):
+    with translate_os_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        sweep_dead(path)
+        remove_stale(path)
         aside = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{os.getpid()}-{path.name}-", dir=path.parent))
     try:
-        with explained(path):
+        with translate_os_error(path):
             aside.chmod(0o777 & ~_umask())
             yield aside
             if path.exists():

@@ -46,13 +46,13 @@ from accuracy_tutorial import tutorial_accuracy
 from sklearn.model_selection import LeaveOneGroupOut
 
 from activity_cli import (
-    AugmentConfig,
-    EvaluateConfig,
-    NetworkConfig,
-    PrepareConfig,
-    SamplingConfig,
-    SplitConfig,
-    TrainConfig,
+    Augmentation,
+    EvaluateSettings,
+    NetworkSettings,
+    PrepareSettings,
+    Sampling,
+    Split,
+    TrainSettings,
     evaluate,
     prepare,
     train,
@@ -62,13 +62,13 @@ from activity_cli.commands.predict import open_runtimes
 from activity_cli.dataset.features import FeatureStore
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.evaluation.baselines import score_baselines
-from activity_cli.leakage.splits import Member, assign_splits
+from activity_cli.leakage.splits import SplitItem, assign_splits
 from activity_cli.model.bundle import read_bundle
 from activity_cli.settings import FITS
 
 ROOT = Path(__file__).resolve().parents[1]
 # For the rows that learn from pixels.
-FEW_PIXELS = SamplingConfig(num_frames=8, frame_size=112)
+FEW_PIXELS = Sampling(num_frames=8, frame_size=112)
 VAL_FRACTION = 0.25  # of the clips outside the test fold
 LEAVE_ONE_OUT = ("weizmann4",)
 TWIN = "_mirror."  # in the names of mirrored copies
@@ -79,11 +79,11 @@ BASELINES = ("majority_class", "middle_frame", "frame_average", "frame_statistic
 SEEDS_AVERAGED = 3
 # What is tried for "frozen, chosen".
 CANDIDATES = (
-    NetworkConfig(),
-    NetworkConfig(grid=2),
-    NetworkConfig(grid=1),
-    NetworkConfig(sequence="bilstm"),
-    NetworkConfig(center=False),
+    NetworkSettings(),
+    NetworkSettings(grid=2),
+    NetworkSettings(grid=1),
+    NetworkSettings(sequence="bilstm"),
+    NetworkSettings(center=False),
 )
 Row = dict[str, str]
 Scores = dict[str, list[float]]
@@ -145,16 +145,16 @@ def dealt(labels: list[str], groups: list[str], folds: int, seed: int) -> list[s
 def assigned(rows: list[Row], tested: set[int], seed: int) -> list[Row]:
     """The rows with their split; validation groups are drawn from those that are not tested."""
     others = [number for number in range(len(rows)) if number not in tested]
-    members = [Member(rows[number]["label"], rows[number]["group"]) for number in others]
-    config = SplitConfig(val_fraction=VAL_FRACTION, test_fraction=0, seed=seed)
-    split_of = dict(zip(others, assign_splits(members, config), strict=True))
+    items = [SplitItem(rows[number]["label"], rows[number]["group"]) for number in others]
+    config = Split(val_fraction=VAL_FRACTION, test_fraction=0, seed=seed)
+    split_of = dict(zip(others, assign_splits(items, config), strict=True))
     return [row | {"split": split_of.get(number, "test")} for number, row in enumerate(rows)]
 
 
 def joined(rows: list[Row], folder: Path, scratch: Path) -> list[Row]:
     """The rows with groups that leave nothing apart that is in one group, or that looks like one source."""
     write_csv(scratch / "looks.csv", [row | {"group": "", "split": ""} for row in rows])
-    result = prepare(PrepareConfig(folder, scratch / "looks", scratch / "looks.csv", SamplingConfig(num_frames=2)))
+    result = prepare(PrepareSettings(folder, scratch / "looks", scratch / "looks.csv", Sampling(num_frames=2)))
     source_of = {record.path: record.group for record in result.records}
     # What is joined already takes the name of its first; each look at a row may join two.
     name_of = {row["group"]: row["group"] for row in rows}
@@ -173,16 +173,16 @@ def write_csv(path: Path, rows: list[Row]) -> None:
         writer.writerows(rows)
 
 
-def ours(work: Work, config: TrainConfig) -> tuple[float, float]:
+def ours(work: Work, config: TrainSettings) -> tuple[float, float]:
     """Accuracy on the validation and on the test clips of a model trained with these settings."""
     train(replace(config, prepared=work.prepared, out=work.model, overwrite=True), work.progress)
     val = read_bundle(work.model).document["metrics"]["val_accuracy"]
-    return val, evaluate(EvaluateConfig(work.model)).accuracy
+    return val, evaluate(EvaluateSettings(work.model)).accuracy
 
 
 def chosen(work: Work) -> tuple[float, float]:
     """The best of the candidates by the validation clips; says which."""
-    tried = [(*ours(work, TrainConfig(network=network)), network) for network in CANDIDATES]
+    tried = [(*ours(work, TrainSettings(network=network)), network) for network in CANDIDATES]
     best = max(tried, key=lambda one: one[0])
     tell = ", ".join(f"{name_of(network)} {val:.3f}" for val, _, network in tried)
     print(f"    chosen by validation: {name_of(best[2])}, of {tell}", flush=True)
@@ -195,7 +195,7 @@ def averaged(work: Work) -> tuple[float, float]:
     records = prepared.in_split("test")
     vals, probabilities = [], []
     for seed in range(SEEDS_AVERAGED):
-        vals.append(ours(work, TrainConfig(seed=seed))[0])
+        vals.append(ours(work, TrainSettings(seed=seed))[0])
         bundle = read_bundle(work.model)
         store = FeatureStore(prepared.folder, bundle.document["encoder_fingerprint"])
         sequence = open_runtimes(bundle)[1]
@@ -205,18 +205,18 @@ def averaged(work: Work) -> tuple[float, float]:
     return statistics.mean(vals), float(np.mean(right))
 
 
-def name_of(network: NetworkConfig) -> str:
+def name_of(network: NetworkSettings) -> str:
     """What of a candidate is not the default."""
-    usual = NetworkConfig()
+    usual = NetworkSettings()
     differing = [name for name in ("grid", "sequence", "center") if getattr(network, name) != getattr(usual, name)]
     return " ".join(f"{name} {getattr(network, name)}" for name in differing) or "default"
 
 
-def on_few_pixels(work: Work, config: TrainConfig) -> tuple[float, float]:
+def on_few_pixels(work: Work, config: TrainSettings) -> tuple[float, float]:
     """The same as :func:`ours` on smaller clips."""
     prepared = work.prepared.with_name("few_pixels")
     sampling = replace(FEW_PIXELS, fit=read_prepared(work.prepared).sampling.fit)
-    prepare(PrepareConfig(work.videos, prepared, work.labels, sampling, overwrite=True))
+    prepare(PrepareSettings(work.videos, prepared, work.labels, sampling, overwrite=True))
     return ours(replace(work, prepared=prepared), config)
 
 
@@ -232,19 +232,19 @@ def frame_judges(prepared: PreparedFolder, model: Path) -> dict[str, float]:
 
 ROW_OF: dict[str, Callable[[Work], tuple[float, float]]] = {
     "tutorial": lambda work: tutorial_accuracy(read_prepared(work.prepared), seed=0),
-    "frozen": lambda work: ours(work, TrainConfig()),
-    "unvaried": lambda work: ours(work, TrainConfig(augment=AugmentConfig.none())),
-    "two_views": lambda work: ours(work, TrainConfig(augment=AugmentConfig(views=2))),
-    "one_part": lambda work: ours(work, TrainConfig(network=NetworkConfig(grid=1))),
+    "frozen": lambda work: ours(work, TrainSettings()),
+    "unvaried": lambda work: ours(work, TrainSettings(augment=Augmentation.none())),
+    "two_views": lambda work: ours(work, TrainSettings(augment=Augmentation(views=2))),
+    "one_part": lambda work: ours(work, TrainSettings(network=NetworkSettings(grid=1))),
     "lstm_alone": lambda work: ours(
-        work, TrainConfig(network=NetworkConfig(grid=1, drop_blocks=0, components=0, statistics=False, units=128))
+        work, TrainSettings(network=NetworkSettings(grid=1, drop_blocks=0, components=0, statistics=False, units=128))
     ),
-    "attention": lambda work: ours(work, TrainConfig(network=NetworkConfig(pooling="attention"))),
+    "attention": lambda work: ours(work, TrainSettings(network=NetworkSettings(pooling="attention"))),
     "seeds": averaged,
     "chosen": chosen,
-    "finetune": lambda work: ours(work, TrainConfig(mode="finetune")),
-    "joint": lambda work: on_few_pixels(work, TrainConfig(mode="joint")),
-    "small": lambda work: on_few_pixels(work, TrainConfig(network=NetworkConfig(encoder="small"))),
+    "finetune": lambda work: ours(work, TrainSettings(mode="finetune")),
+    "joint": lambda work: on_few_pixels(work, TrainSettings(mode="joint")),
+    "small": lambda work: on_few_pixels(work, TrainSettings(network=NetworkSettings(encoder="small"))),
 }
 
 
@@ -261,9 +261,9 @@ def run_set(name: str, folder: Path, options: argparse.Namespace) -> Scores:
         for seed, fold, tested in ((seed, *fold) for seed, folds in deals for fold in enumerate(folds)):
             write_csv(place / "labels.csv", assigned(rows, tested, seed + fold))
             # One folder for all folds: clips and features are computed once, only the splits change.
-            sampling = SamplingConfig(fit=options.fit)
+            sampling = Sampling(fit=options.fit)
             labels = place / "labels.csv"
-            prepare(PrepareConfig(folder, place / "prepared", labels, sampling, overwrite=True))
+            prepare(PrepareSettings(folder, place / "prepared", labels, sampling, overwrite=True))
             work = Work(folder, labels, place / "prepared", place / "model", TerminalProgress(quiet=False))
             print(f"  seed {seed}, fold {fold + 1}: {len(tested)} clips", flush=True)
             for row in options.rows.split(","):
@@ -299,7 +299,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="each deals the groups into folds")
     parser.add_argument("--groups", choices=("given", "joined"), default="given")
     parser.add_argument("--rows", default=",".join(ROWS), help="which trainings, of " + ", ".join(ROWS + STEPS))
-    parser.add_argument("--fit", choices=FITS, default=SamplingConfig().fit)
+    parser.add_argument("--fit", choices=FITS, default=Sampling().fit)
     options = parser.parse_args()
     for name in options.sets:
         folder = ROOT / name if (ROOT / name).is_dir() else options.data / name

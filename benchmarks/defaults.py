@@ -26,42 +26,42 @@ from tempfile import TemporaryDirectory
 
 from accuracy import ROOT, Row, Work, assigned, folds_of, ours, rows_of, write_csv
 
-from activity_cli import AugmentConfig, NetworkConfig, PrepareConfig, SamplingConfig, TrainConfig, prepare
+from activity_cli import Augmentation, NetworkSettings, PrepareSettings, Sampling, TrainSettings, prepare
 from activity_cli.cli.bars import TerminalProgress
 
-FROZEN = TrainConfig()
+FROZEN = TrainSettings()
 # Not trained again on the validation clips, which are not thinned.
-UNBALANCED = TrainConfig(refit=False)
-SMALL = TrainConfig(network=NetworkConfig(encoder="small"))
-SETTINGS: dict[str, dict[str, TrainConfig]] = {
+UNBALANCED = TrainSettings(refit=False)
+SMALL = TrainSettings(network=NetworkSettings(encoder="small"))
+SETTINGS: dict[str, dict[str, TrainSettings]] = {
     "frozen": {
         "default": FROZEN,
         "label smoothing 0": replace(FROZEN, label_smoothing=0.0),
         "label smoothing 0.2": replace(FROZEN, label_smoothing=0.2),
-        "dropout 0": replace(FROZEN, network=NetworkConfig(dropout=0.0)),
-        "dropout 0.3": replace(FROZEN, network=NetworkConfig(dropout=0.3)),
+        "dropout 0": replace(FROZEN, network=NetworkSettings(dropout=0.0)),
+        "dropout 0.3": replace(FROZEN, network=NetworkSettings(dropout=0.3)),
         "weight decay 0": replace(FROZEN, weight_decay=0.0),
-        "cut 0": replace(FROZEN, augment=AugmentConfig(cut=0.0)),
+        "cut 0": replace(FROZEN, augment=Augmentation(cut=0.0)),
     },
     "unbalanced": {"default": UNBALANCED, "no class weights": replace(UNBALANCED, class_weights=False)},
     "small": {
         "default": SMALL,
-        "no variations": replace(SMALL, augment=AugmentConfig.none()),
-        "no mirror": replace(SMALL, augment=AugmentConfig(mirror=False)),
-        "cut 0": replace(SMALL, augment=AugmentConfig(cut=0.0)),
-        "crop 0": replace(SMALL, augment=AugmentConfig(crop=0.0)),
-        "crop 0.3": replace(SMALL, augment=AugmentConfig(crop=0.3)),
-        "color 0": replace(SMALL, augment=AugmentConfig(color=0.0)),
-        "color 0.2": replace(SMALL, augment=AugmentConfig(color=0.2)),
-        "color 0.6": replace(SMALL, augment=AugmentConfig(color=0.6)),
+        "no variations": replace(SMALL, augment=Augmentation.none()),
+        "no mirror": replace(SMALL, augment=Augmentation(mirror=False)),
+        "cut 0": replace(SMALL, augment=Augmentation(cut=0.0)),
+        "crop 0": replace(SMALL, augment=Augmentation(crop=0.0)),
+        "crop 0.3": replace(SMALL, augment=Augmentation(crop=0.3)),
+        "color 0": replace(SMALL, augment=Augmentation(color=0.0)),
+        "color 0.2": replace(SMALL, augment=Augmentation(color=0.2)),
+        "color 0.6": replace(SMALL, augment=Augmentation(color=0.6)),
         "label smoothing 0": replace(SMALL, label_smoothing=0.0),
-        "dropout 0": replace(SMALL, network=NetworkConfig(encoder="small", dropout=0.0)),
-        "dropout 0.3": replace(SMALL, network=NetworkConfig(encoder="small", dropout=0.3)),
+        "dropout 0": replace(SMALL, network=NetworkSettings(encoder="small", dropout=0.0)),
+        "dropout 0.3": replace(SMALL, network=NetworkSettings(encoder="small", dropout=0.3)),
         "weight decay 0": replace(SMALL, weight_decay=0.0),
         "patience 15": replace(SMALL, patience=15),
     },
 }
-SAMPLINGS = {"small": SamplingConfig(num_frames=8, frame_size=64)}
+SAMPLINGS = {"small": Sampling(num_frames=8, frame_size=64)}
 KEPT = 3  # one of so many training clips of every second label, in the kind unbalanced
 
 # Of each setting, validation and test accuracy in each fold.
@@ -99,8 +99,8 @@ def run(kind: str, name: str, folder: Path, options: argparse.Namespace) -> Scor
             for fold, tested in enumerate(folds_of(name, rows, options.folds, seed)):
                 dealt = assigned(rows, tested, seed + fold)
                 write_csv(work.labels, thinned(dealt) if kind == "unbalanced" else dealt)
-                sampling = SAMPLINGS.get(kind, SamplingConfig())
-                prepare(PrepareConfig(folder, work.prepared, work.labels, sampling, overwrite=True))
+                sampling = SAMPLINGS.get(kind, Sampling())
+                prepare(PrepareSettings(folder, work.prepared, work.labels, sampling, overwrite=True))
                 for setting in names:
                     val, test = ours(work, SETTINGS[kind][setting])
                     scores[setting].append((val, test))

@@ -27,12 +27,12 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from activity_cli import PrepareConfig, SplitConfig, prepare
+from activity_cli import PrepareSettings, Split, prepare
 from activity_cli.cli.bars import TerminalProgress
 from activity_cli.dataset.clips import ClipStore
-from activity_cli.leakage.duplicate_groups import Kin, find_kin
-from activity_cli.leakage.signature_index import LookStore
-from activity_cli.leakage.signatures import Look
+from activity_cli.leakage.duplicate_groups import DuplicateGroups, find_duplicate_groups
+from activity_cli.leakage.signature_index import SignatureStore
+from activity_cli.leakage.signatures import Signature
 
 COPIES = 100
 KINDS = {
@@ -52,14 +52,14 @@ class Clip:
     path: str
     label: str
     group: str
-    look: Look
+    look: Signature
 
 
 def clips_of(folder: Path, rows: Sequence[dict[str, str]], out: Path) -> list[Clip]:
     """Prepares the clips as a user would, and reads their looks."""
-    config = PrepareConfig(folder, out, split=SplitConfig(group_by="none"), labels=labels_file(rows, out))
+    config = PrepareSettings(folder, out, split=Split(group_by="none"), labels=labels_file(rows, out))
     result = prepare(config, TerminalProgress(quiet=False))
-    looks = LookStore(ClipStore(out / "clips"))
+    looks = SignatureStore(ClipStore(out / "clips"))
     known = {row["path"]: row for row in rows}
     kept = [record for record in result.records if record.status == "ok"]
     return [Clip(r.path, r.label, known[r.path]["group"], looks.read(r.clip)) for r in kept]
@@ -76,9 +76,9 @@ def labels_file(rows: Sequence[dict[str, str]], out: Path) -> Path:
     return path
 
 
-def kin_of(clips: Sequence[Clip]) -> Kin:
+def load_duplicate_groups(clips: Sequence[Clip]) -> DuplicateGroups:
     """Groups clips by their looks alone."""
-    return find_kin([clip.look for clip in clips], range(len(clips)), [clip.label for clip in clips])
+    return find_duplicate_groups([clip.look for clip in clips], range(len(clips)), [clip.label for clip in clips])
 
 
 def make_copies(source: Path, rows: Sequence[dict[str, str]], videos: Path) -> list[dict[str, str]]:
@@ -104,12 +104,12 @@ def make_copies(source: Path, rows: Sequence[dict[str, str]], videos: Path) -> l
 def report_copies(clips: Sequence[Clip]) -> None:
     """Prints how many copies are found, and how many others are joined."""
     originals = [clip for clip in clips if clip.path.startswith("original/")]
-    alone = {frozenset(pair) for pair in joined(originals, kin_of(originals).recordings)}
+    alone = {frozenset(pair) for pair in joined(originals, load_duplicate_groups(originals).recordings)}
     print(f"{'copies':<14} {'found':>9} {'false joins':>12}")
     for kind in KINDS:
         copies = [clip for clip in clips if clip.path.startswith(f"{kind}/")]
         both = [*originals, *copies]
-        pairs = joined(both, kin_of(both).recordings)
+        pairs = joined(both, load_duplicate_groups(both).recordings)
         found = sum(first == second for first, second in pairs)
         false = {frozenset(pair) for pair in pairs if pair[0] != pair[1]} - alone
         print(f"{kind:<14} {found:>4}/{len(copies)} {len(false):>12}", flush=True)
@@ -123,28 +123,30 @@ def joined(clips: Sequence[Clip], groups: Sequence[int]) -> list[tuple[str, str]
 
 def report_sources(name: str, clips: Sequence[Clip]) -> None:
     """Prints what became of the known groups."""
-    kin = kin_of(clips)
+    duplicates = load_duplicate_groups(clips)
     pairs = [(one, other) for one, other in combinations(range(len(clips)), 2)]
     same = [(one, other) for one, other in pairs if clips[one].group == clips[other].group]
-    together = sum(kin.sources[one] == kin.sources[other] for one, other in same)
-    sizes = Counter(kin.sources)
+    together = sum(duplicates.sources[one] == duplicates.sources[other] for one, other in same)
+    sizes = Counter(duplicates.sources)
     print(f"\n{name}: {len(clips)} clips, {len({clip.group for clip in clips})} known groups")
     print(f"  known pairs kept together   {together}/{len(same)} = {together / len(same):.1%}")
     print(f"  groups found                {len(sizes)}, the largest {max(sizes.values()) / len(clips):.1%}")
-    print(f"  pairs taken for copies      {len(kin.copies)}")
-    foreign = sum(clips[one].group != clips[other].group for one, other in kin.copies)
+    print(f"  pairs taken for copies      {len(duplicates.copies)}")
+    foreign = sum(clips[one].group != clips[other].group for one, other in duplicates.copies)
     print(f"  of them of two known groups {foreign}")
-    print(f"  clips of one place          {sum(kin.broken)}")
+    print(f"  clips of one place          {sum(duplicates.broken)}")
 
 
 def report_twins(clips: Sequence[Clip]) -> None:
     """Prints how many mirrored twins (by their names) share a recording."""
-    kin = kin_of(clips)
+    duplicates = load_duplicate_groups(clips)
     twins: dict[str, list[int]] = {}
     for index, clip in enumerate(clips):
         twins.setdefault(re.sub(r"_(mirror|orig)\b", "", clip.path), []).append(index)
     pairs = [pair for pair in twins.values() if len(pair) == 2]
-    print(f"  mirrored twins found        {sum(kin.recordings[a] == kin.recordings[b] for a, b in pairs)}/{len(pairs)}")
+    print(
+        f"  mirrored twins found        {sum(duplicates.recordings[a] == duplicates.recordings[b] for a, b in pairs)}/{len(pairs)}"
+    )
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:

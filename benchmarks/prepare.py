@@ -101,7 +101,7 @@ def compare(name: str, videos: Path, labels: Path | None, arguments: argparse.Na
     out = scratch / "ours"
     ours(videos, labels, out, processes)
     clips = clips_of(out)
-    jobs = json.dumps([[str(videos / path), str(scratch / f"{n}.npy")] for n, path in enumerate(clips)])
+    tasks = json.dumps([[str(videos / path), str(scratch / f"{n}.npy")] for n, path in enumerate(clips)])
     runs: dict[str, list[Run]] = {}
     wrong: dict[str, int] = {}
     here = [str(Path(__file__).with_name("prepare_peers.py"))]
@@ -113,7 +113,7 @@ def compare(name: str, videos: Path, labels: Path | None, arguments: argparse.Na
             python = sys.executable if peer.startswith("ffmpeg") else arguments.peer_python
             if peer in arguments.missing:
                 continue
-            runs.setdefault(peer, []).append(measure([python, *here, reader, str(processes)], jobs))
+            runs.setdefault(peer, []).append(measure([python, *here, reader, str(processes)], tasks))
             if reader == peer:
                 wrong[peer] = sum(wrong_frames(clip, scratch / f"{n}.npy") for n, clip in enumerate(clips.values()))
     frames = sum(len(np.load(clip, mmap_mode="r")) for clip in clips.values())

@@ -78,26 +78,26 @@ READERS: dict[str, Callable[[str], list[Any]]] = {
 }
 
 
-def work(job: tuple[str, str, str]) -> None:
+def work(task: tuple[str, str, str]) -> None:
     import cv2
     import numpy as np
 
     cv2.setNumThreads(1)
-    reader, video, clip = job
+    reader, video, clip = task
     np.save(clip, np.stack(READERS[reader](video)))
 
 
-def null(job: tuple[str, str, str]) -> None:
+def null(task: tuple[str, str, str]) -> None:
     """The limit: the decoder alone, nothing kept. ``reader`` is the ffmpeg to run."""
-    command = [job[0], "-loglevel", "error", "-threads", "1", "-i", job[1], "-f", "null", "-"]
+    command = [task[0], "-loglevel", "error", "-threads", "1", "-i", task[1], "-f", "null", "-"]
     subprocess.run(command, check=True)
 
 
 def main() -> None:
     reader, processes = sys.argv[1], int(sys.argv[2])
-    jobs = [(reader, video, clip) for video, clip in json.load(sys.stdin)]
-    with multiprocessing.get_context("spawn").Pool(min(processes, len(jobs))) as pool:
-        pool.map(work if reader in READERS else null, jobs, chunksize=1)
+    tasks = [(reader, video, clip) for video, clip in json.load(sys.stdin)]
+    with multiprocessing.get_context("spawn").Pool(min(processes, len(tasks))) as pool:
+        pool.map(work if reader in READERS else null, tasks, chunksize=1)
 
 
 if __name__ == "__main__":

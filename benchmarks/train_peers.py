@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from activity_cli import NetworkConfig, SamplingConfig
+from activity_cli import NetworkSettings, Sampling
 from activity_cli.model.conversion import encoder_to_litert
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import build_network
@@ -30,7 +30,7 @@ from activity_cli.streams.encoders import build_encoder
 from activity_cli.streams.normalization import with_fused_normalization
 from activity_cli.training.optimizer import Pace, PacedAdamW
 
-NETWORK = NetworkConfig(units=128, encoder="small", dropout=0.0, center=False)
+NETWORK = NetworkSettings(units=128, encoder="small", dropout=0.0, center=False)
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
 
 
@@ -62,7 +62,7 @@ def with_lstm(clips: Any, mask: Any, features: Any, classes: int) -> keras.Model
 
 
 def ours(steps: int, size: int, classes: int) -> keras.Model:
-    sampling = SamplingConfig(num_frames=steps, frame_size=size)
+    sampling = Sampling(num_frames=steps, frame_size=size)
     return build_network(NETWORK, sampling, classes, policy=keras.config.dtype_policy().name).whole
 
 
@@ -186,8 +186,8 @@ def write_weights(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 def frozen(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Epochs on features that are kept, and epochs that run the frozen encoder again, in Keras and in LiteRT."""
     clips, mask, targets = padded(np.load(folder / "data.npz"), settings["steps"])
-    sampling = SamplingConfig(num_frames=settings["steps"], frame_size=settings["size"])
-    network = build_network(NetworkConfig(), sampling, targets.shape[1])
+    sampling = Sampling(num_frames=settings["steps"], frame_size=settings["size"])
+    network = build_network(NetworkSettings(), sampling, targets.shape[1])
     network.encoder.trainable = False
     again = fit(network.whole, (clips, mask), targets, settings | {"epochs": 2}, "batches")
     encoder_to_litert(network.encoder, folder / "encoder.tflite")

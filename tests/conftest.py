@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from activity_cli import NetworkConfig, PrepareConfig, SamplingConfig, SplitConfig, TrainConfig
+from activity_cli import NetworkSettings, PrepareSettings, Sampling, Split, TrainSettings
 
 # Where a shell runs the tests in the background, Ctrl-C is ignored by them, and by every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small enough to train in seconds, large enough for every layer to have something to do.
-TINY_SAMPLING = SamplingConfig(num_frames=6, frame_size=32)
-TINY_NETWORK = NetworkConfig(encoder="small", units=8, dropout=0.0)
+TINY_SAMPLING = Sampling(num_frames=6, frame_size=32)
+TINY_NETWORK = NetworkSettings(encoder="small", units=8, dropout=0.0)
 
 # Files go to processes as wholes; were these begun last, one process would wait for the other.
 LONGEST = ("test_train_modes", "test_course", "test_learning", "test_train_process", "test_train", "test_export")
@@ -40,7 +40,7 @@ def draw_video(
     *,
     num_frames: int = 12,
     person: int = 0,
-    take: int = 0,
+    variant: int = 0,
     fps: float = 12.0,
     codec: str = "MJPG",
 ) -> Path:
@@ -54,9 +54,9 @@ def draw_video(
     for index in range(num_frames):
         share = index / max(1, num_frames - 1)
         place = {
-            "right": (8 + 48 * share, 24 + 6 * take),
-            "left": (56 - 48 * share, 24 + 6 * take),
-            "up": (32 + 6 * take, 40 - 32 * share),
+            "right": (8 + 48 * share, 24 + 6 * variant),
+            "left": (56 - 48 * share, 24 + 6 * variant),
+            "up": (32 + 6 * variant, 40 - 32 * share),
         }[motion]
         frame = np.empty((48, 64, 3), np.uint8)
         frame[:] = background
@@ -72,10 +72,14 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data") / "videos"
     for motion in ("left", "right", "up"):
         for person in range(6):
-            for take in range(2):
-                number = 4 if (person, take) == (0, 1) else 12 + person
+            for variant in range(2):
+                number = 4 if (person, variant) == (0, 1) else 12 + person
                 draw_video(
-                    root / motion / f"person{person}_{take}.avi", motion, num_frames=number, person=person, take=take
+                    root / motion / f"person{person}_{variant}.avi",
+                    motion,
+                    num_frames=number,
+                    person=person,
+                    variant=variant,
                 )
     return root
 
@@ -86,8 +90,8 @@ def prepared(videos: Path) -> Path:
     from activity_cli import prepare
 
     out = videos.parent / "prepared"
-    split = SplitConfig(group_by=r"person\d+")
-    prepare(PrepareConfig(videos, out, sampling=TINY_SAMPLING, split=split, workers=1))
+    split = Split(group_by=r"person\d+")
+    prepare(PrepareSettings(videos, out, sampling=TINY_SAMPLING, split=split, workers=1))
     return out
 
 
@@ -97,7 +101,7 @@ def model(prepared: Path) -> Path:
     from activity_cli import train
 
     out = prepared.parent / "model"
-    train(TrainConfig(prepared, out, network=TINY_NETWORK, epochs=3, batch_size=8))
+    train(TrainSettings(prepared, out, network=TINY_NETWORK, epochs=3, batch_size=8))
     return out
 
 

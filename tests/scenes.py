@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.leakage.duplicate_groups import Kin, find_kin
-from activity_cli.leakage.signatures import look_of
-from activity_cli.settings import SamplingConfig
+from activity_cli.leakage.duplicate_groups import DuplicateGroups, find_duplicate_groups
+from activity_cli.leakage.signatures import compute_signature
+from activity_cli.settings import Sampling
 from activity_cli.video.reader import Clip, read_clips
 
 SIZE = 96, 128  # height, width
@@ -52,11 +52,13 @@ def _way(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     return np.stack([np.interp(times, range(4), corners[:, axis]) for axis in (0, 1)], 1)
 
 
-def kin_of(paths: list[Path], labels: list[str] | None = None) -> Kin:
+def load_duplicate_groups(paths: list[Path], labels: list[str] | None = None) -> DuplicateGroups:
     """What belongs together of these videos, by their looks."""
     looks = []
     for path in paths:
         clips: list[Clip] = []
-        read_clips(path, SamplingConfig(num_frames=16, frame_size=96), deliver=clips.append)
-        looks.append(look_of(clips[0].frames))
-    return find_kin(looks, range(len(looks)), labels or ["one", "two"] * (len(looks) // 2) + ["one"] * (len(looks) % 2))
+        read_clips(path, Sampling(num_frames=16, frame_size=96), deliver=clips.append)
+        looks.append(compute_signature(clips[0].frames))
+    return find_duplicate_groups(
+        looks, range(len(looks)), labels or ["one", "two"] * (len(looks) // 2) + ["one"] * (len(looks) % 2)
+    )

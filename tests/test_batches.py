@@ -20,14 +20,14 @@ from activity_cli.dataset.batches import Training, clip_batches, feature_batches
 from activity_cli.dataset.clips import ClipStore, write_array
 from activity_cli.errors import DatasetError
 from activity_cli.results import ClipRecord
-from activity_cli.settings import AugmentConfig, SamplingConfig
+from activity_cli.settings import Augmentation, Sampling
 
 NUMBER, STEPS, SIZE, BATCH = 11, 6, 32, 4
 BATCHES = 3  # of an epoch: 4, 4 and 3 clips
-SAMPLING = SamplingConfig(num_frames=STEPS, frame_size=SIZE)
+SAMPLING = Sampling(num_frames=STEPS, frame_size=SIZE)
 TARGETS = np.eye(NUMBER, dtype=np.float32)
 WEIGHTS = np.arange(NUMBER, dtype=np.float32) + 1
-TRAINING = Training(7, 0, AugmentConfig(), np.ones(NUMBER, np.bool_))
+TRAINING = Training(7, 0, Augmentation(), np.ones(NUMBER, np.bool_))
 
 Make = Callable[..., tf.data.Dataset]
 
@@ -188,14 +188,14 @@ def test_maps_of_any_rank_keep_their_dtype(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_without_augmentation_training_sees_the_clips_as_they_are(clips: Make, tmp_path: Path) -> None:
-    plain = dataclasses.replace(TRAINING, augment=AugmentConfig.none())
+    plain = dataclasses.replace(TRAINING, augment=Augmentation.none())
     for number, clip in rows_of(taken(clips(training=plain), 2 * BATCHES)):
         assert (clip == np.load(tmp_path / f"{number}.npy")).all()
 
 
 def test_a_clip_that_must_not_be_mirrored_never_is(clips: Make, tmp_path: Path) -> None:
     allowed = np.arange(NUMBER) % 2 == 0
-    training = Training(0, 0, AugmentConfig(cut=0, crop=0, color=0), allowed)
+    training = Training(0, 0, Augmentation(cut=0, crop=0, color=0), allowed)
     mirrored = set()
     for number, clip in rows_of(taken(clips(training=training), 8 * BATCHES)):
         frames = np.load(tmp_path / f"{number}.npy")
@@ -243,7 +243,7 @@ _PEAK = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from activity_cli.settings import AugmentConfig, SamplingConfig
+from activity_cli.settings import Augmentation, Sampling
 from activity_cli.dataset import batches
 from activity_cli.dataset.batches import Training, clip_batches, feature_batches
 from activity_cli.dataset.clips import ClipStore, write_array
@@ -253,10 +253,10 @@ batches.HELD_BYTES = 0
 write_array(folder / "clip.npy", np.ones((16, 64, 64, 3), np.uint8))
 write_array(folder / "features.npy", np.ones((16, 5, 5, 256), np.float32))
 record = ClipRecord("a", "a", "", "train", "ok", "", clip="clip.npy", clip_frames=16)
-sampling = SamplingConfig(num_frames=16, frame_size=64)
+sampling = Sampling(num_frames=16, frame_size=64)
 for number in (200, 800):
     targets = np.ones((number, 2), np.float32)
-    training = Training(0, 0, AugmentConfig(), np.ones(number, np.bool_))
+    training = Training(0, 0, Augmentation(), np.ones(number, np.bool_))
     for data in (
         clip_batches([record] * number, targets, ClipStore(folder), sampling, 8, training=training),
         feature_batches([[folder / "features.npy"]] * number, targets, 16, 8, training=training),
@@ -277,7 +277,7 @@ def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
 
 def test_clips_are_cut_to_the_frames_that_are_to_be_kept_spread_over_all_of_each(features: Make) -> None:
     kept = np.array([max(1, length_of(number) - 2) for number in range(NUMBER)])
-    training = dataclasses.replace(TRAINING, augment=AugmentConfig.none(), kept_frames=kept)
+    training = dataclasses.replace(TRAINING, augment=Augmentation.none(), kept_frames=kept)
     drawn = set()
     for epoch in epochs_of(features(training=training), 6):
         for (steps, mask), target in epoch:

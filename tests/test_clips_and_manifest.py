@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from activity_cli.dataset.clips import ClipStore, clip_name, sweep_arrays
-from activity_cli.dataset.decode_cache import CutClip, Decoded, Job, Journal
+from activity_cli.dataset.clips import ClipStore, clip_name, remove_stale_arrays
+from activity_cli.dataset.decode_cache import CutClip, DecodeCache, Decoded, DecodeTask
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, read_prepared, write_prepared
 from activity_cli.errors import DatasetError
 from activity_cli.files import ASIDE_MARK
 from activity_cli.results import ClipRecord
-from activity_cli.settings import SamplingConfig, SplitConfig
+from activity_cli.settings import Sampling, Split
 
-SAMPLING = SamplingConfig(num_frames=6, frame_size=32)
+SAMPLING = Sampling(num_frames=6, frame_size=32)
 
 
 def clip(num_frames: int = 3, seed: int = 0) -> np.ndarray:
@@ -36,14 +36,14 @@ def test_a_clip_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_name_of_a_clip_stands_for_content_and_every_setting() -> None:
     others = [
-        SamplingConfig(num_frames=7, frame_size=32),
-        SamplingConfig(num_frames=6, frame_size=33),
-        SamplingConfig(num_frames=6, frame_size=32, frames_per_second=5.0),
-        SamplingConfig(num_frames=6, frame_size=32, fit="pad"),
+        Sampling(num_frames=7, frame_size=32),
+        Sampling(num_frames=6, frame_size=33),
+        Sampling(num_frames=6, frame_size=32, frames_per_second=5.0),
+        Sampling(num_frames=6, frame_size=32, fit="pad"),
     ]
     names = [clip_name("a" * 64, SAMPLING), clip_name("b" * 64, SAMPLING), *(clip_name("a" * 64, o) for o in others)]
     assert len(set(names)) == len(names)
-    assert clip_name("a" * 64, SamplingConfig(num_frames=6, frame_size=32)) == names[0]
+    assert clip_name("a" * 64, Sampling(num_frames=6, frame_size=32)) == names[0]
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "text", "float", "flat", "no frames", "pickle"])
@@ -70,32 +70,32 @@ def test_sweeping_removes_what_nothing_refers_to(tmp_path: Path) -> None:
         store.write(name, clip())
     (tmp_path / f"{ASIDE_MARK}999999999-x.npy").touch()
     (tmp_path / "mine.txt").touch()
-    sweep_arrays(store.folder, {"kept.npy"})
+    remove_stale_arrays(store.folder, {"kept.npy"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.npy", "mine.txt"]
 
 
 CUT = CutClip("a.npy", 3, 0.0, 1.5)
 
 
-def noted(folder: Path, name: str = "wave/a.mp4", **values: object) -> tuple[Journal, ClipStore, Job]:
-    store, file = ClipStore(folder / "clips"), Job(folder / "a.mp4", name)
+def noted(folder: Path, name: str = "wave/a.mp4", **values: object) -> tuple[DecodeCache, ClipStore, DecodeTask]:
+    store, file = ClipStore(folder / "clips"), DecodeTask(folder / "a.mp4", name)
     file.path.write_bytes(b"video")
     store.write("a.npy", clip())
-    journal = Journal(folder / "decoded.jsonl", SAMPLING)
-    assert journal.lookup(file, store) is None
-    journal.add(file, Decoded("aa", clips=(CUT,), **values))  # type: ignore[arg-type]
-    return journal, store, file
+    cache = DecodeCache(folder / "decoded.jsonl", SAMPLING)
+    assert cache.lookup(file, store) is None
+    cache.add(file, Decoded("aa", clips=(CUT,), **values))  # type: ignore[arg-type]
+    return cache, store, file
 
 
 @pytest.mark.parametrize("name", ["wave/a.mp4", "new\nline.mp4", "odd\udcff.mp4", "line\u2028separator.mp4", "手.mp4"])
 def test_the_journal_knows_a_file_that_did_not_change(name: str, tmp_path: Path) -> None:
     _, store, file = noted(tmp_path, name)
-    again = Journal(tmp_path / "decoded.jsonl", SAMPLING)
+    again = DecodeCache(tmp_path / "decoded.jsonl", SAMPLING)
     assert again.lookup(file, store) == Decoded("aa", clips=(CUT,))
     again.compact([name])
-    assert Journal(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) == Decoded("aa", clips=(CUT,))
+    assert DecodeCache(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) == Decoded("aa", clips=(CUT,))
     again.compact([])
-    assert Journal(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) is None
+    assert DecodeCache(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) is None
 
 
 @pytest.mark.parametrize("change", ["size", "time", "gone", "clip", "cut clip", "sampling"])
@@ -114,28 +114,28 @@ def test_the_journal_forgets_what_changed(change: str, tmp_path: Path) -> None:
     elif change == "cut clip":
         os.truncate(store.folder / "a.npy", 500)
     sampling = replace(SAMPLING, num_frames=5) if change == "sampling" else SAMPLING
-    assert Journal(tmp_path / "decoded.jsonl", sampling).lookup(file, store) is None
+    assert DecodeCache(tmp_path / "decoded.jsonl", sampling).lookup(file, store) is None
 
 
 def test_a_file_that_changes_while_it_is_decoded_counts_as_changed(tmp_path: Path) -> None:
-    store, file = ClipStore(tmp_path / "clips"), Job(tmp_path / "a.mp4", "a.mp4")
+    store, file = ClipStore(tmp_path / "clips"), DecodeTask(tmp_path / "a.mp4", "a.mp4")
     file.path.write_bytes(b"half of the co")
     store.write("a.npy", clip())
-    journal = Journal(tmp_path / "decoded.jsonl", SAMPLING)
-    journal.lookup(file, store)
+    cache = DecodeCache(tmp_path / "decoded.jsonl", SAMPLING)
+    cache.lookup(file, store)
     file.path.write_bytes(b"half of the copy, and now all of it")
-    journal.add(file, Decoded("aa", clips=(CUT,)))
-    assert Journal(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) is None
+    cache.add(file, Decoded("aa", clips=(CUT,)))
+    assert DecodeCache(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) is None
 
 
 @pytest.mark.parametrize("tail", ['{"name": "b.mp', '{"name": 3}\n', "[]\n", "\xff\n", "{}\n" * 3])
 def test_a_cut_or_foreign_line_in_the_journal_is_passed_over(tail: str, tmp_path: Path) -> None:
     _, store, file = noted(tmp_path)
-    with (tmp_path / "decoded.jsonl").open("a", encoding="latin-1") as journal:
-        journal.write(tail)
-    other = Job(tmp_path / "a.mp4", "other.mp4")
-    Journal(tmp_path / "decoded.jsonl", SAMPLING).add(other, Decoded("bb", clips=(CUT,)))
-    again = Journal(tmp_path / "decoded.jsonl", SAMPLING)
+    with (tmp_path / "decoded.jsonl").open("a", encoding="latin-1") as cache:
+        cache.write(tail)
+    other = DecodeTask(tmp_path / "a.mp4", "other.mp4")
+    DecodeCache(tmp_path / "decoded.jsonl", SAMPLING).add(other, Decoded("bb", clips=(CUT,)))
+    again = DecodeCache(tmp_path / "decoded.jsonl", SAMPLING)
     assert again.lookup(file, store) == Decoded("aa", clips=(CUT,))
     assert again.lookup(other, store) == Decoded("bb", clips=(CUT,))
 
@@ -184,7 +184,7 @@ def records() -> list[ClipRecord]:
 
 
 def test_a_prepared_folder_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    split = SplitConfig(group_by="p")
+    split = Split(group_by="p")
     written = write_prepared(tmp_path, records(), SAMPLING, split, {"videos": "/odd\udcff"})
     assert read_prepared(tmp_path) == written
     assert written.labels == ("label 0", "label 1")
@@ -198,7 +198,7 @@ def test_a_prepared_folder_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_fingerprint_stands_for_clips_labels_and_splits(tmp_path: Path) -> None:
     def fingerprint(rows: list[ClipRecord]) -> str:
-        return write_prepared(tmp_path, rows, SAMPLING, SplitConfig(), {}).fingerprint
+        return write_prepared(tmp_path, rows, SAMPLING, Split(), {}).fingerprint
 
     same = [records()[0], *reversed(records()[1:-1])]
     assert fingerprint(records()) == fingerprint(same)
@@ -226,7 +226,7 @@ def test_an_unfinished_an_absent_and_a_foreign_folder_are_told_apart(tmp_path: P
     ["config cut", "config list", "manifest gone", "manifest cut", "manifest edited", "setting", "newer", "field"],
 )
 def test_a_damaged_folder_is_refused_with_what_to_do(damage: str, tmp_path: Path) -> None:
-    write_prepared(tmp_path, records(), SAMPLING, SplitConfig(), {})
+    write_prepared(tmp_path, records(), SAMPLING, Split(), {})
     config, manifest = tmp_path / "config.json", tmp_path / "manifest.csv"
     document = json.loads(config.read_text())
     match damage:

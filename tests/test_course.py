@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from activity_cli import AugmentConfig, NetworkConfig, Recognizer, TrainConfig, train
+from activity_cli import Augmentation, NetworkSettings, Recognizer, TrainSettings, train
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.errors import ConfigError, TrainingError
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
@@ -55,13 +55,13 @@ class Fate(SilentProgress):
 
 
 @pytest.fixture(scope="module")
-def config(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+def config(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
     """Finetuning of a small encoder whose weights come from a file."""
     keras.utils.set_random_seed(5)
     weights = tmp_path_factory.mktemp("encoder") / "small.weights.h5"
     build_encoder("small", 32, weights="none").save_weights(weights)
-    network = NetworkConfig(encoder="small", units=8, dropout=0.2)
-    return TrainConfig(
+    network = NetworkSettings(encoder="small", units=8, dropout=0.2)
+    return TrainSettings(
         prepared,
         network=network,
         weights=str(weights),
@@ -76,7 +76,7 @@ def config(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainCon
 
 
 @pytest.fixture(scope="module")
-def undisturbed(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Weights:
+def undisturbed(config: TrainSettings, tmp_path_factory: pytest.TempPathFactory) -> Weights:
     out = tmp_path_factory.mktemp("undisturbed") / "model"
     result = train(replace(config, out=out))
     assert result.refitted and len(result.history) == 2
@@ -93,7 +93,7 @@ def same(one: Weights, other: Weights) -> bool:
 
 
 def test_stopped_before_the_encoder_has_learned_what_the_head_has_learned_is_saved(
-    config: TrainConfig, tmp_path: Path, videos: Path
+    config: TrainSettings, tmp_path: Path, videos: Path
 ) -> None:
     out = tmp_path / "model"
     result = train(replace(config, out=out), Fate(ALL, 1, KeyboardInterrupt))
@@ -105,7 +105,7 @@ def test_stopped_before_the_encoder_has_learned_what_the_head_has_learned_is_sav
 
 
 def test_killed_and_stopped_it_goes_on_to_the_weights_of_an_undisturbed_one(
-    config: TrainConfig, undisturbed: Weights, tmp_path: Path
+    config: TrainSettings, undisturbed: Weights, tmp_path: Path
 ) -> None:
     config = replace(config, out=tmp_path / "model")
     with pytest.raises(RuntimeError):
@@ -119,7 +119,7 @@ def test_killed_and_stopped_it_goes_on_to_the_weights_of_an_undisturbed_one(
     assert same(network_of(config.out).whole.get_weights(), undisturbed)
 
 
-def test_a_state_of_another_network_or_machine_is_refused_and_stays(config: TrainConfig, tmp_path: Path) -> None:
+def test_a_state_of_another_network_or_machine_is_refused_and_stays(config: TrainSettings, tmp_path: Path) -> None:
     config = replace(config, out=tmp_path / "model", resume=True)
     with pytest.raises(RuntimeError):
         train(replace(config, resume=False), Fate(HEAD_AGAIN, 30, RuntimeError))
@@ -137,7 +137,7 @@ def test_a_state_of_another_network_or_machine_is_refused_and_stays(config: Trai
     assert path.exists() and not config.out.exists()
 
 
-def test_the_head_goes_on_from_its_last_epoch(config: TrainConfig, undisturbed: Weights, tmp_path: Path) -> None:
+def test_the_head_goes_on_from_its_last_epoch(config: TrainSettings, undisturbed: Weights, tmp_path: Path) -> None:
     clips = read_prepared(config.prepared)
     num_train, num_val = (len(clips.in_split(split)) for split in ("train", "val"))
     steps, steps_again = -(-num_train // BATCH), -(-(num_train + num_val) // BATCH)
@@ -165,8 +165,8 @@ def test_the_head_goes_on_from_its_last_epoch(config: TrainConfig, undisturbed: 
     assert [record.epoch for record in result.head_history] == [*range(1, 9)] and len(result.history) == 2
 
 
-def test_a_second_training_stopped_in_its_first_epoch_leaves_the_first(config: TrainConfig, tmp_path: Path) -> None:
-    network = NetworkConfig(encoder="small", units=4, sequence="mean")
+def test_a_second_training_stopped_in_its_first_epoch_leaves_the_first(config: TrainSettings, tmp_path: Path) -> None:
+    network = NetworkSettings(encoder="small", units=4, sequence="mean")
     frozen = replace(config, network=network, mode="frozen", finetune_blocks=None, epochs=2, head_epochs=None)
     once = train(replace(frozen, out=tmp_path / "once", refit=False))
     result = train(replace(frozen, out=tmp_path / "model"), Fate(ALL_AGAIN, 1, KeyboardInterrupt))
@@ -183,7 +183,7 @@ def make_the_first_end_badly(model: Path) -> None:
     write_checkpoint(checkpoint_path(model), replace(state, earlier=((*epochs, worse), 1)))
 
 
-def test_the_encoder_goes_on_from_what_a_frozen_training_gives(config: TrainConfig, tmp_path: Path) -> None:
+def test_the_encoder_goes_on_from_what_a_frozen_training_gives(config: TrainSettings, tmp_path: Path) -> None:
     frozen = replace(config, out=tmp_path / "frozen", mode="frozen", finetune_blocks=None, refit=False)
     frozen = replace(frozen, epochs=8, head_epochs=None)
     alone = train(frozen)
@@ -214,10 +214,10 @@ def answers_of(model: Path) -> npt.NDArray[np.float32]:
     return np.asarray(network_of(model).whole([clips, np.arange(6) < np.array([[6], [6], [3], [1]])]))
 
 
-def test_a_head_without_a_linear_layer_goes_before_as_well(config: TrainConfig, tmp_path: Path) -> None:
+def test_a_head_without_a_linear_layer_goes_before_as_well(config: TrainSettings, tmp_path: Path) -> None:
     out = tmp_path / "model"
-    network = NetworkConfig(encoder="small", units=4, sequence="mean")
-    config = replace(config, network=network, out=out, refit=False, epochs=1, augment=AugmentConfig(crop=0.3))
+    network = NetworkSettings(encoder="small", units=4, sequence="mean")
+    config = replace(config, network=network, out=out, refit=False, epochs=1, augment=Augmentation(crop=0.3))
     train(config, fate := Fate("", 0, RuntimeError))
     assert "Crop and color change nothing in the mode 'finetune'" in fate.notes[0]
     begun = build_encoder("small", 32, weights=config.weights or "")
@@ -225,7 +225,9 @@ def test_a_head_without_a_linear_layer_goes_before_as_well(config: TrainConfig, 
     assert [np.array_equal(one, other) for one, other in pairs].count(False) == 1  # the last convolution
 
 
-def test_a_file_of_weights_that_was_replaced_meanwhile_is_another_setting(config: TrainConfig, tmp_path: Path) -> None:
+def test_a_file_of_weights_that_was_replaced_meanwhile_is_another_setting(
+    config: TrainSettings, tmp_path: Path
+) -> None:
     weights = tmp_path / "small.weights.h5"
     build_encoder("small", 32, weights="none").save_weights(weights)
     config = replace(config, out=tmp_path / "model", weights=str(weights))

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import SamplingConfig
+from activity_cli import Sampling
 from activity_cli.dataset.clips import ClipStore
-from activity_cli.dataset.decoding import Job, decode_all
+from activity_cli.dataset.decoding import DecodeTask, decode_all
 from activity_cli.errors import OutputError
 from activity_cli.files import folder_lock
 from data_support import only_line, rows_of
 from encoded_videos import encode, number_of
 
-SAMPLING = SamplingConfig(num_frames=8, frame_size=32)
+SAMPLING = Sampling(num_frames=8, frame_size=32)
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
 
 
@@ -32,20 +32,20 @@ def test_a_file_that_takes_too_long_costs_only_itself(tmp_path: Path) -> None:
     slow = encode(tmp_path / "slow.mkv", 400, "-vf", "scale=4000:3000", "-c:v", "libx264", "-preset", "ultrafast")
     quick = [encode(tmp_path / f"{number}.mp4", 20 + number, *H264) for number in range(6)]
     store = ClipStore(tmp_path / "clips")
-    jobs = [Job(path, path.name) for path in (slow, *quick)]
-    results = {job.name: decoded for job, decoded in decode_all(jobs, SAMPLING, store, 2, time_limit_seconds=1.0)}
+    tasks = [DecodeTask(path, path.name) for path in (slow, *quick)]
+    results = {task.name: decoded for task, decoded in decode_all(tasks, SAMPLING, store, 2, time_limit_seconds=1.0)}
     assert results["slow.mkv"].error_code == "video.timeout"
     assert "took longer than 1 seconds" in results["slow.mkv"].error_message
     assert {name for name, decoded in results.items() if decoded.clips} == {path.name for path in quick}
 
 
 def test_an_executor_may_be_handed_in_and_is_left_open(tmp_path: Path) -> None:
-    jobs = [Job(encode(tmp_path / f"{number}.mp4", 12 + number, *H264), f"{number}") for number in range(5)]
+    tasks = [DecodeTask(encode(tmp_path / f"{number}.mp4", 12 + number, *H264), f"{number}") for number in range(5)]
     store = ClipStore(tmp_path / "clips")
     with ThreadPoolExecutor(2) as executor:
-        results = dict(decode_all(jobs, SAMPLING, store, 2, executor=executor))
+        results = dict(decode_all(tasks, SAMPLING, store, 2, executor=executor))
         assert executor.submit(int, "3").result() == 3
-    assert {job.name: decoded.num_frames for job, decoded in results.items()} == {str(n): 12 + n for n in range(5)}
+    assert {task.name: decoded.num_frames for task, decoded in results.items()} == {str(n): 12 + n for n in range(5)}
     assert all(cut.clip in store for decoded in results.values() for cut in decoded.clips)
 
 
@@ -119,7 +119,7 @@ def test_further_clips_of_a_video_are_only_learned_from(
     assert len(rows) == 18
     assert {row["take"] for row in rows if row["split"] == "train"} == {"0", "1", "2"}
     assert {row["take"] for row in rows if row["split"] in ("val", "test")} == {"0"}
-    assert {row["status"] for row in rows if not row["split"]} == {"spare"}
+    assert {row["status"] for row in rows if not row["split"]} == {"unused"}
 
 
 def test_a_test_that_is_given_stays_the_whole_test(prepare: Callable[..., Result], few: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.discovery import VIDEO_SUFFIXES, FoundFile, find_labeled, find_videos, group_of
+from activity_cli.labels.discovery import VIDEO_SUFFIXES, DiscoveredFile, find_labeled, find_videos, group_of
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -18,7 +18,7 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
-def labels_of(found: list[FoundFile]) -> dict[str, str]:
+def labels_of(found: list[DiscoveredFile]) -> dict[str, str]:
     return {file.name: file.label for file in found if not file.ignored}
 
 
@@ -109,7 +109,7 @@ def test_the_pattern_finds_the_group(name: str, pattern: str | None, group: str)
     assert group_of(name, pattern) == group
 
 
-def from_csv(tmp_path: Path, text: str | bytes, group_by: str | None = None) -> list[FoundFile]:
+def from_csv(tmp_path: Path, text: str | bytes, group_by: str | None = None) -> list[DiscoveredFile]:
     path = tmp_path / "labels.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     videos = tmp_path / "videos"
@@ -136,7 +136,7 @@ def test_a_csv_labels_files_in_any_of_its_usual_forms(text: str, tmp_path: Path)
 
 def test_a_csv_gives_groups_and_splits_and_its_group_wins_over_the_pattern(tmp_path: Path) -> None:
     found = from_csv(tmp_path, "path,label,group,split\np1.mp4,wave,anna,Train\np2.mp4,wave,, test\n", r"p\d")
-    assert [(file.group, file.split) for file in found] == [("anna", "learn"), ("p2", "test")]
+    assert [(file.group, file.split) for file in found] == [("anna", "trainval"), ("p2", "test")]
 
 
 def test_a_csv_may_hold_names_that_are_not_text(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from keras.src.utils import file_utils
 
-from activity_cli import ConfigError, NetworkConfig
+from activity_cli import ConfigError, NetworkSettings
 from activity_cli.model.conversion import encoder_to_litert
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.runtime.litert import EncoderRuntime
@@ -50,7 +50,7 @@ def test_the_table_has_the_encoders_that_can_be_asked_for() -> None:
     assert all(name == spec.name for name, spec in ENCODER_SPECS.items())
     rows = encoder_rows()
     assert [row.name for row in rows] == list(ENCODER_SPECS)
-    assert rows[0].name == NetworkConfig().encoder, "the default is not the first"
+    assert rows[0].name == NetworkSettings().encoder, "the default is not the first"
     assert {row.name: row.weights for row in rows}["mobilenet_v2"] == "download, 9 MB"
     assert set(KERAS_NAMES) == set(APPLICATIONS) == {name for name, spec in ENCODER_SPECS.items() if spec.weights_url}
 

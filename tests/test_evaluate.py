@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import EvaluateConfig, PrepareConfig, Recognizer, evaluate, prepare
+from activity_cli import EvaluateSettings, PrepareSettings, Recognizer, evaluate, prepare
 from activity_cli.dataset.manifest import read_prepared
 from conftest import TINY_SAMPLING
 
@@ -61,7 +61,7 @@ def test_the_score_is_that_of_what_predict_says(model: Path, videos: Path, prepa
     recognizer = Recognizer(model)
     clips = read_prepared(prepared).in_split("all")
     right = [recognizer.predict(videos / clip.path).label == clip.label for clip in clips]
-    assert evaluate(EvaluateConfig(model, split="all")).accuracy == pytest.approx(np.mean(right))
+    assert evaluate(EvaluateSettings(model, split="all")).accuracy == pytest.approx(np.mean(right))
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test", "all"])
@@ -116,7 +116,7 @@ def test_a_place_that_cannot_be_written_is_one_line(activity: Activity, model: P
 
 def test_clips_of_other_settings_are_refused(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
     other = replace(TINY_SAMPLING, num_frames=5, fit="pad")
-    prepare(PrepareConfig(videos, tmp_path / "other", sampling=other, workers=1))
+    prepare(PrepareSettings(videos, tmp_path / "other", sampling=other, workers=1))
     result = activity("evaluate", model, "--data", tmp_path / "other")
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
@@ -128,7 +128,7 @@ def test_clips_of_other_settings_are_refused(activity: Activity, model: Path, vi
 def test_clips_of_other_labels_are_refused(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
     for label, source in (("dance", "left"), ("right", "right"), ("up", "up")):
         shutil.copytree(videos / source, tmp_path / "videos" / label)
-    prepare(PrepareConfig(tmp_path / "videos", tmp_path / "other", sampling=TINY_SAMPLING, workers=1))
+    prepare(PrepareSettings(tmp_path / "videos", tmp_path / "other", sampling=TINY_SAMPLING, workers=1))
     result = activity("evaluate", model, "--data", tmp_path / "other", "--split", "all")
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
@@ -144,7 +144,7 @@ def test_clips_of_fewer_labels_are_judged_without_training_clips(
     rows = "".join(f"{path.relative_to(tmp_path / 'videos')},{path.parent.name},test\n"
                    for path in sorted((tmp_path / "videos").rglob("*.avi")))  # fmt: skip
     (tmp_path / "labels.csv").write_text(f"path,label,split\n{rows}")
-    prepare(PrepareConfig(
+    prepare(PrepareSettings(
         tmp_path / "videos", tmp_path / "other", tmp_path / "labels.csv", sampling=TINY_SAMPLING, workers=1
     ))  # fmt: skip
     result = activity("evaluate", model, "--data", tmp_path / "other")

@@ -11,21 +11,21 @@ import pytest
 
 from activity_cli.errors import VideoError
 from activity_cli.sampling.plan import Segment
-from activity_cli.settings import SamplingConfig
+from activity_cli.settings import Sampling
 from activity_cli.video import reader
 from activity_cli.video.reader import Clip, VideoInfo, read_clip, read_clips
 from encoded_videos import encode, ffmpeg, number_of, truth_of
 
-SAMPLING = SamplingConfig(num_frames=16, frame_size=64, fit="squash")
+SAMPLING = Sampling(num_frames=16, frame_size=64, fit="squash")
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "veryfast")
 OPEN_GOP = (*H264, "-bf", 3, "-x264-params", "open-gop=1:keyint=25:min-keyint=25:scenecut=0")
 
 
-def clips_of(path: Path, sampling: SamplingConfig = SAMPLING, *segments: Segment) -> tuple[VideoInfo, list[Clip]]:
+def clips_of(path: Path, sampling: Sampling = SAMPLING, *segments: Segment) -> tuple[VideoInfo, list[Clip]]:
     clips: dict[tuple[int, float, int], Clip] = {}
 
     def keep(clip: Clip) -> None:
-        clips[clip.segment, clip.start_seconds, clip.take] = clip
+        clips[clip.segment, clip.start_seconds, clip.variant] = clip
 
     info = read_clips(path, sampling, segments or (Segment(),), threads=1, deliver=keep)
     return info, [clips[place] for place in sorted(clips)]
@@ -200,7 +200,7 @@ def test_segments_windows_and_takes_of_one_video_are_cut_in_one_reading(long_vid
     drawn = replace(SAMPLING, clips_per_video=3, seed=7)
     _, takes = clips_of(path, drawn)
     _, again = clips_of(path, drawn)
-    assert [clip.take for clip in takes] == [0, 1, 2]
+    assert [clip.variant for clip in takes] == [0, 1, 2]
     assert len({clip.indices for clip in takes}) == 3
     assert [clip.indices for clip in again] == [clip.indices for clip in takes]
     assert takes[0].indices == read_clip(path, SAMPLING).indices
@@ -219,16 +219,16 @@ def test_segments_windows_and_takes_of_one_video_are_cut_in_one_reading(long_vid
 )
 def test_a_short_video_is_masked_held_or_looped(short: str, expected: list[int], tmp_path: Path) -> None:
     path = encode(tmp_path / "short.mp4", 5, *H264)
-    clip = read_clip(path, SamplingConfig(num_frames=8, frame_size=32, short=short))
+    clip = read_clip(path, Sampling(num_frames=8, frame_size=32, short=short))
     assert numbers_of(clip) == expected
 
 
 def test_a_short_video_may_be_dropped(tmp_path: Path) -> None:
     path = encode(tmp_path / "short.mp4", 5, *H264)
-    info, clips = clips_of(path, SamplingConfig(num_frames=8, frame_size=32, short="drop"))
+    info, clips = clips_of(path, Sampling(num_frames=8, frame_size=32, short="drop"))
     assert (info.num_frames, clips) == (5, [])
     with pytest.raises(VideoError, match="5 frames, fewer than a clip has") as caught:
-        read_clip(path, SamplingConfig(num_frames=8, frame_size=32, short="drop"))
+        read_clip(path, Sampling(num_frames=8, frame_size=32, short="drop"))
     assert caught.value.code == "video.short"
 
 

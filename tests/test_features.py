@@ -17,10 +17,10 @@ from activity_cli.dataset.clips import ClipStore, write_array
 from activity_cli.dataset.features import FeatureStore, Views, clip_features, ensure_features
 from activity_cli.errors import DatasetError
 from activity_cli.progress import SilentProgress
-from activity_cli.settings import AugmentConfig
+from activity_cli.settings import Augmentation
 
 NAMES = ["a-1.npy", "b-1.npy", "c-1.npy"]
-CONFIG = AugmentConfig(views=4)
+CONFIG = Augmentation(views=4)
 QUIET = SilentProgress()
 
 
@@ -49,8 +49,8 @@ def store(tmp_path: Path) -> FeatureStore:
     return FeatureStore(tmp_path, "encoder-123")
 
 
-def views(config: AugmentConfig = CONFIG, may_mirror: tuple[bool, ...] = (True, False, True)) -> Views:
-    return Views(config, may_mirror, clip_view)
+def views(config: Augmentation = CONFIG, may_flip: tuple[bool, ...] = (True, False, True)) -> Views:
+    return Views(config, may_flip, clip_view)
 
 
 def test_features_of_the_clips_as_they_are_have_the_clips_names(clips: ClipStore, store: FeatureStore) -> None:
@@ -98,7 +98,7 @@ def test_every_other_view_is_a_mirrored_one_where_that_is_allowed(clips: ClipSto
 
 
 def test_a_view_does_not_depend_on_the_other_clips(clips: ClipStore, store: FeatureStore, tmp_path: Path) -> None:
-    (alone,) = ensure_features(NAMES[2:], clips, store, Encoder(), QUIET, views(may_mirror=(True,)))
+    (alone,) = ensure_features(NAMES[2:], clips, store, Encoder(), QUIET, views(may_flip=(True,)))
     other = FeatureStore(tmp_path / "other", "encoder-123")
     together = ensure_features(NAMES, clips, other, Encoder(), QUIET, views())[2]
     assert [path.name for path in alone] == [path.name for path in together]

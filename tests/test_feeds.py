@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from activity_cli import AugmentConfig, NetworkConfig, PrepareConfig, SplitConfig, TrainConfig, prepare
+from activity_cli import Augmentation, NetworkSettings, PrepareSettings, Split, TrainSettings, prepare
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.errors import TrainingError
 from activity_cli.model.network import build_network
@@ -17,12 +17,12 @@ from activity_cli.model.sequence import build_sequence
 from activity_cli.progress import SilentProgress
 from activity_cli.training.data import Feeds, open_feeds
 from activity_cli.training.measure import most_measured
-from activity_cli.training.memory import memory_explained
+from activity_cli.training.memory import translate_memory_error
 from activity_cli.training.plan import make_plan
 from conftest import TINY_SAMPLING, draw_video
 
-CONFIG = TrainConfig(
-    network=NetworkConfig(encoder="small", units=8, dropout=0.0), augment=AugmentConfig.none(), batch_size=4
+CONFIG = TrainSettings(
+    network=NetworkSettings(encoder="small", units=8, dropout=0.0), augment=Augmentation.none(), batch_size=4
 )
 SHORT = 3
 
@@ -48,12 +48,12 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for label in ("left", "up"):
         draw_video(root / "val" / label / f"{label}.avi", label, num_frames=12, person=20)
     out = root.parent / "prepared"
-    split = SplitConfig(group_by="video")
-    prepare(PrepareConfig(root, out, sampling=TINY_SAMPLING, split=split, workers=1))
+    split = Split(group_by="video")
+    prepare(PrepareSettings(root, out, sampling=TINY_SAMPLING, split=split, workers=1))
     return out
 
 
-def opened(folder: Path, config: TrainConfig, told: Told) -> Feeds:
+def opened(folder: Path, config: TrainSettings, told: Told) -> Feeds:
     prepared = read_prepared(folder)
     plan = make_plan(config, len(prepared.in_split("train")))
     network = build_network(plan.network, prepared.sampling, 2, weights=plan.weights)
@@ -97,11 +97,11 @@ def test_rare_labels_count_as_much_as_frequent_ones_where_wanted(uneven: Path) -
 
 
 def test_fewer_clips_are_measured_where_each_has_more_numbers() -> None:
-    counts = [most_measured(build_sequence(NetworkConfig(), 16, width, 2)) for width in (64, 4032, 100_000)]
+    counts = [most_measured(build_sequence(NetworkSettings(), 16, width, 2)) for width in (64, 4032, 100_000)]
     assert counts == [1000, 1000, 62]
 
 
 def test_what_does_not_fit_into_memory_is_told_in_one_line() -> None:
-    with pytest.raises(TrainingError, match=r"Unable to allocate.*--batch-size") as caught, memory_explained():
+    with pytest.raises(TrainingError, match=r"Unable to allocate.*--batch-size") as caught, translate_memory_error():
         np.empty(1 << 60, np.uint8)
     assert caught.value.code == "training.memory" and "\n" not in str(caught.value)

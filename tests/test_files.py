@@ -14,14 +14,14 @@ import pytest
 from activity_cli.errors import OutputError
 from activity_cli.files import (
     ASIDE_MARK,
-    explained,
-    folder_aside,
+    atomic_folder,
+    atomic_write,
+    remove_stale,
+    remove_stale_files,
     sha256_of,
-    sweep_dead,
-    sweep_unfinished,
+    translate_os_error,
     write_bytes,
     write_text,
-    written_aside,
 )
 from data_support import no_privileges
 
@@ -41,7 +41,7 @@ def test_a_written_file_holds_what_was_written_and_nothing_stays_beside_it(tmp_p
 def test_a_failure_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "kept.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), written_aside(path) as aside:
+    with pytest.raises(RuntimeError), atomic_write(path) as aside:
         aside.write_text("half of the n")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -50,7 +50,7 @@ def test_a_failure_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_the_final_name_is_not_there_before_the_end(tmp_path: Path) -> None:
     path = tmp_path / "late.txt"
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text("all of it")
         assert not path.exists()
         assert aside.name.startswith(ASIDE_MARK)
@@ -61,7 +61,7 @@ def test_the_final_name_is_not_there_before_the_end(tmp_path: Path) -> None:
 def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:
     place = tmp_path / "models" / "new"
     for content in ("first", "second"):
-        with folder_aside(place) as folder:
+        with atomic_folder(place) as folder:
             (folder / content).write_text(content)
         assert names_in(place) == [content]
         assert names_in(place.parent) == ["new"]
@@ -69,9 +69,9 @@ def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> No
 
 def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
     place = tmp_path / "model"
-    with folder_aside(place) as folder:
+    with atomic_folder(place) as folder:
         (folder / "weights").write_text("old")
-    with pytest.raises(RuntimeError), folder_aside(place) as folder:
+    with pytest.raises(RuntimeError), atomic_folder(place) as folder:
         (folder / "weights").write_text("new")
         raise RuntimeError
     assert (place / "weights").read_text() == "old"
@@ -80,7 +80,7 @@ def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
 
 def test_a_new_folder_has_the_permissions_of_any_other(tmp_path: Path) -> None:
     (tmp_path / "usual").mkdir()
-    with folder_aside(tmp_path / "ours"):
+    with atomic_folder(tmp_path / "ours"):
         pass
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
@@ -95,7 +95,7 @@ def test_a_new_folder_has_the_permissions_of_any_other(tmp_path: Path) -> None:
     ],
 )
 def test_a_refusal_is_explained_with_the_place_and_what_to_do(number: int, code: str) -> None:
-    with pytest.raises(OutputError) as caught, explained(Path("here/it.txt")):
+    with pytest.raises(OutputError) as caught, translate_os_error(Path("here/it.txt")):
         raise OSError(number, os.strerror(number))
     assert caught.value.code == code
     assert "here/it.txt" in caught.value.message
@@ -107,7 +107,7 @@ def test_a_file_where_a_folder_is_needed_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be written"):
         write_text(tmp_path / "file" / "inner.txt", "x")
-    with pytest.raises(OutputError, match="cannot be written"), folder_aside(tmp_path / "file" / "inner"):
+    with pytest.raises(OutputError, match="cannot be written"), atomic_folder(tmp_path / "file" / "inner"):
         pass
     assert names_in(tmp_path) == ["file"]
 
@@ -156,7 +156,7 @@ def test_what_a_killed_run_left_of_a_file_or_folder_is_removed(tmp_path: Path) -
     left[1].mkdir()
     for path in (left[0], left[1] / "half", *kept):
         path.write_bytes(b"half")
-    sweep_dead(tmp_path / "state.npz")
+    remove_stale(tmp_path / "state.npz")
     assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
@@ -164,5 +164,5 @@ def test_sweeping_removes_what_is_unfinished_and_nothing_else(tmp_path: Path) ->
     (tmp_path / f"{ASIDE_MARK}123-manifest.csv").touch()
     (tmp_path / ".hidden").touch()
     (tmp_path / "manifest.csv").touch()
-    sweep_unfinished(tmp_path)
+    remove_stale_files(tmp_path)
     assert names_in(tmp_path) == [".hidden", "manifest.csv"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.discovery import Found, find_labeled
+from activity_cli.labels.discovery import Discovered, find_labeled
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -17,11 +17,11 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
-def rows(found: Found) -> dict[str, tuple[str, str, str]]:
+def rows(found: Discovered) -> dict[str, tuple[str, str, str]]:
     return {file.name: (file.label, file.group, file.split) for file in found.files if not file.ignored}
 
 
-def ignored(found: Found) -> dict[str, str]:
+def ignored(found: Discovered) -> dict[str, str]:
     return {file.name: file.ignored for file in found.files if file.ignored}
 
 
@@ -40,7 +40,7 @@ def test_folders_named_after_splits_give_the_split(tmp_path: Path) -> None:
 
 def test_where_only_the_test_is_given_the_rest_is_left_to_the_tool(tmp_path: Path) -> None:
     touch(tmp_path, "train/wave/a.mp4", "train/bend/b.mp4", "test/wave/c.mp4")
-    assert {split for _, _, split in rows(find_labeled(tmp_path, None)).values()} == {"learn", "test"}
+    assert {split for _, _, split in rows(find_labeled(tmp_path, None)).values()} == {"trainval", "test"}
 
 
 def test_activities_that_are_called_like_splits_are_activities(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_the_lists_of_ucf101_give_activities_sources_and_the_test(place: str, tm
     found = find_labeled(videos, labels)
     assert rows(found) == {
         UCF.format(1): ("ApplyLipstick", "ApplyLipstick_g01", "test"),
-        UCF.format(8): ("ApplyLipstick", "ApplyLipstick_g08", "learn"),
-        "Archery/v_Archery_g02_c03.avi": ("Archery", "Archery_g02", "learn"),
+        UCF.format(8): ("ApplyLipstick", "ApplyLipstick_g08", "trainval"),
+        "Archery/v_Archery_g02_c03.avi": ("Archery", "Archery_g02", "trainval"),
     }
     assert found.format == "the lists of UCF101 (trainlist01.txt, testlist01.txt)"
     assert ignored(found)[UCF.format(9)] == "listed, but no such file is there"

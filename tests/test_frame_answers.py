@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import NetworkConfig, Recognizer, SamplingConfig
+from activity_cli import NetworkSettings, Recognizer, Sampling
 from activity_cli.model.network import Network, build_network
 from activity_cli.model.sequence import frame_outputs
 from activity_cli.results import FrameAnswer, Prediction
@@ -27,7 +27,7 @@ CONFIG = replace(TINY_NETWORK, per_frame=True)
 REST = {"name": "frames", "training": {"mode": "joint"}, "data": {"prepared": "/nowhere", "fingerprint": "0"}}
 
 
-def packed(folder: Path, config: NetworkConfig, sampling: SamplingConfig) -> Network:
+def packed(folder: Path, config: NetworkSettings, sampling: Sampling) -> Network:
     """A bundle with random weights, far from equal probabilities."""
     keras.utils.set_random_seed(3)
     network = build_network(config, sampling, len(LABELS))

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from activity_cli import NetworkConfig, SamplingConfig
+from activity_cli import NetworkSettings, Sampling
 from activity_cli.model.layers import CenterOverTime, FrameEncoder
 from activity_cli.model.network import Network, build_network
 from activity_cli.model.pooling import MaskedMean
 
 BATCH, STEPS, SIZE = 3, 5, 32
 LENGTHS = (5, 3, 2)
-SAMPLING = SamplingConfig(num_frames=STEPS, frame_size=SIZE)
+SAMPLING = Sampling(num_frames=STEPS, frame_size=SIZE)
 Clips = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
@@ -34,7 +34,7 @@ def small_cnn() -> keras.Model:
 @pytest.fixture(scope="module")
 def network() -> Network:
     keras.utils.set_random_seed(1)
-    network = build_network(NetworkConfig(encoder="small", units=8, dropout=0.0), SAMPLING, 3)
+    network = build_network(NetworkSettings(encoder="small", units=8, dropout=0.0), SAMPLING, 3)
     for layer in network.encoder.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             # Statistics as after a training, so that a batch norm does something when predicting.
@@ -86,8 +86,8 @@ def test_what_padded_frames_hold_never_changes_an_answer(network: Network, batch
 
 
 def test_the_length_of_the_padding_never_changes_an_answer(network: Network, batch: tuple[Clips, Mask]) -> None:
-    config = NetworkConfig(encoder="small", units=8, dropout=0.0)
-    longer = build_network(config, SamplingConfig(num_frames=STEPS + 7, frame_size=SIZE), 3)
+    config = NetworkSettings(encoder="small", units=8, dropout=0.0)
+    longer = build_network(config, Sampling(num_frames=STEPS + 7, frame_size=SIZE), 3)
     longer.whole.set_weights(network.whole.get_weights())
     clips, mask = batch
     more = np.pad(clips, ((0, 0), (0, 7), (0, 0), (0, 0), (0, 0)), constant_values=99)

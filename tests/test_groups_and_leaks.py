@@ -18,20 +18,20 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import PrepareConfig, PrepareResult, SamplingConfig, SplitConfig
+from activity_cli import PrepareResult, PrepareSettings, Sampling, Split
 from activity_cli import prepare as prepare_videos
 from activity_cli.dataset.clips import ClipStore, write_array
 from activity_cli.dataset.processes import in_own_process
 from activity_cli.errors import DatasetError
-from activity_cli.leakage.duplicate_groups import find_kin
-from activity_cli.leakage.signature_index import kin_of
-from activity_cli.leakage.signatures import LOOK_SHAPE
+from activity_cli.leakage.duplicate_groups import find_duplicate_groups
+from activity_cli.leakage.signature_index import load_duplicate_groups
+from activity_cli.leakage.signatures import SIGNATURE_SHAPE
 from activity_cli.progress import SilentProgress
 from encoded_videos import ffmpeg
 from scenes import scene
 
 Prepare = Callable[..., Result]
-SAMPLING = SamplingConfig(num_frames=8, frame_size=64)
+SAMPLING = Sampling(num_frames=8, frame_size=64)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(videos: Path, out: Path, group_by: str = "auto", **settings: object) -> PrepareResult:
-    split = SplitConfig(group_by=group_by, test_fraction=0.3)
-    return prepare_videos(PrepareConfig(videos, out, sampling=SAMPLING, split=split, **settings))  # type: ignore[arg-type]
+    split = Split(group_by=group_by, test_fraction=0.3)
+    return prepare_videos(PrepareSettings(videos, out, sampling=SAMPLING, split=split, **settings))  # type: ignore[arg-type]
 
 
 def rows_of(folder: Path) -> dict[str, dict[str, str]]:
@@ -90,11 +90,11 @@ def test_the_report_is_json_and_a_picture_and_stays_as_it_is(places: Path, tmp_p
     picture = cv2.imread(str(first.leak_picture))
     assert picture.shape[1] > picture.shape[0] // 3
     stamps = {path: path.stat().st_mtime_ns for path in (first.leak_report, first.leak_picture)}
-    kin = (tmp_path / "out" / "kin.json").stat().st_mtime_ns
+    duplicates = (tmp_path / "out" / "kin.json").stat().st_mtime_ns
     again = run(places, tmp_path / "out")
     assert again.leaks == first.leaks
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
-    assert (tmp_path / "out" / "kin.json").stat().st_mtime_ns == kin
+    assert (tmp_path / "out" / "kin.json").stat().st_mtime_ns == duplicates
 
 
 def test_lost_or_damaged_looks_are_made_again(places: Path, tmp_path: Path) -> None:
@@ -191,16 +191,16 @@ def test_one_place_is_told_and_nothing_collapses(activity: Callable[..., Result]
 
 def test_a_label_that_a_file_type_gives_away_is_told(places: Path, tmp_path: Path) -> None:
     videos = tmp_path / "videos"
-    for take in range(30):
+    for variant in range(30):
         for number, (label, suffix) in enumerate((("bend", "mp4"), ("wave", "avi"))):
-            path = videos / label / f"{take}.{suffix}"
-            scene(tmp_path / "plain.mp4", take, 2 * take + number)
+            path = videos / label / f"{variant}.{suffix}"
+            scene(tmp_path / "plain.mp4", variant, 2 * variant + number)
             path.parent.mkdir(parents=True, exist_ok=True)
             ffmpeg("-i", tmp_path / "plain.mp4", "-c:v", "mpeg4", path)
     result = run(videos, tmp_path / "out")
-    tells = {tell.name: tell for tell in result.leaks.tells}
-    assert tells["file type"].accuracy == 1
-    assert tells["file type"].suspicious
+    shortcuts = {tell.name: tell for tell in result.leaks.shortcuts}
+    assert shortcuts["file type"].accuracy == 1
+    assert shortcuts["file type"].suspicious
     assert any("file type of the files alone" in warning for warning in result.warnings)
 
 
@@ -226,19 +226,19 @@ def test_a_process_of_its_own_answers_fails_or_dies() -> None:
 def test_many_clips_are_compared_in_a_process_of_their_own_with_the_same_result(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     store, names = ClipStore(tmp_path / "clips"), [f"{number}.npy" for number in range(230)]
-    looks = rng.normal(size=(230, *LOOK_SHAPE)).astype(np.float16)
+    looks = rng.normal(size=(230, *SIGNATURE_SHAPE)).astype(np.float16)
     looks[200:] = looks[:30]
     for name, look in zip(names, looks, strict=True):
         write_array(tmp_path / "looks" / name, look)
-    owners, labels = [(name, "") for name in names], ["a", "b"] * 115
+    source_ids, labels = [(name, "") for name in names], ["a", "b"] * 115
     told = _Told()
-    kin = kin_of(store, names, owners, labels, told)
-    assert kin is not None
-    assert kin == find_kin(looks, owners, labels)
-    assert kin.copies == tuple((number, number + 200) for number in range(30))
+    duplicates = load_duplicate_groups(store, names, source_ids, labels, told)
+    assert duplicates is not None
+    assert duplicates == find_duplicate_groups(looks, source_ids, labels)
+    assert duplicates.copies == tuple((number, number + 200) for number in range(30))
     assert told.done == 230
     shutil.rmtree(tmp_path / "looks")
-    assert kin_of(store, names, owners, labels, told) == kin, "not read back"
+    assert load_duplicate_groups(store, names, source_ids, labels, told) == duplicates, "not read back"
     assert told.done == 230
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from activity_cli import AugmentConfig, NetworkConfig, TrainConfig, train
+from activity_cli import Augmentation, NetworkSettings, TrainSettings, train
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.errors import ConfigError, TrainingError
 from activity_cli.progress import SilentProgress, Stage
@@ -356,16 +356,16 @@ def test_one_device_can_be_named() -> None:
     assert choose_strategy((), 16).num_replicas_in_sync == 1
 
 
-ON_DEVICES = TrainConfig(
-    network=NetworkConfig(encoder="small", units=8, dropout=0.0),
+ON_DEVICES = TrainSettings(
+    network=NetworkSettings(encoder="small", units=8, dropout=0.0),
     epochs=2,
     batch_size=8,
     precision="float32",
-    augment=AugmentConfig.none(),
+    augment=Augmentation.none(),
 )
 HEAD = {"head_epochs": 2}
 # Quicker to build: where the encoder learns from nothing, it is about that.
-MEAN = {"network": NetworkConfig(encoder="small", sequence="mean", dropout=0.0)}
+MEAN = {"network": NetworkSettings(encoder="small", sequence="mean", dropout=0.0)}
 _ON_TWO_DEVICES = """
 import sys
 from dataclasses import replace

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from activity_cli import NetworkConfig
+from activity_cli import NetworkSettings
 from activity_cli.dataset.length_matching import matched_lengths
 from activity_cli.model.conversion import sequence_to_litert
 from activity_cli.model.network import Network
@@ -24,7 +24,7 @@ from activity_cli.sampling.plan import evenly_spaced
 from activity_cli.training.measure import solve_beside
 
 STEPS, MAP, WIDTH = 8, (2, 2, 3), 12
-BASE = NetworkConfig(encoder="small", units=12, dropout=0.1)
+BASE = NetworkSettings(encoder="small", units=12, dropout=0.1)
 CONFIGS = [
     BASE,
     replace(BASE, pooling="max"),
@@ -40,7 +40,7 @@ Clips = list[npt.NDArray[np.float32]]
 Labels = npt.NDArray[np.int64]
 
 
-def named(config: NetworkConfig) -> str:
+def named(config: NetworkSettings) -> str:
     return f"{config.sequence}-{config.pooling}{'' if config.center else '-as-it-is'}"
 
 
@@ -73,7 +73,7 @@ def drawn(number: int, rng: np.random.Generator) -> tuple[Clips, Labels]:
     return [rng.normal(size=(length, WIDTH)).astype(np.float32) for length in lengths], labels
 
 
-def sequence(config: NetworkConfig) -> keras.Model:
+def sequence(config: NetworkSettings) -> keras.Model:
     keras.utils.set_random_seed(1)
     return build_sequence(config, STEPS, WIDTH, 2, map_shape=MAP)
 
@@ -111,7 +111,7 @@ def test_a_mask_alone_lets_the_steps_be_counted() -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=named)
-def test_length_teaches_nothing(config: NetworkConfig) -> None:
+def test_length_teaches_nothing(config: NetworkSettings) -> None:
     clips, labels = drawn(160, np.random.default_rng(0))
     rng = np.random.default_rng(1)
     lengths = matched_lengths([len(clip) for clip in clips], labels.astype(str).tolist(), rng)

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from activity_cli import BundleError, NetworkConfig, SamplingConfig, TrainingError
-from activity_cli.files import folder_aside
+from activity_cli import BundleError, NetworkSettings, Sampling, TrainingError
+from activity_cli.files import atomic_folder
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, WEIGHTS_FILE
 from activity_cli.model.conversion import encoder_fingerprint, encoder_to_litert, sequence_to_litert
 from activity_cli.model.network import Network, build_network
@@ -21,8 +21,8 @@ from activity_cli.training.bundling import MAX_LITERT_DIFFERENCE, litert_differe
 
 STEPS, SIZE = 6, 32
 LABELS = ("a", "b", "c")
-SAMPLING = SamplingConfig(num_frames=STEPS, frame_size=SIZE)
-CONFIG = NetworkConfig(encoder="small", units=8, dropout=0.3)
+SAMPLING = Sampling(num_frames=STEPS, frame_size=SIZE)
+CONFIG = NetworkSettings(encoder="small", units=8, dropout=0.3)
 REST = {"name": "mine", "training": {"mode": "joint"}, "data": {"prepared": "/nowhere", "fingerprint": "0"}}
 
 
@@ -107,7 +107,7 @@ def test_the_measured_difference_is_that_of_probabilities(
 
 def test_files_that_differ_are_not_saved(converted: Converted, other_encoder: Path, tmp_path: Path) -> None:
     out = tmp_path / "models" / "mine"
-    with pytest.raises(TrainingError) as caught, folder_aside(out) as folder:
+    with pytest.raises(TrainingError) as caught, atomic_folder(out) as folder:
         pack(converted.network, folder, LABELS, SAMPLING, CONFIG, [clip(STEPS)], REST, other_encoder)
     assert caught.value.code == "training.conversion"
     assert f"{MAX_LITERT_DIFFERENCE:g}" in caught.value.message

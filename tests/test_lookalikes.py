@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from activity_cli.leakage.duplicate_groups import Kin, find_kin
-from activity_cli.leakage.signatures import LOOK_SHAPE, Look, look_of
+from activity_cli.leakage.duplicate_groups import DuplicateGroups, find_duplicate_groups
+from activity_cli.leakage.signatures import SIGNATURE_SHAPE, Signature, compute_signature
 from encoded_videos import ffmpeg
-from scenes import kin_of, scene
+from scenes import load_duplicate_groups, scene
 
 PLACES, TAKES = 6, 3
 COPIES = {
@@ -31,25 +31,25 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three takes at each of six places, every one of another motion."""
     folder = tmp_path_factory.mktemp("places")
     return [
-        scene(folder / f"{place}_{take}.mp4", place, TAKES * place + take)
+        scene(folder / f"{place}_{variant}.mp4", place, TAKES * place + variant)
         for place in range(PLACES)
-        for take in range(TAKES)
+        for variant in range(TAKES)
     ]
 
 
 def sets_of(groups: tuple[int, ...]) -> set[frozenset[int]]:
-    members = defaultdict(set)
+    items = defaultdict(set)
     for clip, group in enumerate(groups):
-        members[group].add(clip)
-    return {frozenset(found) for found in members.values()}
+        items[group].add(clip)
+    return {frozenset(found) for found in items.values()}
 
 
 def test_each_place_is_a_source_and_each_take_a_recording(takes: list[Path]) -> None:
-    kin = kin_of(takes)
-    assert kin.recordings == tuple(range(len(takes)))
-    assert kin.sources == tuple(clip // TAKES * TAKES for clip in range(len(takes)))
-    assert kin.copies == ()
-    assert not any(kin.broken)
+    duplicates = load_duplicate_groups(takes)
+    assert duplicates.recordings == tuple(range(len(takes)))
+    assert duplicates.sources == tuple(clip // TAKES * TAKES for clip in range(len(takes)))
+    assert duplicates.copies == ()
+    assert not any(duplicates.broken)
 
 
 @pytest.mark.parametrize("kind", COPIES)
@@ -57,11 +57,11 @@ def test_a_copy_is_found_and_nothing_else_is_joined(kind: str, takes: list[Path]
     copies = [tmp_path / f"{path.stem}.mp4" for path in takes]
     for path, copy in zip(takes, copies, strict=True):
         ffmpeg("-i", path, *COPIES[kind], copy)
-    kin = kin_of([*takes, *copies])
+    duplicates = load_duplicate_groups([*takes, *copies])
     number = len(takes)
-    assert sets_of(kin.recordings) == {frozenset({clip, clip + number}) for clip in range(number)}
-    assert set(kin.copies) == {(clip, clip + number) for clip in range(number)}
-    assert len(set(kin.sources)) == PLACES
+    assert sets_of(duplicates.recordings) == {frozenset({clip, clip + number}) for clip in range(number)}
+    assert set(duplicates.copies) == {(clip, clip + number) for clip in range(number)}
+    assert len(set(duplicates.sources)) == PLACES
 
 
 def test_the_order_of_the_clips_changes_nothing(takes: list[Path], tmp_path: Path) -> None:
@@ -69,7 +69,10 @@ def test_the_order_of_the_clips_changes_nothing(takes: list[Path], tmp_path: Pat
     clips = [*takes, tmp_path / "copy.mp4"]
     order = np.random.default_rng(3).permutation(len(clips)).tolist()
     labels = ["one"] * len(clips)
-    straight, shuffled = kin_of(clips, labels), kin_of([clips[clip] for clip in order], labels)
+    straight, shuffled = (
+        load_duplicate_groups(clips, labels),
+        load_duplicate_groups([clips[clip] for clip in order], labels),
+    )
     for groups, others in ((straight.recordings, shuffled.recordings), (straight.sources, shuffled.sources)):
         assert sets_of(groups) == {frozenset(order[clip] for clip in found) for found in sets_of(others)}
 
@@ -77,31 +80,33 @@ def test_the_order_of_the_clips_changes_nothing(takes: list[Path], tmp_path: Pat
 def test_where_all_is_one_place_only_copies_are_joined(tmp_path: Path) -> None:
     clips = [scene(tmp_path / f"{motion}.mp4", 0, motion) for motion in range(10)]
     ffmpeg("-i", clips[0], "-vf", "hflip", tmp_path / "twin.mp4")
-    kin = kin_of([*clips, tmp_path / "twin.mp4"])
-    assert all(kin.broken)
-    assert kin.sources == kin.recordings == (*range(10), 0)
+    duplicates = load_duplicate_groups([*clips, tmp_path / "twin.mp4"])
+    assert all(duplicates.broken)
+    assert duplicates.sources == duplicates.recordings == (*range(10), 0)
 
 
 def test_places_that_would_leave_a_label_on_one_side_are_not_kept_whole(takes: list[Path]) -> None:
     # Each label was filmed at a place of its own, but the last two labels at two places.
     labels = [f"label{min(clip // TAKES, PLACES - 2)}" for clip in range(len(takes))]
-    kin = kin_of(takes, labels)
-    assert all(kin.broken)
-    assert kin.sources == kin.recordings
+    duplicates = load_duplicate_groups(takes, labels)
+    assert all(duplicates.broken)
+    assert duplicates.sources == duplicates.recordings
 
 
 def test_a_place_of_too_many_clips_is_broken_and_the_others_stay(tmp_path: Path) -> None:
     homes = [0] * 6 + [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    kin = kin_of([scene(tmp_path / f"{motion}.mp4", place, motion) for motion, place in enumerate(homes)])
-    assert kin.broken == (True,) * 6 + (False,) * 10
-    assert kin.sources == (0, 1, 2, 3, 4, 5, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14)
+    duplicates = load_duplicate_groups(
+        [scene(tmp_path / f"{motion}.mp4", place, motion) for motion, place in enumerate(homes)]
+    )
+    assert duplicates.broken == (True,) * 6 + (False,) * 10
+    assert duplicates.sources == (0, 1, 2, 3, 4, 5, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14)
 
 
-def looks_at_one_place(motions: npt.NDArray[np.float64]) -> list[Look]:
+def looks_at_one_place(motions: npt.NDArray[np.float64]) -> list[Signature]:
     place = np.random.default_rng(0).normal(size=576)
     looks = []
     for motion in motions:
-        look = np.zeros(LOOK_SHAPE, np.float16)
+        look = np.zeros(SIGNATURE_SHAPE, np.float16)
         look[:16], look[16] = place + 0.15 * motion, place
         looks.append(look)
     return looks
@@ -114,11 +119,11 @@ def test_a_chain_of_similar_clips_is_no_recording() -> None:
     for _ in range(39):
         motions.append(np.sqrt(0.93) * motions[-1] + np.sqrt(0.07) * rng.normal(size=(16, 576)))
     looks = looks_at_one_place(np.stack(motions))
-    assert find_kin([*looks[:2], looks[20], looks[39]], range(4), ["a", "b"] * 2).copies == ((0, 1),)
-    kin = find_kin(looks, range(40), ["a", "b"] * 20)
-    assert kin.recordings == kin.sources == tuple(range(40))
-    assert kin.copies == ()
-    assert all(kin.doubted)
+    assert find_duplicate_groups([*looks[:2], looks[20], looks[39]], range(4), ["a", "b"] * 2).copies == ((0, 1),)
+    duplicates = find_duplicate_groups(looks, range(40), ["a", "b"] * 20)
+    assert duplicates.recordings == duplicates.sources == tuple(range(40))
+    assert duplicates.copies == ()
+    assert all(duplicates.doubted)
 
 
 def test_a_label_of_which_all_clips_are_the_same_is_not_one_recording() -> None:
@@ -127,13 +132,13 @@ def test_a_label_of_which_all_clips_are_the_same_is_not_one_recording() -> None:
     same = [motion + 0.05 * rng.normal(size=(16, 576)) for _ in range(9)]
     looks = looks_at_one_place(np.stack([*same, *rng.normal(size=(30, 16, 576))]))
     labels = ["same"] * 9 + ["other"] * 30
-    kin = find_kin(looks, range(39), labels)
-    assert kin.doubted == (True,) * 9 + (False,) * 30
-    assert kin.recordings == tuple(range(39))
+    duplicates = find_duplicate_groups(looks, range(39), labels)
+    assert duplicates.doubted == (True,) * 9 + (False,) * 30
+    assert duplicates.recordings == tuple(range(39))
     # Seven may well be copies that somebody made.
-    kin = find_kin(looks[2:], range(37), labels[2:])
-    assert kin.recordings == (0,) * 7 + tuple(range(7, 37))
-    assert not any(kin.doubted)
+    duplicates = find_duplicate_groups(looks[2:], range(37), labels[2:])
+    assert duplicates.recordings == (0,) * 7 + tuple(range(7, 37))
+    assert not any(duplicates.doubted)
 
 
 def test_many_copies_of_one_recording_stay_together(takes: list[Path], tmp_path: Path) -> None:
@@ -142,23 +147,23 @@ def test_many_copies_of_one_recording_stay_together(takes: list[Path], tmp_path:
         copies.append(tmp_path / f"{number}.mp4")
         ffmpeg("-i", takes[0], "-vf", f"eq=brightness={brightness}", copies[-1])
     others = takes[TAKES::TAKES]
-    kin = kin_of([*copies, *others])
-    assert kin.recordings == (0,) * 6 + tuple(range(6, 6 + len(others)))
+    duplicates = load_duplicate_groups([*copies, *others])
+    assert duplicates.recordings == (0,) * 6 + tuple(range(6, 6 + len(others)))
 
 
 def test_clips_of_one_video_belong_together_whatever_they_look_like(takes: list[Path]) -> None:
     looks = []
     for seed in range(12):
         frames: npt.NDArray[np.uint8] = np.random.default_rng(seed).integers(0, 255, (8, 48, 48, 3), np.uint8)
-        looks.append(look_of(frames))
-    kin = find_kin(looks, [clip // 2 for clip in range(12)], ["a", "b"] * 6)
-    assert kin.recordings == tuple(clip // 2 * 2 for clip in range(12))
-    assert kin.copies == ()
+        looks.append(compute_signature(frames))
+    duplicates = find_duplicate_groups(looks, [clip // 2 for clip in range(12)], ["a", "b"] * 6)
+    assert duplicates.recordings == tuple(clip // 2 * 2 for clip in range(12))
+    assert duplicates.copies == ()
 
 
 def test_one_frame_and_no_clip_at_all() -> None:
-    assert find_kin([], [], []) == Kin((), (), (), (), ())
-    black = look_of(np.zeros((1, 40, 30, 3), np.uint8))
-    assert black.shape == LOOK_SHAPE
+    assert find_duplicate_groups([], [], []) == DuplicateGroups((), (), (), (), ())
+    black = compute_signature(np.zeros((1, 40, 30, 3), np.uint8))
+    assert black.shape == SIGNATURE_SHAPE
     assert np.isfinite(black[[0, -2, -1]]).all()
-    assert find_kin([black, black], [0, 1], ["a", "b"]).recordings == (0, 0)
+    assert find_duplicate_groups([black, black], [0, 1], ["a", "b"]).recordings == (0, 0)

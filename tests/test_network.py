@@ -11,14 +11,14 @@ import keras
 import numpy as np
 import pytest
 
-from activity_cli import BundleError, NetworkConfig, SamplingConfig
+from activity_cli import BundleError, NetworkSettings, Sampling
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import Network, build_network, layer_rows, load_network
 from activity_cli.model.sequence import build_sequence
 
-CONFIG = NetworkConfig(encoder="small", units=8)
-SAMPLING = SamplingConfig(num_frames=4, frame_size=32)
+CONFIG = NetworkSettings(encoder="small", units=8)
+SAMPLING = Sampling(num_frames=4, frame_size=32)
 LENGTHS = (4, 3, 1)
 
 
@@ -119,7 +119,7 @@ def test_a_loaded_network_gives_the_same_answers(network: Network, tmp_path: Pat
     [(replace(CONFIG, units=9), 3), (CONFIG, 4), (replace(CONFIG, encoder="efficientnet_lite0"), 3)],
 )
 def test_weights_of_another_shape_are_refused(
-    network: Network, tmp_path: Path, config: NetworkConfig, num_classes: int
+    network: Network, tmp_path: Path, config: NetworkSettings, num_classes: int
 ) -> None:
     path = tmp_path / WEIGHTS_FILE
     network.whole.save(path)

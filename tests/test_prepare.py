@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import PrepareConfig, PrepareResult, SamplingConfig, SplitConfig, prepare
+from activity_cli import PrepareResult, PrepareSettings, Sampling, Split, prepare
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.files import ASIDE_MARK
 from conftest import draw_video
@@ -32,8 +32,8 @@ def few(root: Path) -> Path:
 
 
 def again(videos: Path, out: Path, **settings: object) -> PrepareResult:
-    sampling = SamplingConfig(num_frames=6, frame_size=32)
-    return prepare(PrepareConfig(videos, out, sampling=sampling, workers=1, **settings))  # type: ignore[arg-type]
+    sampling = Sampling(num_frames=6, frame_size=32)
+    return prepare(PrepareSettings(videos, out, sampling=sampling, workers=1, **settings))  # type: ignore[arg-type]
 
 
 def test_stdout_is_the_folder_and_the_table_is_for_people(activity: Activity, videos: Path, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_person_is_on_one_side_only(prepared: Path) -> None:
 
 def test_a_repeated_run_decodes_nothing_and_writes_the_same_bytes(videos: Path, prepared_copy: Path) -> None:
     before = files_of(prepared_copy)
-    result = again(videos, prepared_copy, split=SplitConfig(group_by=r"person\d+"))
+    result = again(videos, prepared_copy, split=Split(group_by=r"person\d+"))
     assert (result.decoded, result.reused) == (0, 36)
     assert files_of(prepared_copy) == before
 

@@ -9,10 +9,10 @@ from pathlib import Path
 SCRIPT = """
 import sys
 from pathlib import Path
-from activity_cli import PrepareConfig, prepare
+from activity_cli import PrepareSettings, prepare
 
 print("begins")
-result = prepare(PrepareConfig(Path(sys.argv[1]), Path(sys.argv[2]), workers=2))
+result = prepare(PrepareSettings(Path(sys.argv[1]), Path(sys.argv[2]), workers=2))
 print("decoded", result.decoded)
 """
 

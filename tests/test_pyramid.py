@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from activity_cli import NetworkConfig, SamplingConfig
+from activity_cli import NetworkSettings, Sampling
 from activity_cli.model.conversion import sequence_to_litert
 from activity_cli.model.network import build_network
 from activity_cli.model.sequence import build_sequence, large_features_of, linear_part
@@ -61,7 +61,7 @@ def test_what_is_not_of_the_smallest_parts_comes_first() -> None:
 
 @pytest.mark.parametrize("sequence", ["lstm", "bilstm", "gru"])
 def test_beside_a_linear_layer_that_reads_all_a_recurrent_network_reads_large_parts(sequence: str) -> None:
-    model = build_sequence(NetworkConfig(sequence=sequence, statistics=True), 5, 6, 3, large_features=2)
+    model = build_sequence(NetworkSettings(sequence=sequence, statistics=True), 5, 6, 3, large_features=2)
     part = linear_part(model)
     assert part is not None
     part.linear.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in part.linear.get_weights()])
@@ -76,23 +76,23 @@ def test_beside_a_linear_layer_that_reads_all_a_recurrent_network_reads_large_pa
     assert changed == {"large": [True, True], "small": [False, True]}
 
 
-@pytest.mark.parametrize("config", [NetworkConfig(statistics=False), NetworkConfig(sequence="mean")])
-def test_alone_a_sequence_part_reads_all(config: NetworkConfig) -> None:
+@pytest.mark.parametrize("config", [NetworkSettings(statistics=False), NetworkSettings(sequence="mean")])
+def test_alone_a_sequence_part_reads_all(config: NetworkSettings) -> None:
     assert large_features_of(build_sequence(config, 5, 6, 3, large_features=2)) is None
 
 
 def test_parts_come_through_the_conversion(tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)
-    sampling = SamplingConfig(num_frames=4, frame_size=128)
+    sampling = Sampling(num_frames=4, frame_size=128)
     network = build_network(
-        NetworkConfig(drop_blocks=12, grid=4, components=3, units=4, statistics=True), sampling, num_classes=3
+        NetworkSettings(drop_blocks=12, grid=4, components=3, units=4, statistics=True), sampling, num_classes=3
     )
     width = network.encoder.output_shape[-1]
     assert large_features_of(network.sequence) == width * 5 // 21
     part = linear_part(network.sequence)
     assert part is not None
     part.linear.set_weights([np.random.default_rng(4).normal(size=w.shape) for w in part.linear.get_weights()])
-    sequence_to_litert(network, NetworkConfig(components=3, units=4, statistics=True), tmp_path / "sequence.tflite")
+    sequence_to_litert(network, NetworkSettings(components=3, units=4, statistics=True), tmp_path / "sequence.tflite")
     features = np.random.default_rng(5).normal(size=(4, width)).astype(np.float32)
     found = SequenceRuntime(tmp_path / "sequence.tflite").probabilities(features)
     expected = network.sequence([features[np.newaxis], np.ones((1, 4), bool)], training=False)

@@ -15,22 +15,22 @@ import pytest
 
 from activity_cli.errors import VideoError
 from activity_cli.sampling.plan import at_rate, evenly_spaced
-from activity_cli.settings import SamplingConfig
+from activity_cli.settings import Sampling
 from activity_cli.video.reader import Clip, fit_frame, read_clip
 from data_support import CONTAINERS, draw_numbers, no_privileges, numbers_in
 
-SMALL = SamplingConfig(num_frames=6, frame_size=64, fit="squash")
+SMALL = Sampling(num_frames=6, frame_size=64, fit="squash")
 
 
 @pytest.mark.parametrize(("ending", "codec"), CONTAINERS)
 def test_the_frames_returned_are_the_frames_asked_for(ending: str, codec: str, tmp_path: Path) -> None:
     path = draw_numbers(tmp_path / f"numbers.{ending}", 50, codec=codec)
     for num_frames in (1, 2, 7, 16, 49, 50, 51):
-        clip = read_clip(path, SamplingConfig(num_frames=num_frames, frame_size=64, fit="squash"))
+        clip = read_clip(path, Sampling(num_frames=num_frames, frame_size=64, fit="squash"))
         assert clip.indices == evenly_spaced(50, num_frames)
         assert numbers_in(clip.frames) == clip.indices
     for rate in (2.0, 5.0, 12.5, 25.0, 100.0):
-        clip = read_clip(path, SamplingConfig(num_frames=8, frames_per_second=rate, frame_size=64, fit="squash"))
+        clip = read_clip(path, Sampling(num_frames=8, frames_per_second=rate, frame_size=64, fit="squash"))
         assert clip.indices == at_rate([index / 25 for index in range(50)], 8, rate)
         assert numbers_in(clip.frames) == clip.indices
     assert (clip.info.num_frames, clip.info.header_frames) == (50, 50)
@@ -191,10 +191,10 @@ def test_a_playlist_cannot_make_the_decoder_open_another_file(
 _READ = """
 import sys
 from pathlib import Path
-from activity_cli import SamplingConfig, VideoError
+from activity_cli import Sampling, VideoError
 from activity_cli.video.reader import read_clip
 try:
-    print(len(read_clip(Path(sys.argv[1]), SamplingConfig(num_frames=6, frame_size=32)).frames))
+    print(len(read_clip(Path(sys.argv[1]), Sampling(num_frames=6, frame_size=32)).frames))
 except VideoError as error:
     print(error.code, error)
 """

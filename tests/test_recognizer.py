@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from activity_cli import BundleError, PredictConfig, Recognizer, VideoError, predict
+from activity_cli import BundleError, PredictSettings, Recognizer, VideoError, predict
 from activity_cli.model.bundle import WEIGHTS_FILE
 from activity_cli.video.reader import read_clip
 
@@ -60,15 +60,15 @@ def test_frames_of_another_shape_are_refused(model: Path, shape: tuple[int, ...]
 
 
 def test_predict_is_lazy_but_refuses_a_missing_model_at_once(model: Path, video: Path, tmp_path: Path) -> None:
-    answers = predict(PredictConfig((video, tmp_path / "missing.mp4"), model))
+    answers = predict(PredictSettings((video, tmp_path / "missing.mp4"), model))
     assert isinstance(answers, Iterator)
     assert [answer.status for answer in answers] == ["ok", "error"]
     with pytest.raises(BundleError):
-        predict(PredictConfig((video,), tmp_path / "nothing"))
+        predict(PredictSettings((video,), tmp_path / "nothing"))
 
 
 def test_predict_can_be_left_early(model: Path, videos: Path) -> None:
-    answers = predict(PredictConfig((videos,), model))
+    answers = predict(PredictSettings((videos,), model))
     assert next(answers).status == "ok"
     answers.close()  # type: ignore[attr-defined]
 

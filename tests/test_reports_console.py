@@ -30,10 +30,10 @@ from activity_cli.results import (
     EvaluationResult,
     LayerRow,
     LeakReport,
+    MetadataShortcut,
     Prediction,
     PrepareResult,
     RelatedPair,
-    Tell,
     TrainResult,
 )
 
@@ -103,9 +103,9 @@ def preparation(num_rejected: int = 1) -> PrepareResult:
 
 
 def leaks(clips: Sequence[ClipRecord]) -> LeakReport:
-    tells = (Tell("length", 0.25, 0.5, False), Tell("all together", 0.5, 0.5, False))
+    shortcuts = (MetadataShortcut("length", 0.25, 0.5, False), MetadataShortcut("all together", 0.5, 0.5, False))
     pairs = (RelatedPair("copy", clips[0], clips[1]), RelatedPair("source", clips[0], clips[2]))
-    return LeakReport("looks", True, 4, 3, 0.5, 1, 0, 0.0, 0.36, 0.0, pairs, tells)
+    return LeakReport("looks", True, 4, 3, 0.5, 1, 0, 0.0, 0.36, 0.0, pairs, shortcuts)
 
 
 LAYERS = (

@@ -9,7 +9,7 @@ import pytest
 
 from activity_cli.errors import ConfigError
 from activity_cli.sampling.plan import at_rate, choose_frames, evenly_spaced
-from activity_cli.settings import SamplingConfig
+from activity_cli.settings import Sampling
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_fixed_rate_keeps_its_laws_on_variable_frame_rates(seed: int) -> None:
 
 def test_the_config_decides_between_the_two_ways() -> None:
     times = steady(101, 10.0)
-    assert choose_frames(times, SamplingConfig(num_frames=4)) == evenly_spaced(101, 4)
-    assert choose_frames(times, SamplingConfig(num_frames=4, frames_per_second=5.0)) == at_rate(times, 4, 5.0)
-    assert choose_frames([], SamplingConfig()) == ()
+    assert choose_frames(times, Sampling(num_frames=4)) == evenly_spaced(101, 4)
+    assert choose_frames(times, Sampling(num_frames=4, frames_per_second=5.0)) == at_rate(times, 4, 5.0)
+    assert choose_frames([], Sampling()) == ()
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,6 @@ def test_the_config_decides_between_the_two_ways() -> None:
 )
 def test_an_impossible_setting_is_refused_with_what_is_allowed(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError) as caught:
-        SamplingConfig(**settings)  # type: ignore[arg-type]
+        Sampling(**settings)  # type: ignore[arg-type]
     assert next(iter(settings)) in caught.value.message
     assert caught.value.hint.startswith("Allowed: ")

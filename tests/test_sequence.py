@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from activity_cli import ConfigError, NetworkConfig, SamplingConfig
+from activity_cli import ConfigError, NetworkSettings, Sampling
 from activity_cli.model.conversion import sequence_to_litert
 from activity_cli.model.network import Network, build_network, load_network
 from activity_cli.model.sequence import build_sequence, feature_scale, frame_outputs
@@ -26,7 +26,7 @@ STEPS, MAP, CLASSES = 5, (2, 3, 6), 3
 WIDTH = MAP[0] * MAP[1] * MAP[2]
 LENGTHS = (5, 3, 1)
 RECURRENT = ("lstm", "bilstm", "gru", "convlstm")
-BASE = NetworkConfig(encoder="small", units=4)
+BASE = NetworkSettings(encoder="small", units=4)
 CONFIGS = [
     *(
         replace(BASE, sequence=sequence, pooling=pooling, recurrent_layers=1 + (number % 2))
@@ -54,12 +54,12 @@ Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 
-def named(config: NetworkConfig) -> str:
+def named(config: NetworkSettings) -> str:
     beside = "-statistics" if config.statistics else ""
     return f"{config.sequence}-{'frames' if config.per_frame else config.pooling}-{config.recurrent_layers}{beside}"
 
 
-def built(config: NetworkConfig, steps: int = STEPS, *, unroll: bool = False) -> keras.Model:
+def built(config: NetworkSettings, steps: int = STEPS, *, unroll: bool = False) -> keras.Model:
     keras.utils.set_random_seed(3)
     model = build_sequence(config, steps, WIDTH, CLASSES, unroll=unroll, map_shape=MAP)
     # Not as they begin, when attention is a plain mean.
@@ -79,7 +79,7 @@ def answers(model: keras.Model, features: Array, mask: Mask) -> Array:
     return np.asarray(model([features, mask], training=False))
 
 
-def converted(model: keras.Model, config: NetworkConfig, path: Path) -> SequenceRuntime:
+def converted(model: keras.Model, config: NetworkSettings, path: Path) -> SequenceRuntime:
     frames = keras.Input((32, 32, 3))
     unused = keras.Model(frames, keras.layers.GlobalAveragePooling2D()(frames))
     sequence_to_litert(Network(model, unused, model), config, path)
@@ -87,7 +87,7 @@ def converted(model: keras.Model, config: NetworkConfig, path: Path) -> Sequence
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=named)
-def test_padding_and_batch_mates_never_change_an_answer(config: NetworkConfig) -> None:
+def test_padding_and_batch_mates_never_change_an_answer(config: NetworkSettings) -> None:
     model, (features, mask) = built(config), some_features()
     found = answers(model, features, mask)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
@@ -103,7 +103,7 @@ def test_padding_and_batch_mates_never_change_an_answer(config: NetworkConfig) -
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=named)
-def test_order_counts_where_it_should_and_every_real_frame_does(config: NetworkConfig) -> None:
+def test_order_counts_where_it_should_and_every_real_frame_does(config: NetworkSettings) -> None:
     model, (features, mask) = built(config), some_features()
     before = answers(model, features, mask)
     turned = answers(model, features[:, ::-1], mask)[0]
@@ -118,7 +118,7 @@ def test_order_counts_where_it_should_and_every_real_frame_does(config: NetworkC
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=named)
-def test_padding_never_changes_what_is_learned(config: NetworkConfig) -> None:
+def test_padding_never_changes_what_is_learned(config: NetworkSettings) -> None:
     config, (features, mask) = replace(config, dropout=0.0), some_features()
     clip, length = 1, LENGTHS[1]
     target = tf.constant([[0.0, 1.0, 0.0]])
@@ -136,7 +136,7 @@ def test_padding_never_changes_what_is_learned(config: NetworkConfig) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=named)
-def test_litert_gives_the_same_answers(config: NetworkConfig, tmp_path: Path) -> None:
+def test_litert_gives_the_same_answers(config: NetworkSettings, tmp_path: Path) -> None:
     model, (features, mask) = built(config), some_features()
     runtime = converted(model, config, tmp_path / "sequence.tflite")
     expected, frames = answers(model, features, mask), frame_outputs(model)
@@ -153,7 +153,7 @@ def test_litert_gives_the_same_answers(config: NetworkConfig, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("config", PER_FRAME, ids=named)
-def test_the_answer_for_a_clip_is_the_mean_of_those_for_its_frames(config: NetworkConfig) -> None:
+def test_the_answer_for_a_clip_is_the_mean_of_those_for_its_frames(config: NetworkSettings) -> None:
     model, (features, mask) = built(config), some_features()
     frames = frame_outputs(model)
     assert frames is not None
@@ -215,7 +215,7 @@ def half_precision() -> Iterator[None]:
 
 @pytest.mark.parametrize("config", [*CONFIGS[:11:5], *PER_FRAME[1:], *CONFIGS[-3:]], ids=named)
 @pytest.mark.usefixtures("half_precision")
-def test_the_policy_of_the_encoder_does_not_touch_it(config: NetworkConfig) -> None:
+def test_the_policy_of_the_encoder_does_not_touch_it(config: NetworkSettings) -> None:
     half, (features, mask) = built(config), some_features()
     policies = {layer.dtype_policy.name for layer in half.layers if not isinstance(layer, keras.layers.InputLayer)}
     assert policies == {"float32"}
@@ -248,8 +248,8 @@ def test_features_that_never_change_keep_their_size() -> None:
 
 
 @pytest.mark.parametrize("config", [CONFIGS[3], CONFIGS[5], CONFIGS[9], replace(BASE, per_frame=True)], ids=named)
-def test_saved_weights_come_back(config: NetworkConfig, tmp_path: Path) -> None:
-    sampling = SamplingConfig(num_frames=4, frame_size=32)
+def test_saved_weights_come_back(config: NetworkSettings, tmp_path: Path) -> None:
+    sampling = Sampling(num_frames=4, frame_size=32)
     network = build_network(config, sampling, CLASSES)
     width = network.encoder.output_shape[-1]
     feature_scale(network.sequence).adapt([np.random.default_rng(7).normal(size=(3, width)).astype(np.float32) * 9])
@@ -274,4 +274,4 @@ def test_a_convlstm_comes_back(tmp_path: Path) -> None:
 )
 def test_what_is_not_possible_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        NetworkConfig(**wrong)  # type: ignore[arg-type]
+        NetworkSettings(**wrong)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.decomposition import PCA
 
-from activity_cli import NetworkConfig
+from activity_cli import NetworkSettings
 from activity_cli.model.components import PrincipalComponents
 from activity_cli.model.sequence import build_sequence, components_of, linear_part, reads_statistics
 from activity_cli.model.statistics import NUM_COSINES, Beside, TimeStatistics
@@ -83,7 +83,7 @@ def test_components_leave_padding_zero_and_pass_features_on_until_they_are_measu
     np.testing.assert_allclose(found[mask], features[mask][:, :3])
 
 
-CONFIG = NetworkConfig(encoder="small", units=4, dropout=0.0, statistics=True, components=3, center=False)
+CONFIG = NetworkSettings(encoder="small", units=4, dropout=0.0, statistics=True, components=3, center=False)
 
 
 def test_the_linear_layer_adds_to_the_recurrent_network() -> None:
@@ -126,5 +126,5 @@ def test_logits_beside_each_other_learn_together_until_told_otherwise() -> None:
 )
 def test_it_stands_beside_recurrent_networks_that_answer_for_clips(other: dict[str, object]) -> None:
     settings = {"encoder": "small", "statistics": True} | other
-    assert not reads_statistics(NetworkConfig(**settings))  # type: ignore[arg-type]
+    assert not reads_statistics(NetworkSettings(**settings))  # type: ignore[arg-type]
     assert reads_statistics(CONFIG)

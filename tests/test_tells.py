@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from activity_cli.leakage.metadata_shortcuts import tells_of
-from activity_cli.results import ClipRecord, Tell
+from activity_cli.leakage.metadata_shortcuts import find_shortcuts
+from activity_cli.results import ClipRecord, MetadataShortcut
 
 
 def clip(
@@ -26,8 +26,8 @@ def clip(
     )
 
 
-def named(tells: tuple[Tell, ...]) -> dict[str, Tell]:
-    return {tell.name: tell for tell in tells}
+def named(shortcuts: tuple[MetadataShortcut, ...]) -> dict[str, MetadataShortcut]:
+    return {tell.name: tell for tell in shortcuts}
 
 
 def alone(number: int) -> list[str]:
@@ -37,10 +37,10 @@ def alone(number: int) -> list[str]:
 def test_lengths_that_follow_the_label_are_suspicious() -> None:
     rng = np.random.default_rng(0)
     clips = [clip(n, "short" if n % 2 else "long", seconds=rng.normal(1 if n % 2 else 3, 0.3)) for n in range(60)]
-    found = named(tells_of(clips, alone(60)))
+    found = named(find_shortcuts(clips, alone(60)))
     assert set(found) == {"length"}
     assert found["length"].accuracy > 0.95
-    assert found["length"].chance == 0.5
+    assert found["length"].rng_key == 0.5
     assert found["length"].suspicious
 
 
@@ -58,7 +58,7 @@ def test_what_is_drawn_at_random_is_not() -> None:
             )
             for n in range(100)
         ]
-        found = tells_of(clips, alone(100), seed)
+        found = find_shortcuts(clips, alone(100), seed)
         assert len(found) == 5
         assert not any(tell.suspicious for tell in found), (seed, found)
 
@@ -67,19 +67,19 @@ def test_what_only_a_group_has_does_not_count() -> None:
     # Each of 6 sources has a length of its own and mostly one label: nothing that another source shares.
     clips = [clip(n, ("a", "b")[n // 10 % 2], seconds=1 + n // 10) for n in range(60)]
     by_source = [str(n // 10) for n in range(60)]
-    assert not named(tells_of(clips, by_source))["length"].suspicious
-    assert named(tells_of(clips, alone(60)))["length"].suspicious
+    assert not named(find_shortcuts(clips, by_source))["length"].suspicious
+    assert named(find_shortcuts(clips, alone(60)))["length"].suspicious
 
 
 def test_two_properties_may_tell_together_what_neither_tells_alone() -> None:
     kinds = [("a", 25, "mp4"), ("a", 30, "avi"), ("b", 50, "mp4"), ("b", 30, "mov")]
     clips = [clip(n, kinds[n % 4][0], fps=kinds[n % 4][1], suffix=kinds[n % 4][2]) for n in range(80)]
-    found = named(tells_of(clips, alone(80)))
+    found = named(find_shortcuts(clips, alone(80)))
     assert found["all together"].accuracy > max(found["frame rate"].accuracy, found["file type"].accuracy)
 
 
 def test_nothing_differs_or_nothing_can_be_judged() -> None:
     clips = [clip(n, "ab"[n % 2]) for n in range(10)]
-    assert tells_of(clips, alone(10)) == ()
+    assert find_shortcuts(clips, alone(10)) == ()
     clips = [clip(n, "ab"[n % 2], seconds=n + 1) for n in range(10)]
-    assert tells_of(clips, ["all"] * 10) == ()
+    assert find_shortcuts(clips, ["all"] * 10) == ()

@@ -13,7 +13,7 @@ import cv2
 import pytest
 from typer.testing import CliRunner, Result
 
-from activity_cli import ActivityError, PrepareConfig, Recognizer, SamplingConfig, TrainConfig, prepare, train
+from activity_cli import ActivityError, PrepareSettings, Recognizer, Sampling, TrainSettings, prepare, train
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, read_bundle
 from activity_cli.progress import SilentProgress, Stage
@@ -44,7 +44,7 @@ class NothingIsTrained(SilentProgress):
             yield stage
 
 
-def refused_at_once(config: TrainConfig) -> ActivityError:
+def refused_at_once(config: TrainSettings) -> ActivityError:
     with pytest.raises(ActivityError) as caught:
         train(config, NothingIsTrained())
     assert caught.value.exit_code == 2
@@ -56,8 +56,8 @@ def refused_at_once(config: TrainConfig) -> ActivityError:
 def few(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Clips of 3 frames, for the large encoder."""
     out = tmp_path_factory.mktemp("few") / "prepared"
-    sampling = SamplingConfig(num_frames=3, frame_size=32)
-    prepare(PrepareConfig(videos, out, sampling=sampling, workers=1))
+    sampling = Sampling(num_frames=3, frame_size=32)
+    prepare(PrepareSettings(videos, out, sampling=sampling, workers=1))
     return out
 
 
@@ -108,7 +108,7 @@ def test_a_model_is_replaced_only_when_asked_and_the_same_seed_gives_the_same_we
     activity: Activity, trained: tuple[Path, Result], prepared: Path, model_copy: Path
 ) -> None:
     before = read_bundle(model_copy).name
-    refused_at_once(TrainConfig(prepared, model_copy, network=TINY_NETWORK))
+    refused_at_once(TrainSettings(prepared, model_copy, network=TINY_NETWORK))
     words = ("train", prepared, "--out", model_copy, *SMALL, "--epochs", 2, "--seed", 4)
     assert str(model_copy) in one_line(activity(*words), "--overwrite")
     assert read_bundle(model_copy).name == before
@@ -120,7 +120,7 @@ def test_a_model_is_replaced_only_when_asked_and_the_same_seed_gives_the_same_we
 def test_a_folder_that_is_no_model_is_never_replaced(prepared: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     for out in (tmp_path, tmp_path / "thesis.tex"):
-        config = TrainConfig(prepared, out, network=TINY_NETWORK, overwrite=True)
+        config = TrainSettings(prepared, out, network=TINY_NETWORK, overwrite=True)
         assert "not a model" in refused_at_once(config).message
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
@@ -130,7 +130,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_trained(
     prepared: Path, tmp_path: Path, place: str
 ) -> None:
     (tmp_path / "file").write_text("")
-    error = refused_at_once(TrainConfig(prepared, tmp_path / place, network=TINY_NETWORK))
+    error = refused_at_once(TrainSettings(prepared, tmp_path / place, network=TINY_NETWORK))
     assert "cannot be written" in error.message
 
 
@@ -210,7 +210,7 @@ def test_a_missing_or_cut_clip_is_named_before_anything_is_trained(
     clip.unlink()
     if how == "cut":
         clip.write_bytes(content[:-100])
-    error = refused_at_once(TrainConfig(prepared_copy, tmp_path / "new", network=TINY_NETWORK))
+    error = refused_at_once(TrainSettings(prepared_copy, tmp_path / "new", network=TINY_NETWORK))
     assert clip.name in error.message
     assert "activity prepare" in error.hint
     assert not (tmp_path / "new").exists()

@@ -13,17 +13,17 @@ import pytest
 from typer.testing import Result
 
 from activity_cli import (
-    AugmentConfig,
+    Augmentation,
     ConfigError,
-    NetworkConfig,
-    PrepareConfig,
+    NetworkSettings,
+    PrepareSettings,
     Recognizer,
-    SamplingConfig,
-    TrainConfig,
+    Sampling,
+    TrainSettings,
     prepare,
     train,
 )
-from activity_cli.files import place_lock
+from activity_cli.files import path_lock
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.network import Network, build_network, load_network
 from activity_cli.settings import ENCODERS
@@ -31,21 +31,21 @@ from activity_cli.training.plan import make_plan
 from data_support import no_privileges, run
 
 Activity = Callable[..., Result]
-LITE = NetworkConfig(encoder="efficientnet_lite0", units=8, dropout=0.0)
-SMALL = NetworkConfig(encoder="small", units=8, dropout=0.0)
+LITE = NetworkSettings(encoder="efficientnet_lite0", units=8, dropout=0.0)
+SMALL = NetworkSettings(encoder="small", units=8, dropout=0.0)
 
 
 @pytest.fixture(scope="module")
 def few(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Clips of 3 frames, for large encoders."""
     out = tmp_path_factory.mktemp("few") / "prepared"
-    prepare(PrepareConfig(videos, out, sampling=SamplingConfig(num_frames=3, frame_size=32), workers=1))
+    prepare(PrepareSettings(videos, out, sampling=Sampling(num_frames=3, frame_size=32), workers=1))
     return out
 
 
 def trained(few: Path, out: Path, **settings: object) -> Network:
     settings = {"network": LITE, "epochs": 1, "batch_size": 8, "refit": False} | settings
-    train(TrainConfig(few, out, **settings))  # type: ignore[arg-type]
+    train(TrainSettings(few, out, **settings))  # type: ignore[arg-type]
     bundle = read_bundle(out)
     return load_network(out / WEIGHTS_FILE, bundle.network, bundle.sampling, len(bundle.labels))
 
@@ -111,16 +111,16 @@ def test_joint_training_from_nothing_measures_its_own_statistics(prepared: Path,
 @pytest.mark.parametrize(
     "network",
     [
-        NetworkConfig(encoder="efficientnet_lite0", sequence="convlstm", units=4),
-        NetworkConfig(
+        NetworkSettings(encoder="efficientnet_lite0", sequence="convlstm", units=4),
+        NetworkSettings(
             encoder="efficientnet_lite0", sequence="bilstm", recurrent_layers=2, pooling="attention", units=4
         ),
-        NetworkConfig(encoder="small", gray=True, sequence="gru", per_frame=True, units=4),
+        NetworkSettings(encoder="small", gray=True, sequence="gru", per_frame=True, units=4),
     ],
     ids=lambda config: f"{config.encoder}-{config.sequence}",
 )
 def test_encoders_and_sequence_parts_combine_freely(
-    few: Path, videos: Path, tmp_path: Path, network: NetworkConfig
+    few: Path, videos: Path, tmp_path: Path, network: NetworkSettings
 ) -> None:
     trained(few, tmp_path / "model", network=network)
     prediction = Recognizer(tmp_path / "model").predict(videos / "up" / "person1_0.avi")
@@ -129,7 +129,7 @@ def test_encoders_and_sequence_parts_combine_freely(
 
 
 def test_a_large_encoder_learns_from_nothing_where_asked() -> None:
-    plan = make_plan(TrainConfig(network=NetworkConfig(encoder="mobilenet_v3_small"), weights="none"), 100)
+    plan = make_plan(TrainSettings(network=NetworkSettings(encoder="mobilenet_v3_small"), weights="none"), 100)
     assert (plan.mode, plan.learned, plan.encoder_learning_rate) == ("joint", False, plan.learning_rate)
 
 
@@ -156,7 +156,7 @@ def test_a_large_encoder_learns_from_nothing_where_asked() -> None:
         ({"network": LITE, "finetune_blocks": 3}, "none of them learns"),
         ({"network": SMALL, "finetune_blocks": 3}, "all of them learn"),
         ({"network": LITE, "precision": "bfloat16"}, "in float32"),
-        ({"network": SMALL, "augment": AugmentConfig(views=5)}, "views is 5"),
+        ({"network": SMALL, "augment": Augmentation(views=5)}, "views is 5"),
         ({"network": replace(LITE, sequence="mean", pooling="max")}, "pool"),
         ({"network": replace(LITE, sequence="frame", recurrent_layers=2)}, "recurrent_layers"),
         ({"network": LITE, "weights": ""}, "weights"),
@@ -165,7 +165,7 @@ def test_a_large_encoder_learns_from_nothing_where_asked() -> None:
 )
 def test_what_does_not_fit_together_is_refused_with_the_reason(settings: dict[str, object], text: str) -> None:
     with pytest.raises(ConfigError, match=text) as caught:
-        make_plan(TrainConfig(**settings), 100)  # type: ignore[arg-type]
+        make_plan(TrainSettings(**settings), 100)  # type: ignore[arg-type]
     assert caught.value.hint
     assert "\n" not in str(caught.value)
 
@@ -199,7 +199,7 @@ def test_list_encoders_says_when_to_use_which(activity: Activity, tmp_path: Path
 
 
 def test_a_frozen_encoder_stays_as_it_is_and_the_bundle_remembers_every_setting(few: Path, tmp_path: Path) -> None:
-    augment = AugmentConfig(mirror=False, keep_sides=("left",), cut=0.1, crop=0.0, color=0.0, views=1)
+    augment = Augmentation(mirror=False, keep_sides=("left",), cut=0.1, crop=0.0, color=0.0, views=1)
     network = trained(few, tmp_path / "model", augment=augment, weight_decay=0.02, class_weights=False, seed=5)
     assert changed_layers(network, at_first(tmp_path / "model").encoder) == set()
     training = read_bundle(tmp_path / "model").document["training"]
@@ -237,15 +237,15 @@ def test_a_frozen_encoder_stays_as_it_is_and_the_bundle_remembers_every_setting(
     ],
 )
 def test_what_is_left_open_is_settled_by_what_the_network_has(
-    network: NetworkConfig, expected: tuple[object, ...]
+    network: NetworkSettings, expected: tuple[object, ...]
 ) -> None:
-    settled = make_plan(TrainConfig(network=network), 100).network
+    settled = make_plan(TrainSettings(network=network), 100).network
     found = (settled.drop_blocks, settled.grid, settled.components, settled.statistics, settled.center)
     assert found == expected
 
 
 def test_a_head_learns_before_an_encoder_that_has_been_trained() -> None:
-    plans = {mode: make_plan(TrainConfig(network=LITE, mode=mode), 100) for mode in ("frozen", "finetune", "joint")}
+    plans = {mode: make_plan(TrainSettings(network=LITE, mode=mode), 100) for mode in ("frozen", "finetune", "joint")}
     assert {mode: plan.head_epochs > plan.epochs for mode, plan in plans.items()} == {
         "frozen": False,
         "finetune": True,
@@ -253,26 +253,26 @@ def test_a_head_learns_before_an_encoder_that_has_been_trained() -> None:
     }
     assert plans["frozen"].head_epochs == 0
     assert plans["finetune"].head == plans["frozen"]
-    assert make_plan(TrainConfig(network=SMALL), 100).head_epochs == 0
-    assert make_plan(TrainConfig(network=LITE, mode="finetune", head_epochs=3), 100).head_epochs == 3
+    assert make_plan(TrainSettings(network=SMALL), 100).head_epochs == 0
+    assert make_plan(TrainSettings(network=LITE, mode="finetune", head_epochs=3), 100).head_epochs == 3
 
 
 def test_patience_is_longer_where_few_clips_make_few_steps() -> None:
-    config = TrainConfig(network=SMALL)
+    config = TrainSettings(network=SMALL)
     assert {clips: make_plan(config, clips).patience for clips in (5, 24, 105, 2000)} == {
         5: 120,
         24: 60,
         105: 18,
         2000: 15,
     }
-    assert make_plan(TrainConfig(network=SMALL, patience=3), 24).patience == 3
+    assert make_plan(TrainSettings(network=SMALL, patience=3), 24).patience == 3
     # The learning rate rises over a share of them.
-    assert make_plan(TrainConfig(network=SMALL, epochs=300), 105).patience == 60
-    assert make_plan(TrainConfig(network=LITE, mode="finetune"), 24).head.patience == 60
+    assert make_plan(TrainSettings(network=SMALL, epochs=300), 105).patience == 60
+    assert make_plan(TrainSettings(network=LITE, mode="finetune"), 24).head.patience == 60
 
 
 def test_training_ends_when_its_patience_does(prepared: Path, tmp_path: Path) -> None:
-    config = TrainConfig(prepared, tmp_path / "model", network=SMALL, epochs=40, patience=1, learning_rate=1.0)
+    config = TrainSettings(prepared, tmp_path / "model", network=SMALL, epochs=40, patience=1, learning_rate=1.0)
     result = train(config)
     assert len(result.history) == result.best_epoch + 1 < 40
 
@@ -280,7 +280,7 @@ def test_training_ends_when_its_patience_does(prepared: Path, tmp_path: Path) ->
 def test_joint_training_in_bfloat16_gives_a_model_that_answers_in_float32(
     prepared: Path, videos: Path, tmp_path: Path
 ) -> None:
-    train(TrainConfig(prepared, tmp_path / "model", network=SMALL, epochs=2, batch_size=8, precision="bfloat16"))
+    train(TrainSettings(prepared, tmp_path / "model", network=SMALL, epochs=2, batch_size=8, precision="bfloat16"))
     document = read_bundle(tmp_path / "model").document
     assert document["training"]["precision"] == "mixed_bfloat16"
     assert document["litert"]["max_abs_difference"] < 1e-4
@@ -318,7 +318,7 @@ def test_logs_for_tensorboard_are_not_written_where_the_model_takes_their_place(
 
 def test_one_run_at_a_time_trains_a_model(activity: Activity, prepared: Path, tmp_path: Path) -> None:
     out, lock = tmp_path / "model", tmp_path / ".model.lock"
-    with place_lock(out):
+    with path_lock(out):
         assert lock.exists()
         result = activity("train", prepared, "--out", out)
         assert result.exit_code == 2 and "Another run is writing to" in result.stderr
@@ -326,7 +326,7 @@ def test_one_run_at_a_time_trains_a_model(activity: Activity, prepared: Path, tm
     assert not lock.exists() and list(tmp_path.iterdir()) == []
     # One that was left by a killed run holds nothing.
     lock.touch()
-    with place_lock(out):
+    with path_lock(out):
         pass
     assert not lock.exists()
 
@@ -338,7 +338,7 @@ def test_options_that_ask_for_the_same_as_no_augment_go_with_it(activity: Activi
 
 def test_the_second_training_is_on_all_clips_and_kept(prepared: Path, videos: Path, tmp_path: Path) -> None:
     once = trained(prepared, tmp_path / "once", network=SMALL, epochs=2)
-    result = train(TrainConfig(prepared, tmp_path / "twice", network=SMALL, epochs=2, batch_size=8, refit=True))
+    result = train(TrainSettings(prepared, tmp_path / "twice", network=SMALL, epochs=2, batch_size=8, refit=True))
     assert result.refitted
     bundle = read_bundle(tmp_path / "twice")
     assert bundle.document["training"]["refit"] is True

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from activity_cli import NetworkConfig, Recognizer, TrainConfig, train
+from activity_cli import NetworkSettings, Recognizer, TrainSettings, train
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, read_bundle
 from activity_cli.training.checkpoint import read_checkpoint
 
 Activity = Callable[..., Result]
 TIMEOUT_SECONDS = 90
 SMALL = ("--encoder", "small", "--units", "8", "--dropout", "0", "--batch-size", "8")
-TINY_DROPPING = NetworkConfig(encoder="small", units=8, dropout=0.3)
+TINY_DROPPING = NetworkSettings(encoder="small", units=8, dropout=0.3)
 ENDLESS = ("--epochs", "100000", "--patience", "100000")
 
 
@@ -171,7 +171,7 @@ def test_a_killed_training_goes_on_to_the_weights_of_an_undisturbed_one(
     assert result.exit_code == 0
     assert "Going on after epoch" in result.stderr
     whole = out.with_name("whole")
-    train(TrainConfig(prepared, whole, network=TINY_DROPPING, epochs=8, patience=8, batch_size=8, refit=True))
+    train(TrainSettings(prepared, whole, network=TINY_DROPPING, epochs=8, patience=8, batch_size=8, refit=True))
     assert weights_of(out) == weights_of(whole)
     assert left_behind(out) == ["mine", "whole"]
     assert read_bundle(out).document["training"]["refit"] is True

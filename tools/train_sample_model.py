@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 from activity_cli import (
-    EvaluateConfig,
-    PrepareConfig,
-    SplitConfig,
-    TrainConfig,
+    EvaluateSettings,
+    PrepareSettings,
+    Split,
+    TrainSettings,
     evaluate,
     prepare,
     train,
@@ -29,10 +29,10 @@ MODEL = ROOT / "models" / "sample"
 def main() -> int:
     """Prepares sample_videos/ by person and trains on them."""
     progress = TerminalProgress(quiet=False)
-    split = SplitConfig(group_by=r"person\d+")
-    prepare(PrepareConfig(ROOT / "sample_videos", PREPARED, split=split, overwrite=True), progress)
-    train(TrainConfig(PREPARED, MODEL, overwrite=True), progress)
-    result = evaluate(EvaluateConfig(MODEL), progress)
+    split = Split(group_by=r"person\d+")
+    prepare(PrepareSettings(ROOT / "sample_videos", PREPARED, split=split, overwrite=True), progress)
+    train(TrainSettings(PREPARED, MODEL, overwrite=True), progress)
+    result = evaluate(EvaluateSettings(MODEL), progress)
     print(f"{result.model}: {result.accuracy:.3f} of {result.num_clips} clips of persons it has never seen")
     return 0
 

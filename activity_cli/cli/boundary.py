@@ -18,14 +18,14 @@ import typer
 
 from activity_cli.errors import ActivityError
 
-__all__ = ["INTERRUPTED", "PIPE_CLOSED", "SOME_FAILED", "guarded", "say"]
+__all__ = ["INTERRUPTED", "PIPE_CLOSED", "SOME_FAILED", "handle_errors", "print_error"]
 
 SOME_FAILED = 1
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
-def guarded(command: Callable[..., int]) -> Callable[..., None]:
+def handle_errors(command: Callable[..., int]) -> Callable[..., None]:
     """Wraps a command that returns an exit code; its ``debug`` argument shows tracebacks."""
 
     @functools.wraps(command)
@@ -35,7 +35,7 @@ def guarded(command: Callable[..., int]) -> Callable[..., None]:
     return run
 
 
-def say(text: str) -> None:
+def print_error(text: str) -> None:
     """One line for a person, on stderr."""
     # A name may hold anything, also line breaks and terminal commands; one line stays one line.
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -50,7 +50,7 @@ def _exit_code(call: Callable[[], int], debug: bool) -> int:
     except ActivityError as error:
         if debug:
             traceback.print_exc()
-        say(str(error))
+        print_error(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -65,17 +65,19 @@ def _exit_code(call: Callable[[], int], debug: bool) -> int:
             traceback.print_exc()
         # Only writing to a stream has no file name.
         place = error.filename or "the output"
-        say(f"{place}: {error.strerror or error}.")
+        print_error(f"{place}: {error.strerror or error}.")
         _forget_stdout()
         return SOME_FAILED
     except MemoryError:
-        say("Not enough memory. Use fewer or smaller frames (--num-frames, --frame-size) or --batch-size.")
+        print_error("Not enough memory. Use fewer or smaller frames (--num-frames, --frame-size) or --batch-size.")
         return SOME_FAILED
     except Exception as error:
         if debug:
             traceback.print_exc()
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        say(f"An error in activity itself: {type(error).__name__}: {reason} (--debug shows where; please report it).")
+        print_error(
+            f"An error in activity itself: {type(error).__name__}: {reason} (--debug shows where; please report it)."
+        )
         return SOME_FAILED
 
 

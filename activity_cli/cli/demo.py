@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from activity_cli.cli.boundary import guarded, say
+from activity_cli.cli.boundary import handle_errors, print_error
 from activity_cli.cli.options import Debug, Quiet, Seed
 from activity_cli.errors import UsageError
 from activity_cli.settings import (
-    EvaluateConfig,
-    PredictConfig,
-    PrepareConfig,
-    SplitConfig,
-    TrainConfig,
+    EvaluateSettings,
+    PredictSettings,
+    PrepareSettings,
+    Split,
+    TrainSettings,
 )
 
 __all__ = ["demo_command"]
@@ -25,7 +25,7 @@ __all__ = ["demo_command"]
 _GROUP_BY = r"person\d+"
 
 
-@guarded
+@handle_errors
 def demo_command(
     out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = Path("demo"),
     seed: Seed = 0,
@@ -65,27 +65,27 @@ def demo_command(
             )
 
     show("prepare", videos, "--group-by", _GROUP_BY, "--out", prepared)
-    split = SplitConfig(group_by=_GROUP_BY, seed=seed)
-    preparation = prepare(PrepareConfig(videos, prepared, split=split, overwrite=True), progress)
+    split = Split(group_by=_GROUP_BY, seed=seed)
+    preparation = prepare(PrepareSettings(videos, prepared, split=split, overwrite=True), progress)
     print_preparation(console, replace(preparation, warnings=()))
 
     show("train", prepared, "--out", model)
     with native_output_silenced():
         from activity_cli.commands.train import train
-    training = train(TrainConfig(prepared, model, seed=seed, overwrite=True), progress)
+    training = train(TrainSettings(prepared, model, seed=seed, overwrite=True), progress)
     print_training(console, training)
     if training.interrupted:
         raise KeyboardInterrupt
 
     show("evaluate", model)
-    print_evaluation(console, replace(evaluate(EvaluateConfig(model), progress), warnings=()))
+    print_evaluation(console, replace(evaluate(EvaluateSettings(model), progress), warnings=()))
 
     clip = next(record for record in preparation.records if record.split == "test")
     show("predict", videos / clip.path, "--model", model)
-    for answer in predict(PredictConfig((videos / clip.path,), model), progress):
+    for answer in predict(PredictSettings((videos / clip.path,), model), progress):
         print(prediction_line(answer))
     if not quiet:
-        say(f"Pictures to look at: {preparation.contact_sheet} and {training.history_picture}")
+        print_error(f"Pictures to look at: {preparation.contact_sheet} and {training.history_picture}")
     return 0
 
 

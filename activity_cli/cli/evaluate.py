@@ -9,16 +9,16 @@ from typing import Annotated
 
 import typer
 
-from activity_cli.cli.boundary import guarded
+from activity_cli.cli.boundary import handle_errors
 from activity_cli.cli.options import Debug, Format, Quiet, choose_format
-from activity_cli.settings import DEFAULT_MODEL, SPLITS, EvaluateConfig
+from activity_cli.settings import DEFAULT_MODEL, SPLITS, EvaluateSettings
 
 __all__ = ["evaluate_command"]
 
 Split = Enum("Split", {name: name for name in (*SPLITS, "all")}, type=str)  # type: ignore[misc]
 
 
-@guarded
+@handle_errors
 def evaluate_command(
     model: Annotated[Path, typer.Argument(help="Model to judge.", metavar="MODEL")] = DEFAULT_MODEL,
     data: Annotated[
@@ -44,7 +44,7 @@ def evaluate_command(
 
     Exit codes: 0 done, 2 the call is wrong, 130 interrupted.
     """
-    config = EvaluateConfig(model, data, split.value)
+    config = EvaluateSettings(model, data, split.value)
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.commands.evaluate import evaluate
     from activity_cli.files import write_text

@@ -9,18 +9,18 @@ from typing import Annotated
 
 import typer
 
-from activity_cli.cli.boundary import guarded
+from activity_cli.cli.boundary import handle_errors
 from activity_cli.cli.options import Debug, Overwrite, Quiet
-from activity_cli.settings import DEFAULT_MODEL, EXPORT_FORMATS, ExportConfig
+from activity_cli.settings import DEFAULT_MODEL, EXPORT_FORMATS, ExportSettings
 
 __all__ = ["export_command"]
 
-_EXPORT = ExportConfig()
+_EXPORT = ExportSettings()
 
 ExportFormat = Enum("ExportFormat", {name: name for name in EXPORT_FORMATS}, type=str)  # type: ignore[misc]
 
 
-@guarded
+@handle_errors
 def export_command(
     model: Annotated[Path, typer.Argument(help="Model to export.", metavar="MODEL")] = DEFAULT_MODEL,
     format: Annotated[
@@ -41,7 +41,7 @@ def export_command(
 
     Exit codes: 0 done, 2 the call is wrong, 130 interrupted.
     """
-    config = ExportConfig(model, out, format.value, overwrite)
+    config = ExportSettings(model, out, format.value, overwrite)
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.quiet import native_output_silenced
 

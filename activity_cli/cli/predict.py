@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from activity_cli.cli.boundary import SOME_FAILED, guarded, say
+from activity_cli.cli.boundary import SOME_FAILED, handle_errors, print_error
 from activity_cli.cli.options import Debug, PredictionFormat, Quiet, choose_format
 from activity_cli.errors import UsageError
-from activity_cli.settings import PredictConfig
+from activity_cli.settings import PredictSettings
 
 if TYPE_CHECKING:
     from activity_cli.results import Prediction
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["predict_command"]
 
 
-@guarded
+@handle_errors
 def predict_command(
     inputs: Annotated[
         list[str], typer.Argument(help="Videos, folders of videos, or - for a video on stdin.", metavar="INPUT...")
@@ -65,7 +65,7 @@ def predict_command(
         sources = _Sources(paths, inputs)
         # Bars over lines of data on one terminal would be a mess; only a table waits for its end.
         shows_bar = wanted == "table" or not sys.stdout.isatty()
-        answers = predict(PredictConfig(tuple(paths), model), TerminalProgress(quiet or not shows_bar))
+        answers = predict(PredictSettings(tuple(paths), model), TerminalProgress(quiet or not shows_bar))
         named = (replace(answer, source=sources.as_given(answer.source)) for answer in answers)
         failed = _WRITERS[wanted](named, quiet)
     return SOME_FAILED if failed else 0
@@ -159,7 +159,7 @@ def _tell_failure(answer: Prediction, quiet: bool) -> bool:
     if answer.status == "ok":
         return False
     if not quiet and not sys.stdout.isatty():
-        say(f"{answer.error_message} {answer.error_hint}".rstrip())
+        print_error(f"{answer.error_message} {answer.error_hint}".rstrip())
     return True
 
 

@@ -10,20 +10,20 @@ from typing import Annotated
 
 import typer
 
-from activity_cli.cli.boundary import SOME_FAILED, guarded
+from activity_cli.cli.boundary import SOME_FAILED, handle_errors
 from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
-from activity_cli.settings import DEFAULT_PREPARED, FITS, SHORT_POLICIES, PrepareConfig, SamplingConfig, SplitConfig
+from activity_cli.settings import DEFAULT_PREPARED, FITS, SHORT_POLICIES, PrepareSettings, Sampling, Split
 
 __all__ = ["prepare_command"]
 
-_SAMPLING, _SPLIT = SamplingConfig(), SplitConfig()
-_TIME_LIMIT_SECONDS = PrepareConfig(Path()).time_limit_seconds
+_SAMPLING, _SPLIT = Sampling(), Split()
+_TIME_LIMIT_SECONDS = PrepareSettings(Path()).time_limit_seconds
 
 Fit = Enum("Fit", {name: name for name in FITS}, type=str)  # type: ignore[misc]
 Short = Enum("Short", {name: name for name in SHORT_POLICIES}, type=str)  # type: ignore[misc]
 
 
-@guarded
+@handle_errors
 def prepare_command(
     # readable=False: whether a place can be read is said by us, in one line like everything else.
     videos: Annotated[
@@ -120,11 +120,11 @@ def prepare_command(
 
     Exit codes: 0 all videos used, 1 some could not be, 2 the call is wrong, 130 interrupted.
     """
-    config = PrepareConfig(
+    config = PrepareSettings(
         videos=videos,
         out=out,
         labels=labels,
-        sampling=SamplingConfig(
+        sampling=Sampling(
             num_frames=num_frames,
             frames_per_second=fps,
             frame_size=frame_size,
@@ -136,7 +136,7 @@ def prepare_command(
             # Where nothing is drawn, another seed makes the same clips: they are not decoded again.
             seed=seed if clips_per_video > 1 else 0,
         ),
-        split=SplitConfig(val, test, group_by, seed),
+        split=Split(val, test, group_by, seed),
         workers=workers,
         time_limit_seconds=time_limit,
         overwrite=overwrite,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from activity_cli.cli.boundary import INTERRUPTED, SOME_FAILED, guarded, say
+from activity_cli.cli.boundary import INTERRUPTED, SOME_FAILED, handle_errors, print_error
 from activity_cli.cli.options import Debug, Overwrite, Quiet, Seed
 from activity_cli.cli.varying import Augment, Color, Crop, Cut, KeepSides, Mirror, Views, varied
 from activity_cli.settings import (
@@ -20,14 +20,14 @@ from activity_cli.settings import (
     POOLINGS,
     PRECISIONS,
     SEQUENCES,
-    AugmentConfig,
-    NetworkConfig,
-    TrainConfig,
+    Augmentation,
+    NetworkSettings,
+    TrainSettings,
 )
 
 __all__ = ["train_command"]
 
-_NETWORK, _TRAIN, _AUGMENT = NetworkConfig(), TrainConfig(), AugmentConfig()
+_NETWORK, _TRAIN, _AUGMENT = NetworkSettings(), TrainSettings(), Augmentation()
 
 Encoder = Enum("Encoder", {name: name for name in ENCODERS}, type=str)  # type: ignore[misc]
 Mode = Enum("Mode", {name: name for name in MODES}, type=str)  # type: ignore[misc]
@@ -36,7 +36,7 @@ Pooling = Enum("Pooling", {name: name for name in POOLINGS}, type=str)  # type: 
 Precision = Enum("Precision", {name: name for name in PRECISIONS}, type=str)  # type: ignore[misc]
 
 
-@guarded
+@handle_errors
 def train_command(
     prepared: Annotated[
         Path, typer.Argument(help="Folder that 'activity prepare' wrote.", metavar="PREPARED")
@@ -237,10 +237,10 @@ def train_command(
 
         print_encoders(Console(), encoder_rows())
         return 0
-    config = TrainConfig(
+    config = TrainSettings(
         prepared=prepared,
         out=out,
-        network=NetworkConfig(
+        network=NetworkSettings(
             encoder=encoder.value,
             gray=gray,
             units=units,
@@ -268,7 +268,7 @@ def train_command(
         weight_decay=weight_decay,
         label_smoothing=label_smoothing,
         class_weights=class_weights,
-        augment=varied(augment, AugmentConfig(mirror, tuple(keep_sides or ()), cut, crop, color, views)),
+        augment=varied(augment, Augmentation(mirror, tuple(keep_sides or ()), cut, crop, color, views)),
         precision=precision.value,
         devices=tuple(device or ()),
         deterministic=deterministic,
@@ -294,6 +294,6 @@ def train_command(
     if result.interrupted:
         return INTERRUPTED
     if result.diverged:
-        say(f"{result.diverged} The weights of epoch {result.best_epoch} were kept.")
+        print_error(f"{result.diverged} The weights of epoch {result.best_epoch} were kept.")
         return SOME_FAILED
     return 0

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from activity_cli.errors import ConfigError
-from activity_cli.settings import AugmentConfig
+from activity_cli.settings import Augmentation
 
 __all__ = ["Augment", "Color", "Crop", "Cut", "KeepSides", "Mirror", "Views", "varied"]
 
@@ -48,7 +48,7 @@ Views = Annotated[
 ]
 
 
-def varied(augment: bool, wanted: AugmentConfig) -> AugmentConfig:
+def varied(augment: bool, wanted: Augmentation) -> Augmentation:
     """How clips are varied.
 
     Args:
@@ -61,10 +61,10 @@ def varied(augment: bool, wanted: AugmentConfig) -> AugmentConfig:
     if augment:
         return wanted
     # --no-mirror or --cut 0 beside it ask for the same.
-    allowed = AugmentConfig(), AugmentConfig.none()
+    allowed = Augmentation(), Augmentation.none()
     names = [field.name for field in fields(wanted)]
     changed = [name for name in names if getattr(wanted, name) not in [getattr(each, name) for each in allowed]]
     if changed:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
         raise ConfigError(f"With --no-augment nothing is varied, but {options} says how.", "Leave one of them out.")
-    return AugmentConfig.none()
+    return Augmentation.none()

@@ -20,14 +20,14 @@ from activity_cli.evaluation.metrics import class_scores, confusion_matrix, macr
 from activity_cli.model.bundle import LEARNED_DIGITS, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import ClipRecord, EvaluationResult
-from activity_cli.settings import EvaluateConfig
+from activity_cli.settings import EvaluateSettings
 
 __all__ = ["evaluate"]
 
 _FEW_CLIPS = 30
 
 
-def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> EvaluationResult:
+def evaluate(config: EvaluateSettings, progress: Progress | None = None) -> EvaluationResult:
     """Scores a bundle, and beside it the majority class, one frame, the frames without order, and statistics of them.
 
     Args:

@@ -11,17 +11,17 @@ import keras
 import numpy as np
 
 from activity_cli.errors import MissingDependencyError, OutputError
-from activity_cli.files import folder_aside, write_text
+from activity_cli.files import atomic_folder, write_text
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, WEIGHTS_FILE, Bundle, read_bundle
 from activity_cli.model.network import Network, load_network
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.quiet import native_output_silenced
-from activity_cli.settings import ExportConfig
+from activity_cli.settings import ExportSettings
 
 __all__ = ["export"]
 
 
-def export(config: ExportConfig, progress: Progress | None = None) -> Path:
+def export(config: ExportSettings, progress: Progress | None = None) -> Path:
     """Writes a trained model in the format of another runtime, with a description of its inputs.
 
     ``litert`` gives the two files that predicting uses (phones, Raspberry Pi), ``saved_model``
@@ -42,14 +42,14 @@ def export(config: ExportConfig, progress: Progress | None = None) -> Path:
     progress = progress or SilentProgress()
     bundle = read_bundle(config.model)
     _check_place(config)
-    with folder_aside(config.out) as folder, progress.stage(f"Exporting {config.format}", 1, "model") as stage:
+    with atomic_folder(config.out) as folder, progress.stage(f"Exporting {config.format}", 1, "model") as stage:
         _WRITERS[config.format](bundle, folder)
         write_text(folder / "description.json", _description(bundle, config.format))
         stage.advance()
     return config.out
 
 
-def _check_place(config: ExportConfig) -> None:
+def _check_place(config: ExportSettings) -> None:
     out = config.out
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return

@@ -19,7 +19,7 @@ from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, Bundle, read_
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import FrameAnswer, Prediction
 from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
-from activity_cli.settings import DEFAULT_MODEL, PredictConfig, SamplingConfig
+from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
 from activity_cli.video.reader import Clip, VideoInfo, read_clips
 
 __all__ = ["Recognizer", "find_model", "open_runtimes", "predict"]
@@ -47,7 +47,7 @@ class Recognizer:
         bundle = read_bundle(find_model(Path(model) if model is not None else None))
         self.name = bundle.name
         self.labels = bundle.labels
-        self.sampling: SamplingConfig = bundle.sampling
+        self.sampling: Sampling = bundle.sampling
         self.folder = bundle.folder
         self._encoder, self._sequence = open_runtimes(bundle)
 
@@ -136,8 +136,8 @@ class Recognizer:
 
     def _clips(self, path: Path) -> _Video:
         # Drawn clips are for learning, and whoever asks about a short video wants an answer.
-        short = "mask" if self.sampling.short == "drop" else self.sampling.short
-        sampling = replace(self.sampling, clips_per_video=1, short=short)
+        short = "mask" if self.sampling.short_clips == "drop" else self.sampling.short_clips
+        sampling = replace(self.sampling, clips_per_video=1, short_clips=short)
         clips: dict[float, Clip] = {}
 
         def keep(clip: Clip) -> None:
@@ -162,7 +162,7 @@ class _Source:
     error: VideoError | None = None
 
 
-def predict(config: PredictConfig, progress: Progress | None = None) -> Iterator[Prediction]:
+def predict(config: PredictSettings, progress: Progress | None = None) -> Iterator[Prediction]:
     """Recognizes the activity in videos, one answer for each, in their order, as they are ready.
 
     A folder stands for all videos below it. A video that cannot be used is answered with an error;

@@ -11,29 +11,29 @@ from dataclasses import asdict
 from pathlib import Path
 
 from activity_cli._version import __version__
-from activity_cli.dataset.clips import ClipStore, sweep_arrays
-from activity_cli.dataset.decode_cache import Journal
-from activity_cli.dataset.decoding import Decoded, Job, decode_all
+from activity_cli.dataset.clips import ClipStore, remove_stale_arrays
+from activity_cli.dataset.decode_cache import DecodeCache
+from activity_cli.dataset.decoding import Decoded, DecodeTask, decode_all
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, write_prepared
 from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import DatasetError, OutputError
-from activity_cli.files import explained, folder_lock, sweep_unfinished, write_text
-from activity_cli.labels.discovery import Found, FoundFile, find_labeled
+from activity_cli.files import folder_lock, remove_stale_files, translate_os_error, write_text
+from activity_cli.labels.discovery import Discovered, DiscoveredFile, find_labeled
 from activity_cli.leakage.divide import divide
-from activity_cli.leakage.signature_index import LookStore
+from activity_cli.leakage.signature_index import SignatureStore
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.leaks import leak_document
 from activity_cli.results import ClipRecord, LeakReport, PrepareResult
 from activity_cli.sampling.plan import Segment, evenly_spaced
-from activity_cli.settings import PrepareConfig
+from activity_cli.settings import PrepareSettings, resolve_prepare
 
 __all__ = ["prepare"]
 
 _SHEET_CLIPS_PER_LABEL = 3
 
 
-def prepare(config: PrepareConfig, progress: Progress | None = None) -> PrepareResult:
+def prepare(config: PrepareSettings, progress: Progress | None = None) -> PrepareResult:
     """Finds, decodes, samples, caches and splits the videos of a folder.
 
     Bad files are rejected, each with its reason, and never stop the good ones. A repeated run does
@@ -51,6 +51,7 @@ def prepare(config: PrepareConfig, progress: Progress | None = None) -> PrepareR
         OutputError: The prepared folder exists with other settings, or cannot be written.
     """
     progress = progress or SilentProgress()
+    config = resolve_prepare(config)
     found = find_labeled(config.videos, config.labels, config.split.pattern)
     _check_labels(found.files)
     _refuse_foreign(config.out)
@@ -59,23 +60,23 @@ def prepare(config: PrepareConfig, progress: Progress | None = None) -> PrepareR
         return _prepare(found, config, progress)
 
 
-def _prepare(found: Found, config: PrepareConfig, progress: Progress) -> PrepareResult:
+def _prepare(found: Discovered, config: PrepareSettings, progress: Progress) -> PrepareResult:
     files, before = found.files, None
     store = ClipStore(config.out / "clips")
-    journal = Journal(config.out / "decoded.jsonl", config.sampling)
-    jobs = _jobs(files)
-    known = {job.name: decoded for job in jobs if (decoded := journal.lookup(job, store)) is not None}
-    new = [job for job in jobs if job.name not in known]
-    results = known | _decode(new, config, store, journal, progress)
+    cache = DecodeCache(config.out / "decoded.jsonl", config.sampling)
+    tasks = _jobs(files)
+    known = {task.name: decoded for task in tasks if (decoded := cache.lookup(task, store)) is not None}
+    new = [task for task in tasks if task.name not in known]
+    results = known | _decode(new, config, store, cache, progress)
 
     records = list_records(files, results)
     num_decoded, num_reused = len(new), sum(bool(decoded.clips) for decoded in known.values())
-    if new or len(known) != journal.length:
-        journal.compact([job.name for job in jobs])
+    if new or len(known) != cache.length:
+        cache.compact([task.name for task in tasks])
     # Also the clips of rejected and double files: without them a repeated run would decode those again.
     clips = {cut.clip for decoded in results.values() for cut in decoded.clips}
     # All that is needed from here on stands in the records; of thousands of videos the rest is large.
-    del jobs, known, new, results, journal
+    del tasks, known, new, results, cache
 
     division = divide(records, config.split, store, progress)
     for warning in division.warnings:
@@ -84,9 +85,9 @@ def _prepare(found: Found, config: PrepareConfig, progress: Progress) -> Prepare
     with suppress(DatasetError):
         before = read_config(config.out)
     prepared = write_prepared(config.out, division.records, config.sampling, config.split, _origin(config))
-    sweep_arrays(store.folder, clips)
-    LookStore(store).sweep(clips)
-    sweep_unfinished(config.out)
+    remove_stale_arrays(store.folder, clips)
+    SignatureStore(store).sweep(clips)
+    remove_stale_files(config.out)
     sheet = config.out / "contact_sheet.png"
     if not sheet.exists() or not before or before.get("fingerprint") != prepared.fingerprint:
         _draw_contact_sheet(prepared.in_split("all"), store, sheet, config.sampling.num_frames)
@@ -106,7 +107,7 @@ def _prepare(found: Found, config: PrepareConfig, progress: Progress) -> Prepare
     )
 
 
-def _jobs(files: Sequence[FoundFile]) -> list[Job]:
+def _jobs(files: Sequence[DiscoveredFile]) -> list[DecodeTask]:
     """One for each video: all its labeled segments are cut in one reading."""
     segments: dict[str, list[Segment]] = defaultdict(list)
     paths: dict[str, Path] = {}
@@ -114,10 +115,10 @@ def _jobs(files: Sequence[FoundFile]) -> list[Job]:
         if not file.ignored:
             paths[file.name] = file.path
             segments[file.name].append(Segment(file.start_seconds, file.end_seconds))
-    return [Job(path, name, tuple(segments[name])) for name, path in paths.items()]
+    return [DecodeTask(path, name, tuple(segments[name])) for name, path in paths.items()]
 
 
-def _check_labels(found: Sequence[FoundFile]) -> None:
+def _check_labels(found: Sequence[DiscoveredFile]) -> None:
     labels = sorted({file.label for file in found if not file.ignored})
     if len(labels) < 2:
         raise DatasetError(
@@ -130,24 +131,24 @@ def _check_labels(found: Sequence[FoundFile]) -> None:
 
 def _refuse_foreign(out: Path) -> None:
     """Makes sure that writing to the output folder destroys nothing that is not ours, and that it is there."""
-    with explained(out):
+    with translate_os_error(out):
         is_foreign = out.is_dir() and any(out.iterdir()) and not is_prepared_folder(out)
     if is_foreign:
         raise OutputError(
             f"{str(out)!r} exists and was not made by 'activity prepare'.", "Choose another folder with --out."
         )
-    with explained(out):
+    with translate_os_error(out):
         out.mkdir(parents=True, exist_ok=True)
 
 
-def _claim(config: PrepareConfig) -> None:
+def _claim(config: PrepareSettings) -> None:
     if not config.overwrite and (changed := _changed_settings(_old_settings(config.out), config)):
         raise OutputError(
             f"{str(config.out)!r} was prepared with other settings: {'; '.join(changed)}.",
             "Use --overwrite to make it anew, or another folder with --out.",
             code="output.exists",
         )
-    with explained(config.out):
+    with translate_os_error(config.out):
         # Marks the folder as ours. What an earlier run finished there stays good until this one is.
         (config.out / "decoded.jsonl").touch()
 
@@ -161,7 +162,7 @@ def _old_settings(out: Path) -> Mapping[str, object] | None:
         return None  # damaged, as by a crash: it is made again from the clips that are there
 
 
-def _origin(config: PrepareConfig) -> dict[str, object]:
+def _origin(config: PrepareSettings) -> dict[str, object]:
     return {
         "videos": os.path.abspath(config.videos),
         "labels_file": os.path.abspath(config.labels) if config.labels else None,
@@ -169,7 +170,7 @@ def _origin(config: PrepareConfig) -> dict[str, object]:
     }
 
 
-def _changed_settings(old: Mapping[str, object] | None, config: PrepareConfig) -> list[str]:
+def _changed_settings(old: Mapping[str, object] | None, config: PrepareSettings) -> list[str]:
     if old is None:
         return []
     new = _origin(config) | {"sampling": asdict(config.sampling), "split": asdict(config.split)}
@@ -186,20 +187,20 @@ def _changed_settings(old: Mapping[str, object] | None, config: PrepareConfig) -
 
 
 def _decode(
-    jobs: Sequence[Job], config: PrepareConfig, store: ClipStore, journal: Journal, progress: Progress
+    tasks: Sequence[DecodeTask], config: PrepareSettings, store: ClipStore, cache: DecodeCache, progress: Progress
 ) -> dict[str, Decoded]:
     results: dict[str, Decoded] = {}
-    if not jobs:
+    if not tasks:
         return results
     workers = config.workers or default_workers()
     num_frames = num_bytes = 0
     began = time.monotonic()
-    with progress.stage("Reading videos", len(jobs), "video") as stage:
-        for job, decoded in decode_all(
-            jobs, config.sampling, store, workers, time_limit_seconds=config.time_limit_seconds
+    with progress.stage("Reading videos", len(tasks), "video") as stage:
+        for task, decoded in decode_all(
+            tasks, config.sampling, store, workers, time_limit_seconds=config.time_limit_seconds
         ):
-            journal.add(job, decoded)
-            results[job.name] = decoded
+            cache.add(task, decoded)
+            results[task.name] = decoded
             num_frames += decoded.num_frames
             num_bytes += decoded.file_bytes
             seconds = max(time.monotonic() - began, 1e-3)
@@ -235,7 +236,7 @@ def _tell_leaks(leaks: LeakReport, store: ClipStore, out: Path) -> tuple[Path, P
         shown = [(pair, store.read(pair.first.clip), store.read(pair.second.clip)) for pair in leaks.pairs[:MOST_PAIRS]]
         draw_pairs(shown, picture, len(leaks.pairs))
     else:
-        with explained(picture):
+        with translate_os_error(picture):
             picture.unlink(missing_ok=True)
     write_text(document, text)
     return document, picture if leaks.pairs else None

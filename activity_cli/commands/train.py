@@ -20,19 +20,19 @@ import numpy.typing as npt
 from activity_cli.dataset.flip import check_keep_sides
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
-from activity_cli.files import explained, folder_aside, place_lock, sweep_dead
+from activity_cli.files import atomic_folder, path_lock, remove_stale, translate_os_error
 from activity_cli.model.network import build_network, in_float32, layer_rows, set_mode
 from activity_cli.model.precision import choose_precision
 from activity_cli.model.sequence import reads_statistics
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.curves import history_picture
 from activity_cli.results import LayerRow, TrainResult
-from activity_cli.settings import AugmentConfig, TrainConfig
+from activity_cli.settings import Augmentation, TrainSettings
 from activity_cli.training.bundling import pack
 from activity_cli.training.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
 from activity_cli.training.data import open_feeds
 from activity_cli.training.devices import choose_strategy, make_deterministic
-from activity_cli.training.memory import memory_explained
+from activity_cli.training.memory import translate_memory_error
 from activity_cli.training.plan import Plan, make_plan, resumable_settings
 from activity_cli.training.provenance import training_facts
 from activity_cli.training.stages import Course
@@ -44,8 +44,8 @@ __all__ = ["network_layers", "train"]
 _CLIPS_COMPARED = 4
 
 
-@memory_explained()
-def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
+@translate_memory_error()
+def train(config: TrainSettings, progress: Progress | None = None) -> TrainResult:
     """Trains a CNN LSTM and writes it as a bundle.
 
     The weights of the epoch with the lowest validation loss are kept, also when a person interrupts
@@ -68,11 +68,11 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     plan = make_plan(config, len(prepared.in_split("train")))
     _check(config, prepared, progress)
     check_keep_sides(config.augment, prepared.labels)
-    with place_lock(config.out):
+    with path_lock(config.out):
         return _train(config, plan, prepared, progress)
 
 
-def _train(config: TrainConfig, plan: Plan, prepared: PreparedFolder, progress: Progress) -> TrainResult:
+def _train(config: TrainSettings, plan: Plan, prepared: PreparedFolder, progress: Progress) -> TrainResult:
     _note_what_is_not_varied(config.augment, plan.mode, progress)
     if config.deterministic:
         make_deterministic()
@@ -85,7 +85,7 @@ def _train(config: TrainConfig, plan: Plan, prepared: PreparedFolder, progress: 
     policy = "float32" if plan.mode == "frozen" else choose_precision(config.precision)
     settings = resumable_settings(config, plan, prepared.fingerprint, policy, num_devices)
     state = checkpoint_path(config.out)
-    sweep_dead(state)
+    remove_stale(state)
     resumed = _resumed(config, settings, state, progress)
 
     with strategy.scope():
@@ -112,7 +112,7 @@ def _train(config: TrainConfig, plan: Plan, prepared: PreparedFolder, progress: 
 
     if shipped is not network:
         shipped.whole.set_weights(network.whole.get_weights())
-    with folder_aside(config.out) as folder:
+    with atomic_folder(config.out) as folder:
         rest = training_facts(config, plan, prepared, history, policy, num_devices)
         rest["training"]["refit"] = refitted
         rest["training"]["weights_sha256"] = settings.get("weights_sha256")
@@ -149,7 +149,7 @@ def _train(config: TrainConfig, plan: Plan, prepared: PreparedFolder, progress: 
     )
 
 
-def network_layers(config: TrainConfig) -> list[LayerRow]:
+def network_layers(config: TrainSettings) -> list[LayerRow]:
     """Every layer of the network that :func:`train` would train, those of the CNN included.
 
     Raises:
@@ -164,7 +164,7 @@ def network_layers(config: TrainConfig) -> list[LayerRow]:
     return layer_rows(network)
 
 
-def _resumed(config: TrainConfig, settings: dict[str, Any], state: Path, progress: Progress) -> Checkpoint | None:
+def _resumed(config: TrainSettings, settings: dict[str, Any], state: Path, progress: Progress) -> Checkpoint | None:
     """The state to go on from. The same command gives the same weights whether it was killed or not."""
     if config.overwrite and not config.resume:
         return None
@@ -195,9 +195,9 @@ def _training_of(plan: Plan) -> str:
     return {"lstm": "LSTM", "bilstm": "BiLSTM", "gru": "GRU"}[plan.network.sequence] if alone else ""
 
 
-def _note_what_is_not_varied(augment: AugmentConfig, mode: str, progress: Progress) -> None:
-    usual = AugmentConfig()
-    if mode == "joint" or augment.views > 1 or augment == AugmentConfig.none():
+def _note_what_is_not_varied(augment: Augmentation, mode: str, progress: Progress) -> None:
+    usual = Augmentation()
+    if mode == "joint" or augment.views > 1 or augment == Augmentation.none():
         return
     if (augment.crop, augment.color) != (usual.crop, usual.color):
         progress.warn(
@@ -206,7 +206,7 @@ def _note_what_is_not_varied(augment: AugmentConfig, mode: str, progress: Progre
         )
 
 
-def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) -> None:
+def _check(config: TrainSettings, prepared: PreparedFolder, progress: Progress) -> None:
     out = config.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if not (out / "bundle.json").is_file():
@@ -221,7 +221,7 @@ def _check(config: TrainConfig, prepared: PreparedFolder, progress: Progress) ->
     if os.path.ismount(out) or out.resolve() == Path.cwd():
         raise OutputError(f"{str(out)!r} cannot be replaced as a whole.", "Choose a folder inside of it with --out.")
     # Before hours of training: the same steps that saving begins with.
-    with explained(out):
+    with translate_os_error(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()
     if config.tensorboard:

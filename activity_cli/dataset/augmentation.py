@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from activity_cli.settings import AugmentConfig
+from activity_cli.settings import Augmentation
 
-__all__ = ["clip_chance", "clip_view", "draw_view", "vary_clip", "vary_length", "vary_time"]
+__all__ = ["augment_clip", "augment_time", "clip_rng_key", "clip_view", "draw_view", "shorten_clip"]
 
 # One chance serves several draws; each adds a number of its own, so that none tells of another.
 _TIME, _PICTURES, _SIDE, _VIEW, _LENGTH = 1, 2, 3, 4, 5
@@ -27,7 +27,7 @@ _BRIGHTNESS_OF = (0.299, 0.587, 0.114)
 _STRIDE = 4
 
 
-def clip_chance(seed: int, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+def clip_rng_key(seed: int, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     """What a clip's draws of one epoch are made from, ``int32 [2]``.
 
     Args:
@@ -36,10 +36,10 @@ def clip_chance(seed: int, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         number: The clip's, a scalar.
     """
     start = tf.constant([int(np.uint32(seed).view(np.int32)), 0])
-    return _folded(_folded(start, epoch), number)
+    return _fold_in(_fold_in(start, epoch), number)
 
 
-def vary_time(length: tf.Tensor, num_frames: int, chance: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+def augment_time(length: tf.Tensor, num_frames: int, rng_key: tf.Tensor, config: Augmentation) -> tf.Tensor:
     """Which step to take for each step of a clip: rising, within the clip, and past its end the padding.
 
     Different people take different times for the same motion, and for its parts: a stretch of the clip is
@@ -57,12 +57,12 @@ def vary_time(length: tf.Tensor, num_frames: int, chance: tf.Tensor, config: Aug
         ``int32 [num_frames]``.
     """
     numbers = tf.range(num_frames)
-    if not config.cut:
+    if not config.temporal_crop:
         return numbers
-    seed = _folded(chance, _TIME)
-    cuts = tf.random.stateless_uniform([2], seed, 0.0, config.cut)
-    bend = tf.random.stateless_uniform([], _folded(seed, 1), -2.0 * config.cut, 2.0 * config.cut)
-    shake = tf.random.stateless_uniform([num_frames], _folded(seed, 2), -0.5, 0.5)
+    seed = _fold_in(rng_key, _TIME)
+    cuts = tf.random.stateless_uniform([2], seed, 0.0, config.temporal_crop)
+    bend = tf.random.stateless_uniform([], _fold_in(seed, 1), -2.0 * config.temporal_crop, 2.0 * config.temporal_crop)
+    shake = tf.random.stateless_uniform([num_frames], _fold_in(seed, 2), -0.5, 0.5)
     middles = (tf.cast(numbers, tf.float32) + 0.5) / tf.cast(length, tf.float32)
     middles += bend * middles * (1.0 - middles)  # rises everywhere, since the bend is less than 1
     places = (cuts[0] + (1.0 - cuts[0] - cuts[1]) * middles) * tf.cast(length, tf.float32) + shake
@@ -70,7 +70,7 @@ def vary_time(length: tf.Tensor, num_frames: int, chance: tf.Tensor, config: Aug
     return tf.where(numbers < length, tf.sort(tf.where(numbers < length, places, num_frames)), numbers)
 
 
-def vary_length(length: tf.Tensor, kept: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
+def shorten_clip(length: tf.Tensor, kept: tf.Tensor, rng_key: tf.Tensor) -> tf.Tensor:
     """Which steps to keep of a clip that is to be shorter: one at random from each of ``kept`` equal parts.
 
     As in Temporal Segment Networks (Wang et al. 2016).
@@ -84,12 +84,12 @@ def vary_length(length: tf.Tensor, kept: tf.Tensor, chance: tf.Tensor) -> tf.Ten
         ``int32 [kept]``, rising; every step where ``kept`` is ``length``.
     """
     bounds = tf.range(kept + 1) * length // kept
-    drawn = tf.random.stateless_uniform([kept], _folded(chance, _LENGTH))
+    drawn = tf.random.stateless_uniform([kept], _fold_in(rng_key, _LENGTH))
     widths = tf.cast(bounds[1:] - bounds[:-1], tf.float32)
     return bounds[:-1] + tf.minimum(tf.cast(drawn * widths, tf.int32), bounds[1:] - bounds[:-1] - 1)
 
 
-def vary_clip(clip: tf.Tensor, chance: tf.Tensor, config: AugmentConfig, may_mirror: tf.Tensor) -> tf.Tensor:
+def augment_clip(clip: tf.Tensor, rng_key: tf.Tensor, config: Augmentation, may_flip: tf.Tensor) -> tf.Tensor:
     """The pictures of a clip, varied: mirrored in one of two cases, cropped and enlarged, in other colors.
 
     Args:
@@ -101,14 +101,14 @@ def vary_clip(clip: tf.Tensor, chance: tf.Tensor, config: AugmentConfig, may_mir
     Returns:
         ``uint8 [T, H, W, 3]``.
     """
-    if config.mirror:
-        heads = tf.random.stateless_uniform([], _folded(chance, _SIDE)) < 0.5
-        clip = _mirrored(clip, heads & may_mirror)
-    return _cropped_and_colored(clip, _folded(chance, _PICTURES), config)
+    if config.flip:
+        heads = tf.random.stateless_uniform([], _fold_in(rng_key, _SIDE)) < 0.5
+        clip = _mirrored(clip, heads & may_flip)
+    return _cropped_and_colored(clip, _fold_in(rng_key, _PICTURES), config)
 
 
 def clip_view(
-    clip: npt.NDArray[np.uint8], name: str, view: int, config: AugmentConfig, *, mirrored: bool
+    clip: npt.NDArray[np.uint8], name: str, view: int, config: Augmentation, *, mirrored: bool
 ) -> npt.NDArray[np.uint8]:
     """A lasting variation of a clip: for one name and view always the same, whatever the training's seed.
 
@@ -124,26 +124,26 @@ def clip_view(
     """
     digest = hashlib.sha256(f"{name} {view}".encode()).digest()
     with tf.device("CPU:0"):  # a GPU would round otherwise
-        chance = tf.constant(np.frombuffer(digest[:8], "<i4"))
+        rng_key = tf.constant(np.frombuffer(digest[:8], "<i4"))
         frames = _mirrored(tf.constant(clip), tf.constant(mirrored))
-        return np.asarray(_cropped_and_colored(frames, _folded(chance, _PICTURES), config).numpy())
+        return np.asarray(_cropped_and_colored(frames, _fold_in(rng_key, _PICTURES), config).numpy())
 
 
-def draw_view(num_views: int, chance: tf.Tensor) -> tf.Tensor:
+def draw_view(num_views: int, rng_key: tf.Tensor) -> tf.Tensor:
     """Which of a clip's views is learned from, an ``int32`` scalar."""
-    return tf.random.stateless_uniform([], _folded(chance, _VIEW), 0, num_views, tf.int32)
+    return tf.random.stateless_uniform([], _fold_in(rng_key, _VIEW), 0, num_views, tf.int32)
 
 
 def _mirrored(clip: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
     return tf.cond(condition, lambda: tf.reverse(clip, [2]), lambda: clip)
 
 
-def _cropped_and_colored(clip: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    if not config.crop and not config.color:
+def _cropped_and_colored(clip: tf.Tensor, seed: tf.Tensor, config: Augmentation) -> tf.Tensor:
+    if not config.crop and not config.color_jitter:
         return clip
-    frames = _cropped(clip, _folded(seed, 1), config.crop) if config.crop else tf.cast(clip, tf.float32)
-    if config.color:
-        frames = _colored(frames, clip, _folded(seed, 2), config.color)
+    frames = _cropped(clip, _fold_in(seed, 1), config.crop) if config.crop else tf.cast(clip, tf.float32)
+    if config.color_jitter:
+        frames = _colored(frames, clip, _fold_in(seed, 2), config.color_jitter)
     return tf.cast(tf.clip_by_value(frames, 0.0, 255.0) + 0.5, tf.uint8)
 
 
@@ -175,5 +175,5 @@ def _colored(frames: tf.Tensor, clip: tf.Tensor, seed: tf.Tensor, color: float) 
     return tf.nn.conv2d(frames, matrix[tf.newaxis, tf.newaxis], 1, "VALID") + shift
 
 
-def _folded(seed: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
+def _fold_in(seed: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(seed, tf.cast(data, tf.int32))

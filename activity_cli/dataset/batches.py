@@ -17,12 +17,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from activity_cli.dataset.arrays import ReadArray, array_reader
-from activity_cli.dataset.augmentation import clip_chance, draw_view, vary_clip, vary_length, vary_time
+from activity_cli.dataset.augmentation import augment_clip, augment_time, clip_rng_key, draw_view, shorten_clip
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import DatasetError
 from activity_cli.results import ClipRecord
-from activity_cli.settings import AugmentConfig, SamplingConfig
+from activity_cli.settings import Augmentation, Sampling
 
 __all__ = ["Training", "clip_batches", "feature_batches", "one_hot_labels"]
 
@@ -54,8 +54,8 @@ class Training:
 
     seed: int
     first_epoch: int
-    augment: AugmentConfig
-    may_mirror: npt.NDArray[np.bool_]
+    augment: Augmentation
+    may_flip: npt.NDArray[np.bool_]
     kept_frames: npt.NDArray[np.int64] | None = None
 
 
@@ -69,7 +69,7 @@ def clip_batches(
     records: Sequence[ClipRecord],
     targets: npt.NDArray[np.float32],
     store: ClipStore,
-    sampling: SamplingConfig,
+    sampling: Sampling,
     batch_size: int,
     *,
     weights: npt.NDArray[np.float32] | None = None,
@@ -139,13 +139,13 @@ def _first_view(read: ReadArray) -> _Load:
 
 def _varied_clip(read: ReadArray, num_frames: int, training: Training) -> _Load:
     with tf.device("CPU:0"):
-        may_mirror = tf.constant(training.may_mirror)
+        may_flip = tf.constant(training.may_flip)
     in_time = _in_time(training, num_frames)
 
     def load(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        chance = clip_chance(training.seed, epoch, number)
-        clip = in_time(read(number, tf.constant(0)), number, chance)
-        return vary_clip(clip, chance, training.augment, may_mirror[number])
+        rng_key = clip_rng_key(training.seed, epoch, number)
+        clip = in_time(read(number, tf.constant(0)), number, rng_key)
+        return augment_clip(clip, rng_key, training.augment, may_flip[number])
 
     return load
 
@@ -154,9 +154,9 @@ def _varied_features(read: ReadArray, num_views: int, num_frames: int, training:
     in_time = _in_time(training, num_frames)
 
     def load(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        chance = clip_chance(training.seed, epoch, number)
-        view = draw_view(num_views, chance)
-        return in_time(read(number, view), number, chance)
+        rng_key = clip_rng_key(training.seed, epoch, number)
+        view = draw_view(num_views, rng_key)
+        return in_time(read(number, view), number, rng_key)
 
     return load
 
@@ -168,12 +168,12 @@ def _in_time(training: Training, num_frames: int) -> Callable[[tf.Tensor, tf.Ten
         with tf.device("CPU:0"):
             kept_frames = tf.constant(training.kept_frames, tf.int32)
 
-    def vary(array: tf.Tensor, number: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
+    def vary(array: tf.Tensor, number: tf.Tensor, rng_key: tf.Tensor) -> tf.Tensor:
         length = tf.shape(array)[0]
-        places = vary_time(length, num_frames, chance, training.augment)
+        places = augment_time(length, num_frames, rng_key, training.augment)
         if kept_frames is None:
             return tf.gather(array, places[:length])
-        return tf.gather(array, tf.gather(places, vary_length(length, kept_frames[number], chance)))
+        return tf.gather(array, tf.gather(places, shorten_clip(length, kept_frames[number], rng_key)))
 
     return vary
 
@@ -225,5 +225,7 @@ def _untuned(data: tf.data.Dataset) -> tf.data.Dataset:
 def _order(number: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
     """An order of the clips, each as likely as any other: ``int32 [number]``."""
     # TensorFlow's index_shuffle needs no memory, but of 10 clips it knows only 256 orders.
-    drawn = tf.random.stateless_uniform([number], clip_chance(seed, epoch, tf.constant(_NO_CLIP)), None, None, tf.int32)
+    drawn = tf.random.stateless_uniform(
+        [number], clip_rng_key(seed, epoch, tf.constant(_NO_CLIP)), None, None, tf.int32
+    )
     return tf.argsort(drawn, stable=True)

@@ -18,17 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.errors import DatasetError
-from activity_cli.files import explained, sweep_unfinished, written_aside
-from activity_cli.settings import SamplingConfig
+from activity_cli.files import atomic_write, remove_stale_files, translate_os_error
+from activity_cli.settings import Sampling
 
-__all__ = ["ClipStore", "clip_name", "sweep_arrays", "write_array"]
+__all__ = ["ClipStore", "clip_name", "remove_stale_arrays", "write_array"]
 
 
 def clip_name(
-    content_hash: str, sampling: SamplingConfig, start_seconds: float = 0.0, end_seconds: float = 0.0, take: int = 0
+    content_hash: str, sampling: Sampling, start_seconds: float = 0.0, end_seconds: float = 0.0, variant: int = 0
 ) -> str:
     """File name of the clip that ``sampling`` makes of this part of a video with this content."""
-    cut = [asdict(sampling), round(start_seconds, 6), round(end_seconds, 6), take]
+    cut = [asdict(sampling), round(start_seconds, 6), round(end_seconds, 6), variant]
     settings = hashlib.sha256(json.dumps(cut, sort_keys=True).encode()).hexdigest()
     return f"{content_hash[:20]}-{settings[:8]}.npy"
 
@@ -39,21 +39,21 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
     """
-    with explained(path.parent):
+    with translate_os_error(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside, aside.open("wb") as file:
+    with atomic_write(path) as aside, aside.open("wb") as file:
         # Into a real file NumPy writes past Python, and then a full disk has no error number.
         plain = SimpleNamespace(write=file.write)
         np.lib.format.write_array(plain, np.ascontiguousarray(array), allow_pickle=False)  # type: ignore[arg-type]
 
 
-def sweep_arrays(folder: Path, keep: Collection[str]) -> None:
+def remove_stale_arrays(folder: Path, keep: Collection[str]) -> None:
     """Removes arrays that nothing refers to any more, and what a killed run left unfinished."""
     kept = frozenset(keep)
     for path in folder.glob("*.npy"):
         if path.name not in kept:
             path.unlink(missing_ok=True)
-    sweep_unfinished(folder)
+    remove_stale_files(folder)
 
 
 class ClipStore:

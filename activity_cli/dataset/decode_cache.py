@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from activity_cli.dataset.clips import ClipStore
-from activity_cli.files import explained, written_aside
+from activity_cli.files import atomic_write, translate_os_error
 from activity_cli.sampling.plan import Segment
-from activity_cli.settings import SamplingConfig
+from activity_cli.settings import Sampling
 
-__all__ = ["CutClip", "Decoded", "Job", "Journal"]
+__all__ = ["CutClip", "DecodeCache", "DecodeTask", "Decoded"]
 
 # The next run may find permission, more memory or more time, which changes neither size nor time of a file.
 _PASSING = frozenset(["video.unreadable", "video.crashed", "video.memory", "video.timeout"])
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DecodeTask:
     """One video to decode: where it is, its name in the manifest, and the parts to make clips of."""
 
     path: Path
@@ -42,7 +42,7 @@ class CutClip:
     start_seconds: float
     end_seconds: float
     segment: int = 0
-    take: int = 0
+    variant: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,14 @@ class Decoded:
 _DECODED = [field.name for field in fields(Decoded)]
 
 
-class Journal:
+class DecodeCache:
     """What is known of files that did not change since they were decoded.
 
     A file is known by its name, size, time of change and segments. Lines that a killed run left cut are
     passed over, as are lines made with other sampling settings, and refusals by another decoder.
     """
 
-    def __init__(self, path: Path, sampling: SamplingConfig) -> None:
+    def __init__(self, path: Path, sampling: Sampling) -> None:
         self._path = path
         self._settings = asdict(sampling)
         self._decoder = _decoder_version()
@@ -100,34 +100,34 @@ class Journal:
         """How many files are known."""
         return len(self._known)
 
-    def lookup(self, job: Job, store: ClipStore) -> Decoded | None:
+    def lookup(self, task: DecodeTask, store: ClipStore) -> Decoded | None:
         """The earlier result for this file, where it still holds."""
-        stamp, decoded = self._known.get(job.name, ([], None))
-        segments = [list(segment) for segment in job.segments]
+        stamp, decoded = self._known.get(task.name, ([], None))
+        segments = [list(segment) for segment in task.segments]
         # Kept for ``add``: a file that changes while it is decoded must count as changed afterwards.
-        self._stamps[job.name] = _stamp(job.path)
-        if decoded is None or stamp != self._stamps[job.name] or self._segments[job.name] != segments:
+        self._stamps[task.name] = _stamp(task.path)
+        if decoded is None or stamp != self._stamps[task.name] or self._segments[task.name] != segments:
             return None
         return decoded if all(cut.clip in store for cut in decoded.clips) else None
 
-    def add(self, job: Job, decoded: Decoded) -> None:
+    def add(self, task: DecodeTask, decoded: Decoded) -> None:
         """Notes one result at once.
 
         Raises:
             OutputError: The disk is full, or the folder cannot be written.
         """
-        stamp = self._stamps.get(job.name) or _stamp(job.path)
+        stamp = self._stamps.get(task.name) or _stamp(task.path)
         if not stamp or decoded.error_code in _PASSING:
             return
-        self._known[job.name] = (stamp, decoded)
-        self._segments[job.name] = [list(segment) for segment in job.segments]
-        with explained(self._path), self._path.open("a", encoding="ascii") as journal:
-            journal.write(self._line(job.name))
+        self._known[task.name] = (stamp, decoded)
+        self._segments[task.name] = [list(segment) for segment in task.segments]
+        with translate_os_error(self._path), self._path.open("a", encoding="ascii") as cache:
+            cache.write(self._line(task.name))
 
     def compact(self, names: Sequence[str]) -> None:
         """Rewrites the journal with these files only, whole or not at all."""
-        with written_aside(self._path) as aside, aside.open("w", encoding="ascii") as journal:
-            journal.writelines(self._line(name) for name in names if name in self._known)
+        with atomic_write(self._path) as aside, aside.open("w", encoding="ascii") as cache:
+            cache.writelines(self._line(name) for name in names if name in self._known)
 
     def _line(self, name: str) -> str:
         stamp, decoded = self._known[name]
@@ -145,13 +145,13 @@ class Journal:
             return
         line = "\n"
         # A line at a time: all of them at once would be the largest thing in memory.
-        with explained(self._path), self._path.open(encoding="utf-8", errors="replace") as journal:
-            for line in journal:
+        with translate_os_error(self._path), self._path.open(encoding="utf-8", errors="replace") as cache:
+            for line in cache:
                 self._learn(line)
         if not line.endswith("\n"):
             # The next line must not be glued to a cut one.
-            with explained(self._path), self._path.open("a", encoding="ascii") as journal:
-                journal.write("\n")
+            with translate_os_error(self._path), self._path.open("a", encoding="ascii") as cache:
+                cache.write("\n")
 
     def _learn(self, line: str) -> None:
         try:

@@ -17,14 +17,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from activity_cli.dataset.clips import ClipStore, clip_name
-from activity_cli.dataset.decode_cache import CutClip, Decoded, Job
+from activity_cli.dataset.decode_cache import CutClip, Decoded, DecodeTask
 from activity_cli.dataset.processes import clean_start, default_workers, own_processes
 from activity_cli.errors import VideoError
 from activity_cli.files import sha256_of
-from activity_cli.leakage.signature_index import LookStore
-from activity_cli.settings import SamplingConfig
+from activity_cli.leakage.signature_index import SignatureStore
+from activity_cli.settings import Sampling
 
-__all__ = ["CutClip", "Decoded", "Job", "decode_all", "decode_one"]
+__all__ = ["CutClip", "DecodeTask", "Decoded", "decode_all", "decode_one"]
 
 # Files handed to each worker ahead of time: enough to keep them busy, few enough to stop at once.
 _AHEAD = 4
@@ -34,14 +34,14 @@ _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 def decode_all(
-    jobs: Sequence[Job],
-    sampling: SamplingConfig,
+    tasks: Sequence[DecodeTask],
+    sampling: Sampling,
     store: ClipStore,
     workers: int,
     *,
     time_limit_seconds: float = 600.0,
     executor: Executor | None = None,
-) -> Iterator[tuple[Job, Decoded]]:
+) -> Iterator[tuple[DecodeTask, Decoded]]:
     """Decodes files into the store and yields each as it is done, in no certain order.
 
     Args:
@@ -59,19 +59,19 @@ def decode_all(
     if executor is not None:
         with tempfile.TemporaryDirectory(prefix="activity-", ignore_cleanup_errors=True) as marks:
             lent = _Pool(executor, Path(marks), math.inf)
-            left = yield from _work(lent, deque(jobs), sampling, store, _AHEAD * max(workers, 1))
+            left = yield from _work(lent, deque(tasks), sampling, store, _AHEAD * max(workers, 1))
         if left:
             raise BrokenProcessPool("the executor that was handed in is broken")
         return
-    waiting = deque(jobs)
+    waiting = deque(tasks)
     while waiting:
         number = min(workers, len(waiting))
         suspects = yield from _in_workers(waiting, sampling, store, number, _AHEAD, time_limit_seconds)
         while suspects:
             # A worker died, and any of these may be why: one after the other, it shows which.
-            for job in (yield from _in_workers(suspects, sampling, store, 1, 1, time_limit_seconds)):
-                reason = f"{job.path.name}: the process that decoded it died. Is there enough memory?"
-                yield job, Decoded(error_code="video.crashed", error_message=reason)
+            for task in (yield from _in_workers(suspects, sampling, store, 1, 1, time_limit_seconds)):
+                reason = f"{task.path.name}: the process that decoded it died. Is there enough memory?"
+                yield task, Decoded(error_code="video.crashed", error_message=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class _Pool:
 
 
 def _in_workers(
-    waiting: deque[Job], sampling: SamplingConfig, store: ClipStore, workers: int, ahead: int, limit: float
-) -> Generator[tuple[Job, Decoded], None, deque[Job]]:
+    waiting: deque[DecodeTask], sampling: Sampling, store: ClipStore, workers: int, ahead: int, limit: float
+) -> Generator[tuple[DecodeTask, Decoded], None, deque[DecodeTask]]:
     """Takes files from ``waiting`` and decodes them; returns those under way when a worker died."""
     with (
         # After an error a worker may still be about to leave a mark there.
@@ -103,9 +103,9 @@ def _in_workers(
 
 
 def _work(
-    pool: _Pool, waiting: deque[Job], sampling: SamplingConfig, store: ClipStore, most: int
-) -> Generator[tuple[Job, Decoded], None, deque[Job]]:
-    running: dict[Future[Decoded], Job] = {}
+    pool: _Pool, waiting: deque[DecodeTask], sampling: Sampling, store: ClipStore, most: int
+) -> Generator[tuple[DecodeTask, Decoded], None, deque[DecodeTask]]:
+    running: dict[Future[Decoded], DecodeTask] = {}
     late: set[str] = set()
     try:
         while waiting or running:
@@ -125,10 +125,10 @@ def _work(
                 yield running.pop(future), decoded
             late |= _stop_late(pool)
     except BrokenProcessPool:
-        for future, job in list(running.items()):
-            if job.name in late:
+        for future, task in list(running.items()):
+            if task.name in late:
                 reason = (
-                    f"{job.path.name}: took longer than {pool.time_limit_seconds:g} seconds. "
+                    f"{task.path.name}: took longer than {pool.time_limit_seconds:g} seconds. "
                     "Give it more with --time-limit, or re-encode it."
                 )
                 yield running.pop(future), Decoded(error_code="video.timeout", error_message=reason)
@@ -149,18 +149,18 @@ def _stop_late(pool: _Pool) -> set[str]:
     return late
 
 
-def _decode_marked(job: Job, sampling: SamplingConfig, store: ClipStore, marks: Path, threads: int) -> Decoded:
+def _decode_marked(task: DecodeTask, sampling: Sampling, store: ClipStore, marks: Path, threads: int) -> Decoded:
     mark = marks / str(os.getpid())
     with suppress(OSError):
-        mark.write_text(json.dumps([job.name, time.time()]), encoding="utf-8")
+        mark.write_text(json.dumps([task.name, time.time()]), encoding="utf-8")
     try:
-        return decode_one(job, sampling, store, threads)
+        return decode_one(task, sampling, store, threads)
     finally:
         with suppress(OSError):
             mark.unlink()
 
 
-def decode_one(job: Job, sampling: SamplingConfig, store: ClipStore, threads: int) -> Decoded:
+def decode_one(task: DecodeTask, sampling: Sampling, store: ClipStore, threads: int) -> Decoded:
     """Hashes and decodes one file into the store; a bad file is a result, not an exception.
 
     Raises:
@@ -168,29 +168,29 @@ def decode_one(job: Job, sampling: SamplingConfig, store: ClipStore, threads: in
     """
     from activity_cli.video.reader import Clip, read_clips  # here, so that only workers pay for OpenCV
 
-    looks = LookStore(store)
+    looks = SignatureStore(store)
     content_hash, file_bytes = "", 0
     cuts: dict[tuple[int, float, int], CutClip] = {}
 
     def keep(clip: Clip) -> None:
-        name = clip_name(content_hash, sampling, clip.start_seconds, clip.end_seconds, clip.take)
+        name = clip_name(content_hash, sampling, clip.start_seconds, clip.end_seconds, clip.variant)
         # Also over a clip that is there: a killed run may have left one that it was about to correct.
         store.write(name, clip.frames)
-        if clip.take == 0:
+        if clip.variant == 0:
             looks.write(name, clip.frames)
-        cuts[clip.segment, clip.start_seconds, clip.take] = CutClip(
-            name, len(clip.frames), clip.start_seconds, clip.end_seconds, clip.segment, clip.take
+        cuts[clip.segment, clip.start_seconds, clip.variant] = CutClip(
+            name, len(clip.frames), clip.start_seconds, clip.end_seconds, clip.segment, clip.variant
         )
 
     try:
         with suppress(OSError):  # read_clips says the reason in plain words
             # Opening a pipe would wait for a writer that may never come.
-            content_hash = sha256_of(job.path) if job.path.is_file() else ""
-            file_bytes = job.path.stat().st_size
-        info = read_clips(job.path, sampling, job.segments, threads=threads, key=content_hash, deliver=keep)
+            content_hash = sha256_of(task.path) if task.path.is_file() else ""
+            file_bytes = task.path.stat().st_size
+        info = read_clips(task.path, sampling, task.segments, threads=threads, key=content_hash, deliver=keep)
     except VideoError as error:
         return Decoded(content_hash, file_bytes, error_code=error.code, error_message=str(error))
     except MemoryError:
-        reason = f"{job.path.name}: decoding it takes more memory than there is. Re-encode it smaller."
+        reason = f"{task.path.name}: decoding it takes more memory than there is. Re-encode it smaller."
         return Decoded(content_hash, file_bytes, error_code="video.memory", error_message=reason)
     return Decoded(content_hash, file_bytes, **asdict(info), clips=tuple(cuts[place] for place in sorted(cuts)))

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.dataset.clips import ClipStore, write_array
-from activity_cli.files import sweep_unfinished
+from activity_cli.files import remove_stale_files
 from activity_cli.progress import Progress
-from activity_cli.settings import AugmentConfig
+from activity_cli.settings import Augmentation
 
 __all__ = ["Encode", "FeatureStore", "Views", "clip_features", "ensure_features"]
 
@@ -56,7 +56,7 @@ class FeatureStore:
 
     def sweep(self) -> None:
         """Removes what a killed run left unfinished."""
-        sweep_unfinished(self.folder)
+        remove_stale_files(self.folder)
 
     def _load(self, name: str, mmap_mode: Any) -> npt.NDArray[Any] | None:
         try:
@@ -70,7 +70,7 @@ class Vary(Protocol):
     """Makes a view of a clip, such as :func:`activity_cli.dataset.augmentation.clip_view`."""
 
     def __call__(
-        self, clip: npt.NDArray[np.uint8], name: str, view: int, config: AugmentConfig, *, mirrored: bool
+        self, clip: npt.NDArray[np.uint8], name: str, view: int, config: Augmentation, *, mirrored: bool
     ) -> npt.NDArray[np.uint8]:
         """The view as ``uint8 [T, H, W, 3]``."""
 
@@ -86,8 +86,8 @@ class Views:
         vary: Makes them.
     """
 
-    config: AugmentConfig
-    may_mirror: Sequence[bool]
+    config: Augmentation
+    may_flip: Sequence[bool]
     vary: Vary
 
 
@@ -167,12 +167,12 @@ def _views_of(name: str, views: Views | None, number: int) -> list[_View]:
     as_it_is = _View(name, name)
     if views is None:
         return [as_it_is]
-    config, may_mirror = views.config, views.config.mirror and bool(views.may_mirror[number])
-    further = [_further_view(name, view, may_mirror and view % 2 == 1, config) for view in range(1, config.views)]
+    config, may_flip = views.config, views.config.mirror and bool(views.may_flip[number])
+    further = [_further_view(name, view, may_flip and view % 2 == 1, config) for view in range(1, config.views)]
     return [as_it_is, *(view or as_it_is for view in further)]
 
 
-def _further_view(clip: str, number: int, mirrored: bool, config: AugmentConfig) -> _View | None:
+def _further_view(clip: str, number: int, mirrored: bool, config: Augmentation) -> _View | None:
     """None where it would be the clip as it is."""
     if not (mirrored or config.crop or config.color):
         return None

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 
 from activity_cli.errors import ConfigError
-from activity_cli.settings import AugmentConfig
+from activity_cli.settings import Augmentation
 
-__all__ = ["check_keep_sides", "may_mirror"]
+__all__ = ["check_keep_sides", "may_flip"]
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # LeftHook, turnLEFT and LEFTTurn are two words each
 _SIDES = ("left", "right", "clockwise")
@@ -21,7 +21,7 @@ _LETTERS = frozenset({"l", "r", "cw", "ccw"})
 _NO_SIDES = frozenset({"bright", "cleft", "downright", "forthright", "fright", "leftover", "outright", "upright"})
 
 
-def may_mirror(label: str, config: AugmentConfig) -> bool:
+def may_flip(label: str, config: Augmentation) -> bool:
     """Whether a clip of this label still shows it in a mirror.
 
     Args:
@@ -29,18 +29,18 @@ def may_mirror(label: str, config: AugmentConfig) -> bool:
             ``right-handed``, ``turnleft``, ``spin_counterclockwise``, ``hook_R``) is never mirrored.
         config: Says which others are not, and whether any are.
     """
-    if not config.mirror or label in config.keep_sides:
+    if not config.flip or label in config.no_flip_label:
         return False
     return not any(_names_a_side(word.lower()) for word in _WORDS.findall(label))
 
 
-def check_keep_sides(config: AugmentConfig, labels: Sequence[str]) -> None:
+def check_keep_sides(config: Augmentation, labels: Sequence[str]) -> None:
     """Makes sure that each label that is to keep its sides is one of these.
 
     Raises:
         ConfigError: One is not: a slip of the pen would mirror what must not be mirrored.
     """
-    unknown = sorted(set(config.keep_sides) - set(labels))
+    unknown = sorted(set(config.no_flip_label) - set(labels))
     if unknown:
         raise ConfigError(
             f"keep_sides names {', '.join(map(repr, unknown))}, which no clip is labeled with.",

@@ -17,9 +17,9 @@ from typing import Any
 
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.errors import ActivityError, DatasetError
-from activity_cli.files import write_text, written_aside
+from activity_cli.files import atomic_write, write_text
 from activity_cli.results import ClipRecord
-from activity_cli.settings import SamplingConfig, SplitConfig
+from activity_cli.settings import Sampling, Split
 
 __all__ = [
     "PREPARED_SCHEMA",
@@ -57,8 +57,8 @@ class PreparedFolder:
     folder: Path
     labels: tuple[str, ...]
     records: tuple[ClipRecord, ...]
-    sampling: SamplingConfig
-    split: SplitConfig
+    sampling: Sampling
+    split: Split
     fingerprint: str
 
     @property
@@ -86,8 +86,8 @@ def is_prepared_folder(folder: Path) -> bool:
 def write_prepared(
     folder: Path,
     records: Sequence[ClipRecord],
-    sampling: SamplingConfig,
-    split: SplitConfig,
+    sampling: Sampling,
+    split: Split,
     origin: Mapping[str, Any],
 ) -> PreparedFolder:
     """Writes the manifest, and last the config that makes the folder whole.
@@ -103,7 +103,7 @@ def write_prepared(
     """
     labels = tuple(sorted({record.label for record in records if record.status == "ok"}))
     fingerprint = _fingerprint(records)
-    with written_aside(folder / "manifest.csv") as aside:
+    with atomic_write(folder / "manifest.csv") as aside:
         _write_csv(records, aside)
     config = {
         "schema": PREPARED_SCHEMA,
@@ -160,8 +160,8 @@ def read_prepared(folder: Path) -> PreparedFolder:
             folder,
             tuple(config["labels"]),
             records,
-            SamplingConfig(**config["sampling"]),
-            SplitConfig(**config["split"]),
+            Sampling(**config["sampling"]),
+            Split(**config["split"]),
             config["fingerprint"],
         )
     except (OSError, ValueError, KeyError, TypeError, csv.Error, ActivityError) as error:
@@ -191,7 +191,7 @@ def _write_csv(records: Iterable[ClipRecord], path: Path) -> None:
 
 def _fingerprint(records: Iterable[ClipRecord]) -> str:
     rows = sorted(
-        [r.path, r.label, r.group, r.split, r.clip, r.start_seconds, r.take] for r in records if r.status == "ok"
+        [r.path, r.label, r.group, r.split, r.clip, r.start_seconds, r.variant] for r in records if r.status == "ok"
     )
     # The hash of all of it as one list, without ever writing that list out.
     digest = hashlib.sha256(b"[")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from activity_cli.dataset.decoding import CutClip, Decoded
-from activity_cli.labels.discovery import FoundFile
+from activity_cli.labels.discovery import DiscoveredFile
 from activity_cli.results import ClipRecord
 
 __all__ = ["list_records"]
@@ -16,7 +16,7 @@ __all__ = ["list_records"]
 _Place = tuple[str, float, float | None]
 
 
-def list_records(found: Sequence[FoundFile], results: Mapping[str, Decoded]) -> list[ClipRecord]:
+def list_records(found: Sequence[DiscoveredFile], results: Mapping[str, Decoded]) -> list[ClipRecord]:
     """Every file that was found, each with its clips or with the reason why it has none.
 
     The split is still the given one, or empty.
@@ -57,11 +57,11 @@ def list_records(found: Sequence[FoundFile], results: Mapping[str, Decoded]) -> 
     return records
 
 
-def _place(file: FoundFile, decoded: Decoded) -> _Place:
+def _place(file: DiscoveredFile, decoded: Decoded) -> _Place:
     return decoded.content_hash, file.start_seconds, file.end_seconds
 
 
-def _left_out(file: FoundFile, decoded: Decoded) -> ClipRecord:
+def _left_out(file: DiscoveredFile, decoded: Decoded) -> ClipRecord:
     if file.ignored:
         return replace(_record(file, decoded), status="ignored", reason=file.ignored)
     if decoded.error_code:
@@ -77,7 +77,7 @@ def _left_out(file: FoundFile, decoded: Decoded) -> ClipRecord:
     return replace(_record(file, decoded), status="rejected", reason=reason)
 
 
-def _record(file: FoundFile, decoded: Decoded, cut: CutClip | None = None) -> ClipRecord:
+def _record(file: DiscoveredFile, decoded: Decoded, cut: CutClip | None = None) -> ClipRecord:
     differs = decoded.header_frames and decoded.num_frames and decoded.header_frames != decoded.num_frames
     told = f"the header promises {decoded.header_frames} frames, {decoded.num_frames} can be decoded"
     return ClipRecord(
@@ -99,7 +99,7 @@ def _record(file: FoundFile, decoded: Decoded, cut: CutClip | None = None) -> Cl
         sample_aspect_ratio=round(decoded.sample_aspect_ratio, 6),
         start_seconds=round(cut.start_seconds if cut else file.start_seconds, 6),
         end_seconds=round(cut.end_seconds if cut else file.end_seconds or 0.0, 6),
-        take=cut.take if cut else 0,
+        variant=cut.variant if cut else 0,
         content_hash=decoded.content_hash,
         clip=cut.clip if cut else "",
         clip_frames=cut.clip_frames if cut else 0,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.files import Found, FoundFile, walk
+from activity_cli.labels.files import Discovered, DiscoveredFile, walk
 from activity_cli.settings import SPLITS
 
 __all__ = ["files_of_table"]
@@ -28,7 +28,7 @@ _KINETICS = {"label", "youtube_id", "time_start", "time_end"}
 _SPLIT_NAMES = {"training": "train", "valid": "val", "validate": "val", "validation": "val", "testing": "test"}
 
 
-def files_of_table(videos: Path, labels: Path) -> Found:
+def files_of_table(videos: Path, labels: Path) -> Discovered:
     """The files that a CSV names.
 
     Separated by comma, semicolon or tab; UTF-8, or UTF-16 with its mark.
@@ -38,7 +38,7 @@ def files_of_table(videos: Path, labels: Path) -> Found:
     """
     columns, rows = _read_rows(labels)
     if set(columns) >= _KINETICS:
-        return Found(_of_kinetics(videos, labels, rows), f"the CSV of Kinetics ({labels.name})")
+        return Discovered(_of_kinetics(videos, labels, rows), f"the CSV of Kinetics ({labels.name})")
     chosen = {meant: next((name for name in names if name in columns), "") for meant, names in _NAMES.items()}
     missing = [name for name in ("label", "path") if not chosen[name]]
     if missing:
@@ -46,7 +46,7 @@ def files_of_table(videos: Path, labels: Path) -> Found:
             f"{labels} has no column {' and '.join(missing)}; it has: {', '.join(columns) or 'none'}.",
             "The first line names the columns: path,label[,group][,split][,start_seconds][,end_seconds]",
         )
-    found: dict[tuple[str, float, float | None], FoundFile] = {}
+    found: dict[tuple[str, float, float | None], DiscoveredFile] = {}
     for line, row in rows:
         where = f"{labels}, line {line}"
         value = {meant: row.get(name, "") for meant, name in chosen.items()}
@@ -59,10 +59,10 @@ def files_of_table(videos: Path, labels: Path) -> Found:
         raise DatasetError(f"{labels} lists no videos.", "Expected a row for each: path,label")
     files = list(found.values())
     segments = any(file.end_seconds is not None or file.start_seconds for file in files)
-    return Found(files, f"a CSV ({labels.name}) of {'labeled segments' if segments else 'labeled videos'}")
+    return Discovered(files, f"a CSV ({labels.name}) of {'labeled segments' if segments else 'labeled videos'}")
 
 
-def _file(videos: Path, value: Mapping[str, str], where: str) -> FoundFile:
+def _file(videos: Path, value: Mapping[str, str], where: str) -> DiscoveredFile:
     if "\0" in value["path"]:
         raise DatasetError(f"{where}: {value['path']!r} cannot be the name of a file.", "Save the CSV as plain UTF-8.")
     split = _split(value["split"], where)
@@ -71,7 +71,7 @@ def _file(videos: Path, value: Mapping[str, str], where: str) -> FoundFile:
     if end is not None and end <= (start or 0.0):
         raise DatasetError(f"{where}: the segment ends at {end:g} s and begins at {start or 0:g} s.", "Swap them.")
     name = Path(value["path"]).as_posix()
-    return FoundFile(videos / name, name, value["label"], value["group"], split, "", start or 0.0, end)
+    return DiscoveredFile(videos / name, name, value["label"], value["group"], split, "", start or 0.0, end)
 
 
 def _split(value: str, where: str) -> str:
@@ -93,7 +93,7 @@ def _seconds(value: str, where: str) -> float | None:
     return seconds
 
 
-def _of_kinetics(videos: Path, labels: Path, rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[FoundFile]:
+def _of_kinetics(videos: Path, labels: Path, rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[DiscoveredFile]:
     by_stem = {path.stem: path for path in walk(videos)}
     files = []
     for line, row in rows:
@@ -103,14 +103,14 @@ def _of_kinetics(videos: Path, labels: Path, rows: Sequence[tuple[int, Mapping[s
         trimmed, whole = by_stem.get(f"{name}_{int(start):06d}_{int(end):06d}"), by_stem.get(name)
         if trimmed is not None:
             relative = trimmed.relative_to(videos).as_posix()
-            files.append(FoundFile(trimmed, relative, row["label"], name, split))
+            files.append(DiscoveredFile(trimmed, relative, row["label"], name, split))
         elif whole is not None:
             relative = whole.relative_to(videos).as_posix()
-            files.append(FoundFile(whole, relative, row["label"], name, split, "", start, end))
+            files.append(DiscoveredFile(whole, relative, row["label"], name, split, "", start, end))
         else:
             # Many of its videos are gone from where they were; that is no fault of the others.
             files.append(
-                FoundFile(videos / name, name, row["label"], name, ignored="listed, but no such file is there")
+                DiscoveredFile(videos / name, name, row["label"], name, ignored="listed, but no such file is there")
             )
     if all(file.ignored for file in files):
         raise DatasetError(

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from activity_cli.errors import DatasetError
 from activity_cli.labels.csv_table import files_of_table
-from activity_cli.labels.files import VIDEO_SUFFIXES, Found, FoundFile, find_videos, walk
+from activity_cli.labels.files import VIDEO_SUFFIXES, Discovered, DiscoveredFile, find_videos, walk
 from activity_cli.labels.ucf101 import files_of_lists, find_lists
 
-__all__ = ["VIDEO_SUFFIXES", "Found", "FoundFile", "find_labeled", "find_videos", "group_of"]
+__all__ = ["VIDEO_SUFFIXES", "Discovered", "DiscoveredFile", "find_labeled", "find_videos", "group_of"]
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -26,7 +26,7 @@ SPLIT_FOLDERS = {
 }
 
 
-def find_labeled(videos: Path, labels: Path | None, pattern: str | None = None) -> Found:
+def find_labeled(videos: Path, labels: Path | None, pattern: str | None = None) -> Discovered:
     """Finds the files to learn from, sorted by name.
 
     Args:
@@ -51,7 +51,7 @@ def find_labeled(videos: Path, labels: Path | None, pattern: str | None = None) 
     else:
         found = _from_folders(videos)
     files = [replace(file, group=file.group or group_of(file.name, pattern)) for file in _without_own_test(found.files)]
-    return Found(sorted(files, key=lambda file: (os.fsencode(file.name), file.start_seconds)), found.format)
+    return Discovered(sorted(files, key=lambda file: (os.fsencode(file.name), file.start_seconds)), found.format)
 
 
 def group_of(name: str, pattern: str | None) -> str:
@@ -62,15 +62,15 @@ def group_of(name: str, pattern: str | None) -> str:
     return (match.group(1) if match.re.groups else match.group(0)) or ""
 
 
-def _without_own_test(files: Sequence[FoundFile]) -> list[FoundFile]:
+def _without_own_test(files: Sequence[DiscoveredFile]) -> list[DiscoveredFile]:
     """Where the test clips are given but none for validation, the others are divided by the tool."""
     given = {file.split for file in files}
     if "test" not in given or "val" in given:
         return list(files)
-    return [replace(file, split="learn") if file.split == "train" else file for file in files]
+    return [replace(file, split="trainval") if file.split == "train" else file for file in files]
 
 
-def _from_folders(videos: Path) -> Found:
+def _from_folders(videos: Path) -> Discovered:
     paths = list(walk(videos))
     top = {_parts(path, videos)[0] for path in paths if _is_video(path) and len(_parts(path, videos)) > 1}
     by_split = bool(top) and all(name.lower() in SPLIT_FOLDERS for name in top)
@@ -85,17 +85,17 @@ def _from_folders(videos: Path) -> Found:
         label = parts[above] if len(parts) > above + 1 else ""
         split = SPLIT_FOLDERS[parts[0].lower()] if by_split and parts[0].lower() in SPLIT_FOLDERS else ""
         if not _is_video(path):
-            found.append(FoundFile(path, name, label, ignored="not a video by its name"))
+            found.append(DiscoveredFile(path, name, label, ignored="not a video by its name"))
         elif not label:
-            found.append(FoundFile(path, name, ignored="lies in no folder named after an activity"))
+            found.append(DiscoveredFile(path, name, ignored="lies in no folder named after an activity"))
         else:
-            found.append(FoundFile(path, name, label, split=split))
+            found.append(DiscoveredFile(path, name, label, split=split))
     usable = [file for file in found if not file.ignored]
     if not usable:
         raise _nothing(videos, sum(map(_is_video, paths)))
     number = len({file.label for file in usable})
     form = f"a folder for each activity, {number} of them"
-    return Found(found, f"folders for {', '.join(sorted(top))}, each with {form}" if by_split else form)
+    return Discovered(found, f"folders for {', '.join(sorted(top))}, each with {form}" if by_split else form)
 
 
 def _parts(path: Path, videos: Path) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from activity_cli.errors import DatasetError
 
-__all__ = ["VIDEO_SUFFIXES", "Found", "FoundFile", "find_videos", "walk"]
+__all__ = ["VIDEO_SUFFIXES", "Discovered", "DiscoveredFile", "find_videos", "walk"]
 
 VIDEO_SUFFIXES = frozenset(
     [
@@ -38,7 +38,7 @@ VIDEO_SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class FoundFile:
+class DiscoveredFile:
     """One file, or one labeled segment of it, before anything is known of its content.
 
     Attributes:
@@ -63,10 +63,10 @@ class FoundFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Discovered:
     """All files, and the form in which they were labeled, in plain words."""
 
-    files: list[FoundFile]
+    files: list[DiscoveredFile]
     format: str
 
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.files import Found, FoundFile, walk
+from activity_cli.labels.files import Discovered, DiscoveredFile, walk
 
 __all__ = ["files_of_lists", "find_lists"]
 
@@ -38,14 +38,14 @@ def find_lists(place: Path) -> tuple[Path, str] | None:
     return None
 
 
-def files_of_lists(videos: Path, lists: tuple[Path, str]) -> Found:
+def files_of_lists(videos: Path, lists: tuple[Path, str]) -> Discovered:
     """The videos that the lists name, with their activities, sources and splits.
 
     Raises:
         DatasetError: A list cannot be read, or none of its videos is there.
     """
     folder, number = lists
-    files: dict[str, FoundFile] = {}
+    files: dict[str, DiscoveredFile] = {}
     names = [name for name in (f"trainlist{number}.txt", f"testlist{number}.txt") if (folder / name).is_file()]
     for name in names:
         split = "train" if name.startswith("train") else "test"
@@ -69,17 +69,17 @@ def files_of_lists(videos: Path, lists: tuple[Path, str]) -> Found:
     known = {file.path for file in found}
     others = [path for path in walk(videos) if path not in known]
     reason = "not in the lists"
-    unlisted = [FoundFile(path, path.relative_to(videos).as_posix(), ignored=reason) for path in others]
-    return Found([*files.values(), *unlisted], f"the lists of UCF101 ({', '.join(names)})")
+    unlisted = [DiscoveredFile(path, path.relative_to(videos).as_posix(), ignored=reason) for path in others]
+    return Discovered([*files.values(), *unlisted], f"the lists of UCF101 ({', '.join(names)})")
 
 
-def _file(videos: Path, listed: str, label: str, split: str) -> FoundFile:
+def _file(videos: Path, listed: str, label: str, split: str) -> DiscoveredFile:
     source = _SOURCE.match(listed.rpartition("/")[2])
     group = source.group(1) if source else ""
     for name in (listed, listed.rpartition("/")[2]):
         if (videos / name).is_file():
-            return FoundFile(videos / name, name, label, group, split)
-    return FoundFile(videos / listed, listed, label, group, ignored="listed, but no such file is there")
+            return DiscoveredFile(videos / name, name, label, group, split)
+    return DiscoveredFile(videos / listed, listed, label, group, ignored="listed, but no such file is there")
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,17 +10,17 @@ from activity_cli.dataset.clips import ClipStore
 from activity_cli.errors import DatasetError
 from activity_cli.leakage.grouping import group_clips
 from activity_cli.leakage.report import find_leaks
-from activity_cli.leakage.signature_index import Owner, kin_of
-from activity_cli.leakage.splits import Member, assign_splits, split_warnings
+from activity_cli.leakage.signature_index import SourceId, load_duplicate_groups
+from activity_cli.leakage.splits import SplitItem, assign_splits, split_warnings
 from activity_cli.progress import Progress
 from activity_cli.results import ClipRecord, LeakReport
-from activity_cli.settings import SplitConfig
+from activity_cli.settings import Split
 
-__all__ = ["Division", "divide"]
+__all__ = ["SplitResult", "divide"]
 
 
 @dataclass(frozen=True, slots=True)
-class Division:
+class SplitResult:
     """The records with their groups and splits, what a person should know of them, and what leaks."""
 
     records: tuple[ClipRecord, ...]
@@ -28,7 +28,7 @@ class Division:
     leaks: LeakReport
 
 
-def divide(records: Sequence[ClipRecord], config: SplitConfig, store: ClipStore, progress: Progress) -> Division:
+def divide(records: Sequence[ClipRecord], config: Split, store: ClipStore, progress: Progress) -> SplitResult:
     """Says who is learned from, who is watched, and who is tested on.
 
     Args:
@@ -51,41 +51,43 @@ def divide(records: Sequence[ClipRecord], config: SplitConfig, store: ClipStore,
             code="dataset.one_label",
         )
     # A further clip of a video goes where its first one goes.
-    clips = [record for record in kept if record.take == 0]
-    owners = [_owner(clip) for clip in clips]
-    kin = kin_of(store, [clip.clip for clip in clips], owners, [clip.label for clip in clips], progress)
-    grouping = group_clips(clips, kin, config)
-    group_of = dict(zip(owners, grouping.groups, strict=True))
+    clips = [record for record in kept if record.variant == 0]
+    source_ids = [_owner(clip) for clip in clips]
+    duplicates = load_duplicate_groups(
+        store, [clip.clip for clip in clips], source_ids, [clip.label for clip in clips], progress
+    )
+    grouping = group_clips(clips, duplicates, config)
+    group_of = dict(zip(source_ids, grouping.groups, strict=True))
 
-    members = [Member(record.label, group_of[_owner(record)], record.split) for record in kept]
-    splits = assign_splits(members, config)
+    items = [SplitItem(record.label, group_of[_owner(record)], record.split) for record in kept]
+    splits = assign_splits(items, config)
     placed = {
         id(record): _placed(record, member.group, split)
-        for record, member, split in zip(kept, members, splits, strict=True)
+        for record, member, split in zip(kept, items, splits, strict=True)
     }
-    sides = [split for record, split in zip(kept, splits, strict=True) if record.take == 0]
-    leaks = find_leaks(clips, kin, grouping, sides, config)
-    doubts = split_warnings(members, splits, config, by_looks=grouping.kind == "looks")
-    return Division(
+    sides = [split for record, split in zip(kept, splits, strict=True) if record.variant == 0]
+    leaks = find_leaks(clips, duplicates, grouping, sides, config)
+    doubts = split_warnings(items, splits, config, by_looks=grouping.kind == "looks")
+    return SplitResult(
         records=tuple(placed.get(id(record)) or replace(record, split="") for record in records),
         warnings=(*grouping.warnings, *doubts, *_tell_warnings(leaks)),
         leaks=leaks,
     )
 
 
-def _owner(record: ClipRecord) -> Owner:
+def _owner(record: ClipRecord) -> SourceId:
     return record.content_hash, record.group
 
 
 def _placed(record: ClipRecord, group: str, split: str) -> ClipRecord:
-    if record.take and split != "train":
+    if record.variant and split != "train":
         # One answer for a video: a second clip of it would only count the same video twice.
-        return replace(record, group=group, split="", status="spare", clip="", clip_frames=0)
+        return replace(record, group=group, split="", status="unused", clip="", clip_frames=0)
     return replace(record, group=group, split=split)
 
 
 def _tell_warnings(leaks: LeakReport) -> list[str]:
-    found = [tell for tell in leaks.tells if tell.suspicious]
+    found = [tell for tell in leaks.shortcuts if tell.suspicious]
     if not found:
         return []
     best = max(found, key=lambda tell: tell.accuracy)

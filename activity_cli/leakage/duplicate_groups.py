@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.leakage.near_duplicates import Album
-from activity_cli.leakage.signatures import COLORS, Look
+from activity_cli.leakage.near_duplicates import SignatureIndex
+from activity_cli.leakage.signatures import COLORS, Signature
 
-__all__ = ["Kin", "find_kin"]
+__all__ = ["DuplicateGroups", "find_duplicate_groups"]
 
 _Floats = npt.NDArray[np.float32]
 
@@ -33,7 +33,7 @@ _BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Kin:
+class DuplicateGroups:
     """What belongs together. Groups are numbered by their first clip.
 
     Attributes:
@@ -53,12 +53,12 @@ class Kin:
     broken: tuple[bool, ...]
 
 
-def find_kin(
-    looks: Sequence[Look],
+def find_duplicate_groups(
+    looks: Sequence[Signature],
     videos: Sequence[Hashable],
     labels: Sequence[str],
     advance: Callable[[int], None] = lambda clips: None,
-) -> Kin:
+) -> DuplicateGroups:
     """Groups clips by their looks.
 
     Args:
@@ -69,13 +69,13 @@ def find_kin(
     """
     number = len(looks)
     if not number:
-        return Kin((), (), (), (), ())
+        return DuplicateGroups((), (), (), (), ())
     groups = _Groups(number)
     first_of: dict[Hashable, int] = {}
     for clip, video in enumerate(videos):
         groups.join(first_of.setdefault(video, clip), clip)
-    owners = groups.numbers()
-    album = Album(looks)
+    source_ids = groups.numbers()
+    album = SignatureIndex(looks)
     pairs = []
     for first, second in album.copies(groups.not_with, advance):
         groups.join(first, second)
@@ -83,28 +83,28 @@ def find_kin(
     recordings = groups.numbers()
     doubted = _doubtful(album, recordings, labels)
     alike = tuple(group in doubted for group in recordings)
-    recordings = [owners[clip] if group in doubted else group for clip, group in enumerate(recordings)]
+    recordings = [source_ids[clip] if group in doubted else group for clip, group in enumerate(recordings)]
     copies = [(first, second) for first, second in pairs if recordings[first] == recordings[second]]
     for first, second in _akin(np.stack([look[COLORS] for look in looks]).astype(np.float32)):
         groups.join(first, second)
     sources, broken = _divisible(recordings, groups.numbers(), labels)
-    return Kin(tuple(recordings), tuple(sources), tuple(copies), alike, tuple(broken))
+    return DuplicateGroups(tuple(recordings), tuple(sources), tuple(copies), alike, tuple(broken))
 
 
-def _doubtful(album: Album, recordings: Sequence[int], labels: Sequence[str]) -> set[int]:
+def _doubtful(album: SignatureIndex, recordings: Sequence[int], labels: Sequence[str]) -> set[int]:
     """Groups of copies that are hardly that: where one camera sees a machine do the same all day.
 
     They are large, and either chains, in which most are no copies of one another, or all there is of a
     label, so that nothing could be tested.
     """
-    members: dict[int, list[int]] = defaultdict(list)
+    items: dict[int, list[int]] = defaultdict(list)
     groups_of: dict[str, set[int]] = defaultdict(set)
     for clip, (group, label) in enumerate(zip(recordings, labels, strict=True)):
-        members[group].append(clip)
+        items[group].append(clip)
         groups_of[label].add(group)
     found = {group for groups in groups_of.values() if len(groups) == 1 for group in groups}
-    found = {group for group in found if len(members[group]) >= _MANY_COPIES}
-    for group, clips in members.items():
+    found = {group for group in found if len(items[group]) >= _MANY_COPIES}
+    for group, clips in items.items():
         if len(clips) > max(2, _LARGEST_SHARE * len(recordings)):
             half = len(clips) // 2
             tried = list(zip(clips, clips[half:] + clips[:half], strict=True))[:: len(clips) // _TRIED + 1]

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from activity_cli.leakage.duplicate_groups import Kin
+from activity_cli.leakage.duplicate_groups import DuplicateGroups
 from activity_cli.results import ClipRecord
-from activity_cli.settings import SplitConfig
+from activity_cli.settings import Split
 
 __all__ = ["Grouping", "group_clips"]
 
@@ -34,7 +34,7 @@ class Grouping:
     warnings: tuple[str, ...]
 
 
-def group_clips(clips: Sequence[ClipRecord], kin: Kin | None, config: SplitConfig) -> Grouping:
+def group_clips(clips: Sequence[ClipRecord], duplicates: DuplicateGroups | None, config: Split) -> Grouping:
     """Names the group of each clip.
 
     Groups that are given stand; those that share a recording are joined. Where none is given, ``auto``
@@ -49,19 +49,21 @@ def group_clips(clips: Sequence[ClipRecord], kin: Kin | None, config: SplitConfi
     own = tuple(clip.group or clip.content_hash[:12] for clip in clips)
     given = any(clip.group for clip in clips)
     if given or config.pattern is not None:
-        joined, warnings = _joined(clips, own, kin)
+        joined, warnings = _joined(clips, own, duplicates)
         groups = own if config.group_by == "none" else joined
         return Grouping("given", groups, joined, (*_ungrouped(clips, config), *(warnings if groups != own else ())))
-    related = own if kin is None else tuple(own[source] for source in kin.sources)
+    related = own if duplicates is None else tuple(own[source] for source in duplicates.sources)
     if config.group_by == "none":
         return Grouping("none", own, related, ())
-    return Grouping("looks", related, related, _one_place(kin))
+    return Grouping("looks", related, related, _one_place(duplicates))
 
 
-def _joined(clips: Sequence[ClipRecord], own: Sequence[str], kin: Kin | None) -> tuple[tuple[str, ...], list[str]]:
+def _joined(
+    clips: Sequence[ClipRecord], own: Sequence[str], duplicates: DuplicateGroups | None
+) -> tuple[tuple[str, ...], list[str]]:
     """The given groups, joined where clips of several show one recording."""
     together = {name: [name] for name in own}  # each name's component; members of one share the list
-    for first, second in kin.copies if kin else ():
+    for first, second in duplicates.copies if duplicates else ():
         one, other = together[own[first]], together[own[second]]
         if one is not other:
             one += other
@@ -69,17 +71,17 @@ def _joined(clips: Sequence[ClipRecord], own: Sequence[str], kin: Kin | None) ->
     sizes = Counter(own)
     names: dict[str, str] = {}
     warnings = []
-    for members in {id(found): found for found in together.values() if len(found) > 1}.values():
-        shown = " and ".join(repr(_shown(name, clips)) for name in members[:_NAMED])
-        more = f" and {len(members) - _NAMED} more" if len(members) > _NAMED else ""
-        if sum(sizes[name] for name in members) > _LARGEST_JOIN * len(clips):
+    for items in {id(found): found for found in together.values() if len(found) > 1}.values():
+        shown = " and ".join(repr(_shown(name, clips)) for name in items[:_NAMED])
+        more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
+        if sum(sizes[name] for name in items) > _LARGEST_JOIN * len(clips):
             warnings.append(
                 f"Clips of {shown}{more} look like one recording, but together they are too many for one side "
                 "of the split: they stay the groups that were given."
             )
             continue
-        title = "+".join(members[:_NAMED]) + (f"+{len(members) - _NAMED} more" if more else "")
-        names |= dict.fromkeys(members, title)
+        title = "+".join(items[:_NAMED]) + (f"+{len(items) - _NAMED} more" if more else "")
+        names |= dict.fromkeys(items, title)
         warnings.append(f"Clips of {shown}{more} look like one recording: they stay on one side of the split.")
     return tuple(names.get(name, name) for name in own), warnings
 
@@ -89,7 +91,7 @@ def _shown(name: str, clips: Sequence[ClipRecord]) -> str:
     return next((clip.path for clip in clips if not clip.group and clip.content_hash[:12] == name), name)
 
 
-def _ungrouped(clips: Sequence[ClipRecord], config: SplitConfig) -> list[str]:
+def _ungrouped(clips: Sequence[ClipRecord], config: Split) -> list[str]:
     without = [clip for clip in clips if not clip.group]
     if config.pattern is None or not without:
         return []
@@ -99,19 +101,19 @@ def _ungrouped(clips: Sequence[ClipRecord], config: SplitConfig) -> list[str]:
     ]
 
 
-def _one_place(kin: Kin | None) -> tuple[str, ...]:
-    if kin is None:
+def _one_place(duplicates: DuplicateGroups | None) -> tuple[str, ...]:
+    if duplicates is None:
         return ("The clips were not compared by their looks: each video is its own group.",)
-    here, same = sum(kin.broken), sum(kin.doubted)
+    here, same = sum(duplicates.broken), sum(duplicates.doubted)
     if same:
         return (
-            f"{same} of {len(kin.doubted)} clips look nearly the same, as where one camera sees a machine do the same "
+            f"{same} of {len(duplicates.doubted)} clips look nearly the same, as where one camera sees a machine do the same "
             "all day: they are not kept together. If they are copies of a few recordings, the test score will be too "
             "good: say which belong together with --group-by REGEX, or a column group in --labels.",
         )
     if not here:
         return ()
-    which = "All clips look" if here == len(kin.broken) else f"{here} of {len(kin.broken)} clips look"
+    which = "All clips look" if here == len(duplicates.broken) else f"{here} of {len(duplicates.broken)} clips look"
     return (
         f"{which} filmed in one place, or in too few: there, only copies of one recording are kept together. If "
         "several show the same person or come from the same video, say so, or the test score will be too good: "

@@ -15,9 +15,9 @@ from pathlib import PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.results import ClipRecord, Tell
+from activity_cli.results import ClipRecord, MetadataShortcut
 
-__all__ = ["tells_of"]
+__all__ = ["find_shortcuts"]
 
 _FOLDS = 5
 _BINS = 8
@@ -28,7 +28,7 @@ _ERRORS = 4.0
 _Codes = npt.NDArray[np.intp]
 
 
-def tells_of(clips: Sequence[ClipRecord], groups: Sequence[str], seed: int = 0) -> tuple[Tell, ...]:
+def find_shortcuts(clips: Sequence[ClipRecord], groups: Sequence[str], seed: int = 0) -> tuple[MetadataShortcut, ...]:
     """Judges each clip by the length, frame rate, size and type of its file alone, and by all of them.
 
     A naive Bayes classifier with add-one smoothing, cross-validated in five folds of whole groups; lengths
@@ -58,11 +58,11 @@ def tells_of(clips: Sequence[ClipRecord], groups: Sequence[str], seed: int = 0) 
     looked_at = {name: [codes] for name, codes in properties.items()}
     if len(properties) > 1:
         looked_at["all together"] = list(properties.values())
-    tells = []
+    shortcuts = []
     for name, columns in looked_at.items():
         accuracy = _accuracy(columns, labels, folds)
-        tells.append(Tell(name, accuracy, chance, accuracy - chance > margin))
-    return tuple(tells)
+        shortcuts.append(MetadataShortcut(name, accuracy, chance, accuracy - chance > margin))
+    return tuple(shortcuts)
 
 
 def _seconds(clip: ClipRecord) -> float:

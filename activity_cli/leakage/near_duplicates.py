@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.leakage.signatures import FRAMES, RESTING, SIDE, TINT, Look
+from activity_cli.leakage.signatures import FRAMES, RESTING, SIDE, TINT, Signature
 
-__all__ = ["Album"]
+__all__ = ["SignatureIndex"]
 
 _Floats = npt.NDArray[np.float32]
 _Clips = npt.NDArray[np.intp]
@@ -34,14 +34,14 @@ _BATCH = 64
 _POOL = 4
 
 
-class Album:
+class SignatureIndex:
     """Looks of many clips, in the forms in which they are compared.
 
     Args:
         looks: One for each clip; at least one.
     """
 
-    def __init__(self, looks: Sequence[Look]) -> None:
+    def __init__(self, looks: Sequence[Signature]) -> None:
         stack = np.stack(looks)
         self._frames = stack[:, :FRAMES]
         self._resting = stack[:, RESTING].astype(np.float32)
@@ -128,7 +128,7 @@ class Album:
         return np.asarray(same | (_off_the_path(moving, their_moving) < most), np.bool_)
 
 
-def _pooled(look: Look) -> _Floats:
+def _pooled(look: Signature) -> _Floats:
     """Thumbnails and the resting one at a quarter of the side: [17, 36]."""
     side = SIDE // _POOL
     pictures = look[: FRAMES + 1].astype(np.float32).reshape(FRAMES + 1, side, _POOL, side, _POOL)

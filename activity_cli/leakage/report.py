@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from activity_cli.leakage.duplicate_groups import Kin
+from activity_cli.leakage.duplicate_groups import DuplicateGroups
 from activity_cli.leakage.grouping import Grouping
-from activity_cli.leakage.metadata_shortcuts import tells_of
+from activity_cli.leakage.metadata_shortcuts import find_shortcuts
 from activity_cli.results import ClipRecord, LeakReport, RelatedPair
-from activity_cli.settings import SplitConfig
+from activity_cli.settings import Split
 
 __all__ = ["find_leaks"]
 
@@ -19,7 +19,11 @@ _COPY_PAIRS = 1000
 
 
 def find_leaks(
-    clips: Sequence[ClipRecord], kin: Kin | None, grouping: Grouping, splits: Sequence[str], config: SplitConfig
+    clips: Sequence[ClipRecord],
+    duplicates: DuplicateGroups | None,
+    grouping: Grouping,
+    splits: Sequence[str],
+    config: Split,
 ) -> LeakReport:
     """Says what belongs together, and on which sides of the split it stands.
 
@@ -30,38 +34,42 @@ def find_leaks(
         splits: The side of each clip.
         config: How the sides were drawn.
     """
-    copies = [(clips[first], clips[second]) for first, second in kin.copies] if kin else []
+    copies = [(clips[first], clips[second]) for first, second in duplicates.copies] if duplicates else []
     # What is most likely a mistake in the labels comes first.
     copies.sort(key=lambda pair: pair[0].label == pair[1].label)
     sizes = Counter(grouping.groups)
     pairs = [RelatedPair("copy", first, second) for first, second in copies[:_COPY_PAIRS]]
-    pairs += [RelatedPair("source", clips[first], clips[second]) for first, second in _examples(clips, kin, grouping)]
+    pairs += [
+        RelatedPair("source", clips[first], clips[second]) for first, second in _examples(clips, duplicates, grouping)
+    ]
     return LeakReport(
         grouping=grouping.kind,
-        compared=kin is not None,
+        compared=duplicates is not None,
         num_clips=len(clips),
         num_groups=len(sizes),
         largest_share=max(sizes.values()) / len(clips),
         num_copies=len(copies),
         num_two_labels=sum(first.label != second.label for first, second in copies),
-        one_place_share=sum(kin.broken) / len(clips) if kin else 0.0,
+        one_place_share=sum(duplicates.broken) / len(clips) if duplicates else 0.0,
         exposed_by_video=_exposed_by_video(clips, grouping.related, config),
         exposed=_exposed(clips, grouping.related, splits),
         pairs=tuple(pairs),
-        tells=tells_of(clips, grouping.groups, config.seed),
+        shortcuts=find_shortcuts(clips, grouping.groups, config.seed),
     )
 
 
-def _examples(clips: Sequence[ClipRecord], kin: Kin | None, grouping: Grouping) -> Iterator[tuple[int, int]]:
+def _examples(
+    clips: Sequence[ClipRecord], duplicates: DuplicateGroups | None, grouping: Grouping
+) -> Iterator[tuple[int, int]]:
     """Two videos of each of the largest groups that were found by looks."""
-    if kin is None or grouping.kind == "given":
+    if duplicates is None or grouping.kind == "given":
         return
-    members: dict[str, list[int]] = defaultdict(list)
+    items: dict[str, list[int]] = defaultdict(list)
     for clip, group in enumerate(grouping.related):
-        members[group].append(clip)
-    copied = Counter(clip for pair in kin.copies for clip in pair)
+        items[group].append(clip)
+    copied = Counter(clip for pair in duplicates.copies for clip in pair)
     shown = 0
-    for found in sorted(members.values(), key=lambda found: (-len(found), found)):
+    for found in sorted(items.values(), key=lambda found: (-len(found), found)):
         others = [clip for clip in found if clips[clip].content_hash != clips[found[0]].content_hash]
         others = [clip for clip in others if not copied[clip]]
         if others and shown < _SOURCE_PAIRS:
@@ -69,7 +77,7 @@ def _examples(clips: Sequence[ClipRecord], kin: Kin | None, grouping: Grouping) 
             yield found[0], others[-1]
 
 
-def _exposed_by_video(clips: Sequence[ClipRecord], related: Sequence[str], config: SplitConfig) -> float | None:
+def _exposed_by_video(clips: Sequence[ClipRecord], related: Sequence[str], config: Split) -> float | None:
     """Expected share of the test clips with a relative in training, were the sides drawn by video alone."""
     if not config.test_fraction:
         return None

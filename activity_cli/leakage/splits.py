@@ -13,12 +13,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from activity_cli.settings import SPLITS, SplitConfig
+from activity_cli.settings import SPLITS, Split
 
-__all__ = ["LEARN", "Member", "assign_splits", "split_warnings"]
+__all__ = ["TRAINVAL", "SplitItem", "assign_splits", "split_warnings"]
 
 # Given as a split: learned from or watched while learning, but never tested on.
-LEARN = "learn"
+TRAINVAL = "trainval"
 
 # A label that is missing from training cannot be learned, one missing from the test cannot be judged.
 _MISSING_COST = {"train": 1000.0, "val": 10.0, "test": 10.0}
@@ -28,10 +28,10 @@ _TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class SplitItem:
     """One clip to place: its label, its group, and its split where that is given (else empty).
 
-    ``LEARN`` as the split leaves open which of training and validation it is.
+    ``TRAINVAL`` as the split leaves open which of training and validation it is.
     """
 
     label: str
@@ -39,7 +39,7 @@ class Member:
     split: str = ""
 
 
-def assign_splits(members: Sequence[Member], config: SplitConfig) -> list[str]:
+def assign_splits(items: Sequence[SplitItem], config: Split) -> list[str]:
     """Places every clip, keeping groups whole and labels in proportion.
 
     Greedy placement of whole groups, largest first, from several seeded starts; the best is kept. A
@@ -52,13 +52,13 @@ def assign_splits(members: Sequence[Member], config: SplitConfig) -> list[str]:
     Returns:
         train, val or test for each clip, in the order of ``members``.
     """
-    fixed = {member.group: member.split for member in members if member.split in SPLITS}
+    fixed = {member.group: member.split for member in items if member.split in SPLITS}
     # A list that names its own test clips has no further ones.
-    untested = {member.group for member in members if member.split == LEARN}
+    untested = {member.group for member in items if member.split == TRAINVAL}
     groups: dict[str, Counter[str]] = defaultdict(Counter)
-    for member in members:
+    for member in items:
         groups[member.group][member.label] += 1
-    totals = Counter(member.label for member in members)
+    totals = Counter(member.label for member in items)
     plan = _Plan(groups, totals, config)
     free = sorted(set(groups) - set(fixed))
     starts = max(1, min(50, _PLACEMENTS // max(1, len(free))))
@@ -70,19 +70,19 @@ def assign_splits(members: Sequence[Member], config: SplitConfig) -> list[str]:
             best, cost = placed, found
         if cost <= least:
             break  # no placement is better
-    return [_side(member, best[member.group]) for member in members]
+    return [_side(member, best[member.group]) for member in items]
 
 
-def _side(member: Member, of_group: str) -> str:
+def _side(member: SplitItem, of_group: str) -> str:
     if member.split in SPLITS:
         return member.split
-    return "train" if member.split == LEARN and of_group == "test" else of_group
+    return "train" if member.split == TRAINVAL and of_group == "test" else of_group
 
 
 class _Plan:
     """The targets of a split, and how far a placement is from them."""
 
-    def __init__(self, groups: Mapping[str, Counter[str]], totals: Counter[str], config: SplitConfig) -> None:
+    def __init__(self, groups: Mapping[str, Counter[str]], totals: Counter[str], config: Split) -> None:
         self._groups, self._totals = groups, totals
         fractions = {"val": config.val_fraction, "test": config.test_fraction}
         fractions["train"] = 1 - sum(fractions.values())
@@ -150,7 +150,7 @@ class _Plan:
 
 
 def split_warnings(
-    members: Sequence[Member], splits: Sequence[str], config: SplitConfig, *, by_looks: bool = False
+    items: Sequence[SplitItem], splits: Sequence[str], config: Split, *, by_looks: bool = False
 ) -> list[str]:
     """What a person should know of a split before believing a score from it.
 
@@ -162,16 +162,16 @@ def split_warnings(
     """
     warnings = []
     wanted = [s for s, f in zip(SPLITS, (1.0, config.val_fraction, config.test_fraction), strict=True) if f > 0]
-    present = {(member.label, split) for member, split in zip(members, splits, strict=True)}
-    for label, number in sorted(Counter(member.label for member in members).items()):
+    present = {(member.label, split) for member, split in zip(items, splits, strict=True)}
+    for label, number in sorted(Counter(member.label for member in items).items()):
         missing = [split for split in wanted if (label, split) not in present]
         if missing:
-            groups = len({member.group for member in members if member.label == label})
+            groups = len({member.group for member in items if member.label == label})
             doubt = ", or use --group-by none if these do not belong together" if by_looks and groups < number else ""
             what = "1 clip" if number == 1 else f"{number} clips from {_counted(groups, 'group')}"
             warnings.append(f"{label!r} has {what}: none in {' and '.join(missing)}. Add clips of others{doubt}.")
     sides: dict[str, set[str]] = defaultdict(set)
-    for member, split in zip(members, splits, strict=True):
+    for member, split in zip(items, splits, strict=True):
         sides[member.group].add(split)
     torn = sorted(group for group, found in sides.items() if len(found) > 1)
     if torn and by_looks:

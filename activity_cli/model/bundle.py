@@ -17,7 +17,7 @@ from typing import Any
 
 from activity_cli.errors import BundleError, ConfigError
 from activity_cli.files import sha256_of, write_text
-from activity_cli.settings import NetworkConfig, SamplingConfig
+from activity_cli.settings import NetworkSettings, Sampling
 
 __all__ = [
     "BUNDLE_SCHEMA",
@@ -62,8 +62,8 @@ class Bundle:
     folder: Path
     name: str
     labels: tuple[str, ...]
-    sampling: SamplingConfig
-    network: NetworkConfig
+    sampling: Sampling
+    network: NetworkSettings
     document: Mapping[str, Any]
 
     def file(self, name: str) -> Path:
@@ -86,7 +86,7 @@ class Bundle:
 
 
 def write_bundle(
-    folder: Path, labels: tuple[str, ...], sampling: SamplingConfig, network: NetworkConfig, **rest: Any
+    folder: Path, labels: tuple[str, ...], sampling: Sampling, network: NetworkSettings, **rest: Any
 ) -> None:
     """Writes ``bundle.json`` for the files that already lie in ``folder``.
 
@@ -150,8 +150,8 @@ def read_bundle(folder: Path) -> Bundle:
             folder=folder,
             name=f"{document['name']}@{written_hash[:8]}",
             labels=tuple(document["labels"]),
-            sampling=SamplingConfig(**document["sampling"]),
-            network=NetworkConfig(**document["network"]),
+            sampling=Sampling(**document["sampling"]),
+            network=NetworkSettings(**document["network"]),
             document=document,
         )
     except KeyError as error:
@@ -187,7 +187,7 @@ def _check(document: Mapping[str, Any]) -> None:
     # It names a folder of features: never one elsewhere.
     if not re.fullmatch(r"\w[\w-]*", document["encoder_fingerprint"], re.ASCII):
         raise TypeError("encoder_fingerprint is not a name")
-    for section, defaults in (("sampling", asdict(SamplingConfig())), ("network", asdict(NetworkConfig()))):
+    for section, defaults in (("sampling", asdict(Sampling())), ("network", asdict(NetworkSettings()))):
         for name, value in dict(document[section]).items():
             kinds = _KINDS.get(type(defaults.get(name)), (type(value),))
             if type(value) not in kinds:

@@ -15,7 +15,7 @@ from activity_cli.model.network import Network
 from activity_cli.model.recurrent import map_shape_of
 from activity_cli.model.sequence import build_sequence, frame_outputs, large_features_of
 from activity_cli.quiet import native_output_silenced
-from activity_cli.settings import NetworkConfig
+from activity_cli.settings import NetworkSettings
 
 __all__ = ["encoder_fingerprint", "encoder_to_litert", "sequence_to_litert"]
 
@@ -43,7 +43,7 @@ def encoder_to_litert(encoder: keras.Model, path: Path) -> None:
     _convert(encode, path)
 
 
-def sequence_to_litert(network: Network, config: NetworkConfig, path: Path) -> None:
+def sequence_to_litert(network: Network, config: NetworkSettings, path: Path) -> None:
     """Writes the sequence part as a LiteRT file of built-in operations, for one clip at a time.
 
     A plain LSTM would need TensorFlow's own operations; its unrolled form does not. Where every frame

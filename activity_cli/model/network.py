@@ -19,7 +19,7 @@ from activity_cli.errors import BundleError
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.sequence import build_sequence
 from activity_cli.results import LayerRow
-from activity_cli.settings import NetworkConfig, SamplingConfig
+from activity_cli.settings import NetworkSettings, Sampling
 from activity_cli.settings.encoders import spec_of
 from activity_cli.streams.encoders import build_encoder
 from activity_cli.streams.pyramid import large_features
@@ -44,8 +44,8 @@ class Network:
 
 
 def build_network(
-    config: NetworkConfig,
-    sampling: SamplingConfig,
+    config: NetworkSettings,
+    sampling: Sampling,
     num_classes: int,
     *,
     weights: str = "none",
@@ -94,14 +94,14 @@ def build_network(
     return Network(whole, encoder, sequence)
 
 
-def in_float32(network: Network, config: NetworkConfig, sampling: SamplingConfig, num_classes: int) -> Network:
+def in_float32(network: Network, config: NetworkSettings, sampling: Sampling, num_classes: int) -> Network:
     """The same network computing in float32, on one device: as it is saved and converted."""
     plain = build_network(config, sampling, num_classes)
     plain.whole.set_weights(network.whole.get_weights())
     return plain
 
 
-def set_mode(network: Network, mode: str, config: NetworkConfig, trained_blocks: int, *, learned: bool) -> None:
+def set_mode(network: Network, mode: str, config: NetworkSettings, trained_blocks: int, *, learned: bool) -> None:
     """Says which weights learn.
 
     Args:
@@ -125,7 +125,7 @@ def _computing_in(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def load_network(path: Path, config: NetworkConfig, sampling: SamplingConfig, num_classes: int) -> Network:
+def load_network(path: Path, config: NetworkSettings, sampling: Sampling, num_classes: int) -> Network:
     """Builds the network from its settings and takes only the weights from ``model.keras``.
 
     The file's own description of layers is never followed, so loading runs no code from it.

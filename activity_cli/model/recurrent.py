@@ -18,7 +18,7 @@ import keras
 from activity_cli.errors import ConfigError
 from activity_cli.model.lstm import LSTM
 from activity_cli.model.steps import MeanOverSpace, ReverseOverTime
-from activity_cli.settings import NetworkConfig
+from activity_cli.settings import NetworkSettings
 
 __all__ = ["map_shape_of", "read_maps", "read_steps"]
 
@@ -26,7 +26,7 @@ _MAPS = "maps"
 
 
 def read_steps(
-    x: keras.KerasTensor, mask: keras.KerasTensor, config: NetworkConfig, *, unroll: bool
+    x: keras.KerasTensor, mask: keras.KerasTensor, config: NetworkSettings, *, unroll: bool
 ) -> keras.KerasTensor:
     """Reads features ``[B, T, D]`` with the recurrent layers that ``config`` asks for.
 
@@ -53,7 +53,7 @@ def read_steps(
 def read_maps(
     x: keras.KerasTensor,
     mask: keras.KerasTensor,
-    config: NetworkConfig,
+    config: NetworkSettings,
     map_shape: tuple[int, int, int] | None,
     *,
     unroll: bool,
@@ -96,12 +96,12 @@ def map_shape_of(sequence: keras.Model) -> tuple[int, int, int] | None:
     return shapes[0] if shapes else None
 
 
-def _wants_steps(config: NetworkConfig, number: int) -> bool:
+def _wants_steps(config: NetworkSettings, number: int) -> bool:
     # The state that the last layer ends with is that of the last real step.
     return number < config.recurrent_layers or config.pooling != "last"
 
 
-def _layer(config: NetworkConfig, name: str, steps: bool, unroll: bool) -> keras.Layer:
+def _layer(config: NetworkSettings, name: str, steps: bool, unroll: bool) -> keras.Layer:
     cell: Callable[..., Any] = keras.layers.GRU if config.sequence == "gru" else LSTM
     layer: keras.Layer = cell(
         config.units,

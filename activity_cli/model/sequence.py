@@ -18,7 +18,7 @@ from activity_cli.model.pooling import POOLING_LAYERS, MaskedMiddle
 from activity_cli.model.recurrent import read_maps, read_steps
 from activity_cli.model.statistics import Beside, TimeStatistics
 from activity_cli.model.steps import AtMost, FeatureScale, FirstFeatures, Resample
-from activity_cli.settings import BASELINE_SEQUENCES, NetworkConfig
+from activity_cli.settings import BASELINE_SEQUENCES, NetworkSettings
 
 __all__ = [
     "LinearPart",
@@ -55,7 +55,7 @@ class LinearPart:
 
 
 def build_sequence(
-    config: NetworkConfig,
+    config: NetworkSettings,
     num_frames: int,
     num_features: int,
     num_classes: int,
@@ -122,7 +122,7 @@ def build_sequence(
     return keras.Model([features, mask], probabilities, name="sequence")
 
 
-def reads_statistics(config: NetworkConfig) -> bool:
+def reads_statistics(config: NetworkSettings) -> bool:
     """Whether a linear layer reads the course of the features beside the recurrent network.
 
     Not where each frame is to be classified, of maps, which are too many numbers for it, nor beside the
@@ -185,7 +185,7 @@ def frame_outputs(sequence: keras.Model) -> keras.Model | None:
     return keras.Model(sequence.inputs, sequence.get_layer(_FRAMES).output, name="frames")
 
 
-def _pooled(x: keras.KerasTensor, mask: keras.KerasTensor, config: NetworkConfig) -> keras.KerasTensor:
+def _pooled(x: keras.KerasTensor, mask: keras.KerasTensor, config: NetworkSettings) -> keras.KerasTensor:
     """One vector for each clip."""
     if config.sequence == "frame":
         return MaskedMiddle(dtype="float32", name="pool")(x, mask=mask)

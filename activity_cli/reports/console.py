@@ -27,7 +27,7 @@ from activity_cli.reports.summaries import (
     parameter_totals,
     summarize_labels,
 )
-from activity_cli.reports.terminal import name_text, new_table, say, say_path, show
+from activity_cli.reports.terminal import name_text, new_table, print_error, say_path, show
 from activity_cli.reports.text import duration, percent, points
 from activity_cli.results import (
     ClipRecord,
@@ -70,14 +70,14 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
         )
     table.add_section()
     table.add_row(Text("all"), *map(str, totals), "", "", "", style="bold")
-    say(console, f"{sum(totals)} clips of {len(result.labels)} activities, found as {result.format}", "bold")
+    print_error(console, f"{sum(totals)} clips of {len(result.labels)} activities, found as {result.format}", "bold")
     show(console, table)
-    say(console, "Frames and seconds of the videos: smallest/median/largest.", "dim")
+    print_error(console, "Frames and seconds of the videos: smallest/median/largest.", "dim")
     _print_left_out(console, left_out(result.records))
     _print_warnings(console, result.warnings)
     for line in leak_lines(result.leaks):
-        say(console, line)
-    say(console, f"Decoded now: {result.decoded}, kept from an earlier run: {result.reused}.")
+        print_error(console, line)
+    print_error(console, f"Decoded now: {result.decoded}, kept from an earlier run: {result.reused}.")
     say_path(console, "Contact sheet:", str(result.contact_sheet))
     say_path(console, "What belongs together:", str(result.leak_picture or result.leak_report))
     say_path(console, "Prepared:", str(result.folder))
@@ -89,14 +89,14 @@ def _print_left_out(console: Console, records: Sequence[ClipRecord]) -> None:
     counts = [(s, sum(r.status == s for r in records)) for s in ("rejected", "duplicate", "ignored")]
     # What is no video by its name nobody meant to be one: counted, and listed in the manifest only.
     records = [record for record in records if record.status != "ignored"]
-    say(console, "Not used: " + ", ".join(f"{count} {status}" for status, count in counts if count), "bold")
+    print_error(console, "Not used: " + ", ".join(f"{count} {status}" for status, count in counts if count), "bold")
     for record in records[:_MAX_LEFT_OUT]:
         style = "red" if record.status == "rejected" else "yellow"
         line = Text(f"  {record.status:<9} ", style=style)
         reason = f": {record.reason}" if record.reason else ""
         console.print(line + name_text(console, record.path + reason), soft_wrap=True)
     if len(records) > _MAX_LEFT_OUT:
-        say(console, f"  and {len(records) - _MAX_LEFT_OUT} more in manifest.csv", "dim")
+        print_error(console, f"  and {len(records) - _MAX_LEFT_OUT} more in manifest.csv", "dim")
 
 
 def print_encoders(console: Console, rows: Sequence[EncoderRow]) -> None:
@@ -107,7 +107,9 @@ def print_encoders(console: Console, rows: Sequence[EncoderRow]) -> None:
         numbers = (str(row.features), f"{row.parameters:,}", f"{row.frame_size} (from {row.min_frame_size})")
         table.add_row(name, name_text(console, row.weights), *numbers)
     show(console, table)
-    say(console, "Weights: those of ImageNet. Frames: the size in pixels that it is made for, and the smallest.", "dim")
+    print_error(
+        console, "Weights: those of ImageNet. Frames: the size in pixels that it is made for, and the smallest.", "dim"
+    )
 
 
 def print_layers(console: Console, rows: Sequence[LayerRow]) -> None:
@@ -129,17 +131,17 @@ def print_layers(console: Console, rows: Sequence[LayerRow]) -> None:
         )
     show(console, table)
     trainable, frozen = parameter_totals(rows)
-    say(console, f"{trainable + frozen:,} parameters: {trainable:,} trainable, {frozen:,} frozen.", "bold")
+    print_error(console, f"{trainable + frozen:,} parameters: {trainable:,} trainable, {frozen:,} frozen.", "bold")
 
 
 def print_training(console: Console, result: TrainResult) -> None:
     """Prints how the training went and what it left behind."""
     seconds = sum(record.seconds for record in result.history)
-    say(console, f"Trained {result.name} on {len(result.labels)} activities", "bold")
+    print_error(console, f"Trained {result.name} on {len(result.labels)} activities", "bold")
     ended = ", then stopped by hand" if result.interrupted and not result.stopped_again else ""
     head = f", after {len(result.head_history)} of the sequence part alone" if result.head_history else ""
     count = len(result.history)
-    say(console, f"{count} {'epoch' if count == 1 else 'epochs'} in {duration(seconds)}{head}{ended}.")
+    print_error(console, f"{count} {'epoch' if count == 1 else 'epochs'} in {duration(seconds)}{head}{ended}.")
     best = next((record for record in result.history if record.epoch == result.best_epoch), None)
     if best is not None:
         table = new_table(f"best epoch: {best.epoch}", "loss", "accuracy")
@@ -149,23 +151,27 @@ def print_training(console: Console, result: TrainResult) -> None:
             table.add_row("validation", f"{best.val_loss:.4f}", percent(best.val_accuracy))
         show(console, table)
     if result.stopped_again:
-        say(console, "The second training, on all clips, was stopped by hand: what the first has learned was saved.")
+        print_error(
+            console, "The second training, on all clips, was stopped by hand: what the first has learned was saved."
+        )
     if result.refitted:
-        say(console, "Then trained again, for all epochs, on training and validation clips together: that was saved.")
-    say(console, f"LiteRT answers differ from Keras by at most {result.litert_max_abs_difference:.1e}.")
+        print_error(
+            console, "Then trained again, for all epochs, on training and validation clips together: that was saved."
+        )
+    print_error(console, f"LiteRT answers differ from Keras by at most {result.litert_max_abs_difference:.1e}.")
     say_path(console, "Curves:", str(result.history_picture))
     say_path(console, "Model:", str(result.model))
 
 
 def print_evaluation(console: Console, result: EvaluationResult) -> None:
     """Prints the accuracy, what the model adds to simpler judges, and where it errs."""
-    say(console, f"{result.model} on the {result.split} clips of {result.prepared}")
+    print_error(console, f"{result.model} on the {result.split} clips of {result.prepared}")
     headline = f"Accuracy {percent(result.accuracy)}, macro F1 {percent(result.macro_f1)}"
-    say(console, f"{headline} ({num_right(result)} of {result.num_clips} clips right)", "bold green")
+    print_error(console, f"{headline} ({num_right(result)} of {result.num_clips} clips right)", "bold green")
     _print_warnings(console, result.warnings)
     if result.baselines:
         _print_comparison(console, result, compare(result))
-    say(console, "By activity", "bold")
+    print_error(console, "By activity", "bold")
     table = new_table("activity", "precision", "recall", "F1", "clips")
     for score in result.classes:
         shares = (percent(score.precision), percent(score.recall), percent(score.f1))
@@ -175,7 +181,7 @@ def print_evaluation(console: Console, result: EvaluationResult) -> None:
 
 
 def _print_comparison(console: Console, result: EvaluationResult, rows: Sequence[Comparison]) -> None:
-    say(console, "Beside simpler judges of the same clips", "bold")
+    print_error(console, "Beside simpler judges of the same clips", "bold")
     table = new_table("judge", "accuracy", "macro F1", "model ahead by")
     for row in rows:
         judge = name_text(console, row.name)
@@ -194,7 +200,7 @@ def _print_confusion(console: Console, result: EvaluationResult) -> None:
     for numbered in (False, True):
         table = _confusion_table(console, result, numbered=numbered)
         if console.measure(table, options=room).maximum <= console.width:
-            say(console, "Confusion: rows are the truth, columns the answer.", "bold")
+            print_error(console, "Confusion: rows are the truth, columns the answer.", "bold")
             show(console, table)
             return
     _print_mistakes(console, mistakes(result.labels, result.confusion))
@@ -219,15 +225,15 @@ def _confusion_table(console: Console, result: EvaluationResult, *, numbered: bo
 
 def _print_mistakes(console: Console, found: Sequence[Mistake]) -> None:
     if not found:
-        say(console, "No clip was mistaken.")
+        print_error(console, "No clip was mistaken.")
         return
-    say(console, "Most frequent mistakes", "bold")
+    print_error(console, "Most frequent mistakes", "bold")
     table = new_table("truth", "answer", "clips", "of its clips", text_columns=2)
     for mistake in found[:_MAX_MISTAKES]:
         names = (name_text(console, mistake.truth), name_text(console, mistake.answer))
         table.add_row(*names, str(mistake.count), percent(mistake.share))
     show(console, table)
-    say(console, "The whole confusion matrix is too wide for here: see --format json or --html FILE.", "dim")
+    print_error(console, "The whole confusion matrix is too wide for here: see --format json or --html FILE.", "dim")
 
 
 def print_predictions(console: Console, predictions: Sequence[Prediction]) -> None:

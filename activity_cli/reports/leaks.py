@@ -39,15 +39,15 @@ def _lines(leaks: LeakReport) -> Iterator[str]:
             f"Test clips with a relative in training: {leaks.exposed:.0%}. "
             f"Drawn by video alone, it would be about {leaks.exposed_by_video:.0%}."
         )
-    if leaks.tells and not any(tell.suspicious for tell in leaks.tells):
-        best = max(leaks.tells, key=lambda tell: tell.accuracy)
+    if leaks.shortcuts and not any(tell.suspicious for tell in leaks.shortcuts):
+        best = max(leaks.shortcuts, key=lambda tell: tell.accuracy)
         yield (
             f"Length, frame rate, size and type of the files do not give the activity away: they name it in "
             f"{best.accuracy:.0%} of the clips at best, guessing in {best.chance:.0%}."
         )
-    elif leaks.tells:
-        told = ", ".join(f"{tell.name} {tell.accuracy:.0%}" for tell in leaks.tells)
-        yield f"The files alone give the activity away: {told} right, guessing {leaks.tells[0].chance:.0%}."
+    elif leaks.shortcuts:
+        told = ", ".join(f"{tell.name} {tell.accuracy:.0%}" for tell in leaks.shortcuts)
+        yield f"The files alone give the activity away: {told} right, guessing {leaks.shortcuts[0].chance:.0%}."
 
 
 def leak_document(leaks: LeakReport) -> str:
@@ -71,7 +71,7 @@ def leak_document(leaks: LeakReport) -> str:
                 "chance": rounded(tell.chance, 6),
                 "suspicious": tell.suspicious,
             }
-            for tell in leaks.tells
+            for tell in leaks.shortcuts
         ],
         "pairs": [
             {"kind": pair.kind, "first": _clip(pair.first), "second": _clip(pair.second)} for pair in leaks.pairs

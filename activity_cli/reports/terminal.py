@@ -9,7 +9,7 @@ from rich.text import Text
 
 from activity_cli.reports.text import visible
 
-__all__ = ["name_text", "new_table", "say", "say_path", "show"]
+__all__ = ["name_text", "new_table", "print_error", "say_path", "show"]
 
 # Characters that a column of names keeps, however many numbers stand beside it.
 _MIN_TEXT_WIDTH = 8
@@ -45,7 +45,7 @@ def name_text(console: Console, text: str, style: str = "") -> Text:
     return Text(shown, style=style)
 
 
-def say(console: Console, text: str, style: str = "") -> None:
+def print_error(console: Console, text: str, style: str = "") -> None:
     """Prints a line, wrapped where the console ends."""
     console.print(name_text(console, text, style))
 

@@ -7,7 +7,7 @@ keys are added, never renamed or removed.
 
 from __future__ import annotations
 
-from activity_cli.results.prepared import ClipRecord, LeakReport, PrepareResult, RelatedPair, Tell
+from activity_cli.results.prepared import ClipRecord, LeakReport, MetadataShortcut, PrepareResult, RelatedPair
 from activity_cli.results.trained import (
     Baseline,
     ClassScore,
@@ -33,10 +33,10 @@ __all__ = [
     "FrameAnswer",
     "LayerRow",
     "LeakReport",
+    "MetadataShortcut",
     "Prediction",
     "PrepareResult",
     "RelatedPair",
-    "Tell",
     "TrainResult",
 ]
 

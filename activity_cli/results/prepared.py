@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ClipRecord", "LeakReport", "PrepareResult", "RelatedPair", "Tell"]
+__all__ = ["ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ClipRecord:
     sample_aspect_ratio: float = 1.0
     start_seconds: float = 0.0
     end_seconds: float = 0.0
-    take: int = 0
+    variant: int = 0
     content_hash: str = ""
     clip: str = ""
     clip_frames: int = 0
@@ -72,7 +72,7 @@ class RelatedPair:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class MetadataShortcut:
     """How well a property of the files alone tells the label.
 
     Attributes:
@@ -119,7 +119,7 @@ class LeakReport:
     exposed_by_video: float | None
     exposed: float | None
     pairs: tuple[RelatedPair, ...]
-    tells: tuple[Tell, ...]
+    shortcuts: tuple[MetadataShortcut, ...]
 
 
 @dataclass(frozen=True, slots=True)

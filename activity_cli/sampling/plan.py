@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
-from activity_cli.settings import SamplingConfig
+from activity_cli.settings import Sampling
 
 __all__ = [
     "Cut",
@@ -58,14 +58,14 @@ class Cut:
     """
 
     segment: int
-    take: int
+    variant: int
     start_seconds: float
     end_seconds: float
     indices: tuple[int, ...]
 
 
 def plan_cuts(
-    times_seconds: Sequence[float], sampling: SamplingConfig, segments: Sequence[Segment] = (Segment(),), key: str = ""
+    times_seconds: Sequence[float], sampling: Sampling, segments: Sequence[Segment] = (Segment(),), key: str = ""
 ) -> list[Cut]:
     """All clips that ``sampling`` makes of the segments of a video.
 
@@ -91,17 +91,17 @@ def plan_cuts(
             last = bisect_left(times_seconds, stop - _SAME_SECONDS)
             if first >= last:
                 continue
-            for take in range(sampling.clips_per_video):
-                rng = random.Random(f"{sampling.seed}/{key}/{number}/{start:.3f}/{take}") if take else None
+            for variant in range(sampling.clips_per_video):
+                rng = random.Random(f"{key}/{number}/{start:.3f}/{variant}") if variant else None
                 # A steady video is cut by counting, so that the same frames are chosen at any rate.
                 part = None if steady else times_seconds[first:last]
                 chosen = _choose(last - first, part, times_seconds[first:last], stop, sampling, rng)
                 indices = tuple(first + index for index in _lengthened(chosen, sampling))
-                cuts.append(Cut(number, take, start, stop, indices))
+                cuts.append(Cut(number, variant, start, stop, indices))
     return cuts
 
 
-def choose_frames(times_seconds: Sequence[float], sampling: SamplingConfig) -> tuple[int, ...]:
+def choose_frames(times_seconds: Sequence[float], sampling: Sampling) -> tuple[int, ...]:
     """Indices of the frames of the first clip of a whole video; none for a video without frames."""
     cuts = plan_cuts(times_seconds, replace(sampling, clips_per_video=1))
     return cuts[0].indices if cuts else ()
@@ -167,7 +167,7 @@ def _choose(
     uneven: Sequence[float] | None,
     times_seconds: Sequence[float],
     end_seconds: float,
-    sampling: SamplingConfig,
+    sampling: Sampling,
     rng: random.Random | None,
 ) -> tuple[int, ...]:
     if sampling.frames_per_second is not None:
@@ -177,19 +177,19 @@ def _choose(
     return evenly_spaced(available, sampling.num_frames, rng)
 
 
-def _lengthened(indices: tuple[int, ...], sampling: SamplingConfig) -> tuple[int, ...]:
+def _lengthened(indices: tuple[int, ...], sampling: Sampling) -> tuple[int, ...]:
     """What becomes of a clip that is shorter than asked for."""
     missing = sampling.num_frames - len(indices)
-    if missing <= 0 or sampling.short == "mask":
+    if missing <= 0 or sampling.short_clips == "mask":
         return indices
-    if sampling.short == "drop":
+    if sampling.short_clips == "drop":
         return ()
-    if sampling.short == "hold":
+    if sampling.short_clips == "repeat_last":
         return indices + indices[-1:] * missing
     return tuple(indices[place % len(indices)] for place in range(sampling.num_frames))
 
 
-def _windows(start: float, end: float, sampling: SamplingConfig) -> Iterator[tuple[float, float]]:
+def _windows(start: float, end: float, sampling: Sampling) -> Iterator[tuple[float, float]]:
     """The whole of a part, or each window in it; what is shorter than a window is one."""
     length = sampling.window_seconds
     if length is None or end - start < length + _SAME_SECONDS:

@@ -1,45 +1,43 @@
-"""The settings of every verb, and the only home of their defaults.
+"""Every setting, declared once: type, default, limits, help, option. ``resolve`` has all rules between them.
 
-Frozen dataclasses that check themselves. Paths are ``pathlib.Path``; numbers carry their unit in the
-name. A config is what a prepared folder or a model bundle remembers of how it was made.
+May import :mod:`~activity_cli.errors` and :mod:`~activity_cli.results` only.
 """
 
 from __future__ import annotations
 
-from activity_cli.settings.augment import AugmentConfig
-from activity_cli.settings.network import BASELINE_SEQUENCES, ENCODERS, POOLINGS, SEQUENCES, NetworkConfig
-from activity_cli.settings.prepare import (
-    DEFAULT_PREPARED,
-    FITS,
-    SHORT_POLICIES,
-    SPLITS,
-    PrepareConfig,
-    SamplingConfig,
-    SplitConfig,
+from activity_cli.settings.declare import Leaf, Setting, Settings, build, leaves, parse_text, plain_values
+from activity_cli.settings.prepare import DEFAULT_PREPARED, SPLITS, PrepareSettings, Sampling, Split
+from activity_cli.settings.resolve import (
+    TrainPlan,
+    resolve_prepare,
+    resolve_train,
+    without_augmentation,
 )
-from activity_cli.settings.train import DEFAULT_MODEL, MODES, PRECISIONS, TrainConfig
-from activity_cli.settings.use import EXPORT_FORMATS, EvaluateConfig, ExportConfig, PredictConfig
+from activity_cli.settings.train import DEFAULT_MODEL, Augmentation, NetworkSettings, TrainSettings
+from activity_cli.settings.use import EvaluateSettings, ExportSettings, PredictSettings
 
 __all__ = [
-    "BASELINE_SEQUENCES",
     "DEFAULT_MODEL",
     "DEFAULT_PREPARED",
-    "ENCODERS",
-    "EXPORT_FORMATS",
-    "FITS",
-    "MODES",
-    "POOLINGS",
-    "PRECISIONS",
-    "SEQUENCES",
-    "SHORT_POLICIES",
     "SPLITS",
-    "AugmentConfig",
-    "EvaluateConfig",
-    "ExportConfig",
-    "NetworkConfig",
-    "PredictConfig",
-    "PrepareConfig",
-    "SamplingConfig",
-    "SplitConfig",
-    "TrainConfig",
+    "Augmentation",
+    "EvaluateSettings",
+    "ExportSettings",
+    "Leaf",
+    "NetworkSettings",
+    "PredictSettings",
+    "PrepareSettings",
+    "Sampling",
+    "Setting",
+    "Settings",
+    "Split",
+    "TrainPlan",
+    "TrainSettings",
+    "build",
+    "leaves",
+    "parse_text",
+    "plain_values",
+    "resolve_prepare",
+    "resolve_train",
+    "without_augmentation",
 ]

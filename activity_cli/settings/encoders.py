@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from activity_cli.results import EncoderRow
-from activity_cli.settings import NetworkConfig
+from activity_cli.settings.train import NetworkSettings
 
 __all__ = ["ENCODER_SPECS", "EncoderSpec", "encoder_rows", "spec_of"]
 
@@ -27,8 +27,8 @@ class EncoderSpec:
         frame_size: Height and width in pixels that its weights were trained at, or it was made for.
         min_frame_size: Smaller frames leave nothing of its last maps.
         pretrained: Whether there are ImageNet weights for it.
-        drop_blocks: Last blocks that are best left out with trained weights.
-        grid: Rows and columns of the smallest parts of the picture that are best kept apart with trained
+        truncate_blocks: Last blocks that are best left out with trained weights.
+        pyramid: Rows and columns of the smallest parts of the picture that are best kept apart with trained
             weights; of many channels fewer, since each part has all of them.
         weights_url: Where Keras has them; empty: they come with a package.
         weights_md5: Of that file; empty: Keras does not say.
@@ -44,8 +44,8 @@ class EncoderSpec:
     frame_size: int = 224
     min_frame_size: int = 32
     pretrained: bool = True
-    drop_blocks: int = 0
-    grid: int = 2
+    truncate_blocks: int = 0
+    pyramid: int = 2
     weights_url: str = ""
     weights_md5: str = ""
 
@@ -63,10 +63,10 @@ class EncoderSpec:
         return f"download, {self.parameters * 4 / 1e6:.0f} MB" if self.weights_url else "installed"
 
 
-def spec_of(config: NetworkConfig) -> EncoderSpec:
+def spec_of(network: NetworkSettings) -> EncoderSpec:
     """The encoder of a network, without the blocks that it leaves out."""
-    spec = ENCODER_SPECS[config.encoder]
-    left = len(spec.block_starts) - (config.drop_blocks or 0)
+    spec = ENCODER_SPECS[network.encoder]
+    left = len(spec.block_starts) - (network.truncate_blocks or 0)
     return replace(spec, block_starts=spec.block_starts[: max(0, left)])
 
 
@@ -99,8 +99,8 @@ _SPECS = (
         map_layer="block15_project_norm",
         block_starts=("block00_depthwise_conv", *(f"block{number:02}_expand_conv" for number in range(1, 16))),
         parameters=3_413_024,
-        drop_blocks=1,
-        grid=4,
+        truncate_blocks=1,
+        pyramid=4,
     ),
     EncoderSpec(
         name="small",

@@ -1,106 +1,235 @@
-"""Settings of ``train``: how the network learns."""
+"""Settings of ``train``: the network, and how it is trained."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 
-from activity_cli.settings.augment import AugmentConfig
-from activity_cli.settings.checks import require
-from activity_cli.settings.network import NetworkConfig
+from activity_cli.settings.declare import Setting, Settings
 from activity_cli.settings.prepare import DEFAULT_PREPARED
 
-__all__ = ["DEFAULT_MODEL", "MODES", "PRECISIONS", "TrainConfig"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Augmentation",
+    "EncoderName",
+    "Mode",
+    "NetworkSettings",
+    "Precision",
+    "SequenceKind",
+    "TrainSettings",
+]
 
 DEFAULT_MODEL = Path("models/activity")
-MODES = ("frozen", "finetune", "joint")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+EncoderName = Literal[
+    "efficientnet_lite0",
+    "small",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "efficientnet_v2_b0",
+    "resnet50",
+    "vgg16",
+]
+Mode = Literal["frozen", "finetune", "joint"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+SequenceKind = Literal["lstm", "bilstm", "gru", "none"]
+
+_NETWORK, _TRAINING, _OUTPUT, _AUGMENTATION = "Network", "Training", "Input and output", "Augmentation"
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """Settings of :func:`activity_cli.train`.
+class NetworkSettings(Settings):
+    """The shape of the CNN LSTM."""
 
-    Attributes:
-        prepared: Folder that ``prepare`` wrote.
-        out: Bundle to write.
-        network: The shape of the network.
-        weights: What the encoder begins with: ``imagenet``, ``none`` (random), or a file of weights.
-            None: imagenet where the encoder has such weights.
-        mode: ``frozen`` (features are computed once, only the sequence part learns), ``finetune``
-            (after that the encoder's last blocks learn too, at a lower learning rate, batch
-            normalization kept), ``joint`` (everything learns; where the encoder has trained weights,
-            after the sequence part has). None: frozen where the encoder has trained weights, else joint.
-        finetune_blocks: Last blocks of the encoder that learn, in the mode ``finetune``; None: 2.
-        epochs: Passes over the training clips at most; None: by mode. The learning rate rises and falls
-            once over them. Where the sequence part learns first by itself, those passes are not counted.
-        head_epochs: Passes in which it learns by itself, before an encoder with trained weights learns,
-            too; None: as many as with a frozen encoder.
-        refit: Train a second time, on training and validation clips together, for all epochs: data is
-            what a small set lacks most. What is said of the validation clips is of the first time.
-            None: in the modes frozen and finetune.
-        patience: Epochs without a better validation loss after which training stops; None: 15,
-            more where these make less than 120 steps or a fifth of all epochs.
-        batch_size: Clips in a step.
-        learning_rate: Step size of the optimizer; None: 0.002.
-        encoder_learning_rate: That of the encoder's weights, in the modes finetune and joint, and where
-            the sequence part has learned before, of that, too; None: a tenth of ``learning_rate`` for
-            trained weights, else the same.
-        weight_decay: Share of each weight that is taken off with each step, times the learning rate.
-        label_smoothing: Share of each target that is spread over all activities, so that the network
-            is not driven to be certain (Szegedy et al. 2016).
-        class_weights: Rare labels count as much as frequent ones.
-        augment: How clips are varied while learning.
-        precision: Of the encoder's computation: ``float32``, ``bfloat16``, ``float16`` (GPU only), or
-            ``auto``: what the processor or GPU is fastest in. Weights are float32 always.
-        devices: TensorFlow's names of the devices to share each batch among, such as ``GPU:0``; none
-            named: all GPUs, or else the processor.
-        deterministic: The same seed gives the same weights to the bit, on a GPU too; slower.
-        tensorboard: Folder for TensorBoard's logs; None: none.
-        resume: Go on with the training at ``out`` that was killed or interrupted.
-        seed: Draws the weights, the order of the clips, augmentation and dropout.
-        overwrite: Replace a bundle that stands at ``out``.
-    """
+    encoder: Annotated[
+        EncoderName, Setting("The CNN that describes each frame; --list-encoders says when.", _NETWORK)
+    ] = "efficientnet_lite0"
+    gray: Annotated[bool, Setting("Use brightness only; for the encoder small.")] = False
+    truncate_blocks: Annotated[
+        int | None,
+        Setting(
+            "Blocks to leave out at the end of the encoder: before its end it knows more of poses and less of objects.",
+            unset="with pretrained weights what suits the encoder (1 of efficientnet_lite0), else 0",
+            ge=0,
+            le=100,
+        ),
+    ] = None
+    pyramid: Annotated[
+        int | None,
+        Setting(
+            "Rows and columns of the smallest cells of the spatial pyramid; 1: one mean over the whole frame.",
+            unset="with pretrained weights what suits the encoder (4 of efficientnet_lite0, else 2), else 1",
+            ge=1,
+            le=7,
+        ),
+    ] = None
+    sequence: Annotated[
+        SequenceKind,
+        Setting(
+            "The recurrent network that reads the frames in order: lstm, bilstm (in both directions) or gru; or, to "
+            "compare with, none: the linear head alone.",
+            _NETWORK,
+        ),
+    ] = "lstm"
+    units: Annotated[int, Setting("Width of the recurrent network.", ge=1, le=4096)] = 64
+    dropout: Annotated[float, Setting("Share of the features that are dropped in training.", ge=0, lt=1)] = 0.5
+    pca_components: Annotated[
+        int | None,
+        Setting(
+            "Principal components of the features that the recurrent network reads; 0: the features themselves.",
+            unset="256 with pretrained weights, else 0",
+            ge=0,
+            le=4096,
+        ),
+    ] = None
+    subtract_mean: Annotated[
+        bool,
+        Setting(
+            "Subtract each clip's mean from the features that the recurrent network reads, so that the place and the "
+            "clothes count less and the motion counts more."
+        ),
+    ] = True
+    linear_head: Annotated[
+        bool | None,
+        Setting(
+            "Add a linear head that reads the mean, deviation and course of each feature over the clip.",
+            unset="with pretrained weights",
+        ),
+    ] = None
+    per_frame: Annotated[
+        bool, Setting("Classify every frame: the clip's answer is their mean, and predict tells each frame's label.")
+    ] = False
 
-    prepared: Path = DEFAULT_PREPARED
-    out: Path = DEFAULT_MODEL
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    weights: str | None = None
-    mode: str | None = None
-    finetune_blocks: int | None = None
-    epochs: int | None = None
-    head_epochs: int | None = None
-    refit: bool | None = None
-    patience: int | None = None
-    batch_size: int = 16
-    learning_rate: float | None = None
-    encoder_learning_rate: float | None = None
-    weight_decay: float = 1e-2
-    label_smoothing: float = 0.1
-    class_weights: bool = True
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    precision: str = "auto"
-    devices: tuple[str, ...] = ()
-    deterministic: bool = False
-    tensorboard: Path | None = None
-    resume: bool = False
-    seed: int = 0
-    overwrite: bool = False
 
-    def __post_init__(self) -> None:
-        require(self.mode is None or self.mode in MODES, "mode", self.mode, ", ".join(MODES))
-        blocks = self.finetune_blocks
-        require(self.weights != "", "weights", self.weights, "imagenet, none, or a file")
-        require(blocks is None or blocks >= 1, "finetune_blocks", blocks, "1 or more")
-        require(self.epochs is None or self.epochs >= 1, "epochs", self.epochs, "1 or more")
-        require(self.head_epochs is None or self.head_epochs >= 1, "head_epochs", self.head_epochs, "1 or more")
-        require(self.patience is None or self.patience >= 1, "patience", self.patience, "1 or more")
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
-        for name in ("learning_rate", "encoder_learning_rate"):
-            rate = getattr(self, name)
-            require(rate is None or 0 < rate <= 1, name, rate, "more than 0, up to 1")
-        require(0 <= self.weight_decay < 1, "weight_decay", self.weight_decay, "0 up to, but not, 1")
-        smoothing = self.label_smoothing
-        require(0 <= smoothing < 1, "label_smoothing", smoothing, "0 up to, but not, 1")
-        require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
-        require(0 <= self.seed < 2**32, "seed", self.seed, "0 up to, but not, 4294967296")
+@dataclass(frozen=True, slots=True)
+class Augmentation(Settings):
+    """How clips are varied in training; every draw holds for all frames of a clip."""
+
+    flip: Annotated[
+        bool,
+        Setting(
+            "Mirror half of the clips, where pictures are augmented (--mode joint). Labels that name a side, such as "
+            "turn_left, are never mirrored.",
+            _AUGMENTATION,
+        ),
+    ] = True
+    no_flip_label: Annotated[
+        tuple[str, ...],
+        Setting(
+            "A label that is never mirrored, because left and right matter to it; repeatable.", _AUGMENTATION, "LABEL"
+        ),
+    ] = ()
+    temporal_crop: Annotated[
+        float,
+        Setting("Largest share of a clip left out at its start and at its end, in all modes.", ge=0, lt=0.5),
+    ] = 0.15
+    crop: Annotated[
+        float, Setting("Largest share of the width and height that is cut away (--mode joint).", ge=0, lt=0.5)
+    ] = 0.15
+    color_jitter: Annotated[
+        float,
+        Setting("Largest change of brightness, contrast and saturation, as a share (--mode joint).", ge=0, lt=1),
+    ] = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings(Settings):
+    """Settings of :func:`activity_cli.train`."""
+
+    prepared: Annotated[
+        Path, Setting("Folder that 'activity prepare' wrote.", metavar="PREPARED", stored=False, argument=True)
+    ] = DEFAULT_PREPARED
+    out: Annotated[Path, Setting("Model to write.", _OUTPUT, "DIR", stored=False)] = DEFAULT_MODEL
+    overwrite: Annotated[bool, Setting("Replace a model that stands at --out.", _OUTPUT, stored=False)] = False
+    resume: Annotated[bool, Setting("Go on with a training that was killed or interrupted.", _OUTPUT, stored=False)] = (
+        False
+    )
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    weights: Annotated[
+        str | None,
+        Setting(
+            "Weights that the encoder starts from: imagenet, none (random), or a file.",
+            metavar="imagenet|none|FILE",
+            unset="imagenet, where the encoder has such weights",
+        ),
+    ] = None
+    mode: Annotated[
+        Mode | None,
+        Setting(
+            "frozen: the encoder's features are computed once, and only the heads are trained. finetune: after that "
+            "the encoder's last blocks are trained, too. joint: everything is trained.",
+            _TRAINING,
+            unset="frozen with pretrained weights, else joint",
+        ),
+    ] = None
+    finetune_blocks: Annotated[
+        int | None, Setting("Last encoder blocks that are trained (--mode finetune).", unset="2", ge=1, le=100)
+    ] = None
+    epochs: Annotated[
+        int | None,
+        Setting(
+            "Passes over the training clips at most, warm-up not counted.",
+            _TRAINING,
+            "N",
+            unset="by mode",
+            ge=1,
+            le=100_000,
+        ),
+    ] = None
+    warmup_epochs: Annotated[
+        int | None,
+        Setting(
+            "Passes in which the recurrent network is trained on the frozen encoder, before the encoder is trained.",
+            unset="as many as in --mode frozen",
+            ge=1,
+            le=100_000,
+        ),
+    ] = None
+    refit: Annotated[
+        bool | None,
+        Setting(
+            "Train a second time, on training and validation clips together, for all epochs.",
+            unset="unless mode is joint",
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        Setting(
+            "Stop after this many epochs without a lower validation loss.",
+            unset="15, more where these make few steps",
+            ge=1,
+            le=100_000,
+        ),
+    ] = None
+    batch_size: Annotated[int, Setting("Clips in a step.", ge=1, le=65_536)] = 16
+    learning_rate: Annotated[
+        float, Setting("Highest learning rate while the encoder is frozen, or starts from random weights.", gt=0, le=1)
+    ] = 2e-3
+    encoder_learning_rate: Annotated[
+        float | None,
+        Setting(
+            "Highest learning rate once a pretrained encoder is trained.", unset="a tenth of learning_rate", gt=0, le=1
+        ),
+    ] = None
+    weight_decay: Annotated[float, Setting("Weight decay of AdamW.", ge=0, lt=1)] = 1e-2
+    label_smoothing: Annotated[float, Setting("Share of each target that is spread over all labels.", ge=0, lt=1)] = 0.1
+    class_weights: Annotated[bool, Setting("Make rare labels count as much as frequent ones.")] = True
+    augment: Annotated[bool, Setting("Augment the training clips at all.")] = True
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    precision: Annotated[
+        Precision,
+        Setting("What the encoder computes in while it is trained; auto: the fastest on this processor or GPU."),
+    ] = "auto"
+    device: Annotated[
+        str | None,
+        Setting("Where to compute, by TensorFlow's name, such as GPU:0.", unset="the first GPU, or the processor"),
+    ] = None
+    deterministic: Annotated[bool, Setting("Give the same bits for the same seed on a GPU, too, if slower.")] = False
+    tensorboard: Annotated[
+        Path | None,
+        Setting(
+            "Also write the curves for TensorBoard into this folder.", metavar="DIR", unset="no logs", stored=False
+        ),
+    ] = None
+    seed: Annotated[int, Setting("The same seed gives the same model.", _TRAINING, "N", ge=0, le=2**32 - 1)] = 0

@@ -1,65 +1,54 @@
-"""Settings of the verbs that use a model."""
+"""Settings of the commands that use a model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-from activity_cli.settings.checks import require
-from activity_cli.settings.prepare import SPLITS
+from activity_cli.settings.declare import Setting, Settings
 from activity_cli.settings.train import DEFAULT_MODEL
 
-__all__ = ["EXPORT_FORMATS", "EvaluateConfig", "ExportConfig", "PredictConfig"]
+__all__ = ["EvaluateSettings", "ExportFormat", "ExportSettings", "PredictSettings", "SplitName"]
 
-EXPORT_FORMATS = ("litert", "saved_model", "onnx")
+ExportFormat = Literal["litert", "saved_model", "onnx"]
+SplitName = Literal["train", "val", "test", "all"]
 
-
-@dataclass(frozen=True, slots=True)
-class EvaluateConfig:
-    """Settings of :func:`activity_cli.evaluate`.
-
-    Attributes:
-        model: Bundle to judge.
-        prepared: Folder of the clips; None: the one the bundle was trained from.
-        split: Which clips: train, val, test, or all of them.
-    """
-
-    model: Path = DEFAULT_MODEL
-    prepared: Path | None = None
-    split: str = "test"
-
-    def __post_init__(self) -> None:
-        require(self.split in (*SPLITS, "all"), "split", self.split, ", ".join((*SPLITS, "all")))
+_INPUT, _OUTPUT = "Input", "Output"
 
 
 @dataclass(frozen=True, slots=True)
-class PredictConfig:
-    """Settings of :func:`activity_cli.predict`.
+class EvaluateSettings(Settings):
+    """Settings of :func:`activity_cli.evaluate`."""
 
-    Attributes:
-        inputs: Video files and folders of them.
-        model: Bundle to use; None: ``models/activity``, or else the sample model.
-    """
-
-    inputs: tuple[Path, ...]
-    model: Path | None = None
+    model: Annotated[Path, Setting("Model to evaluate.", metavar="MODEL", argument=True)] = DEFAULT_MODEL
+    data: Annotated[
+        Path | None, Setting("Prepared folder.", _INPUT, "PREPARED", unset="the one the model was trained on")
+    ] = None
+    split: Annotated[SplitName, Setting("Which clips.", _INPUT)] = "test"
 
 
 @dataclass(frozen=True, slots=True)
-class ExportConfig:
-    """Settings of :func:`activity_cli.export`.
+class PredictSettings(Settings):
+    """Settings of :func:`activity_cli.predict`."""
 
-    Attributes:
-        model: Bundle to export.
-        out: Folder to write.
-        format: ``litert`` or ``saved_model`` or ``onnx``.
-        overwrite: Replace what stands at ``out``.
-    """
+    inputs: Annotated[
+        tuple[Path, ...],
+        Setting("Videos, folders of videos, or - for a video on stdin.", metavar="INPUT...", argument=True),
+    ]
+    model: Annotated[
+        Path | None, Setting("Model to use.", _INPUT, "DIR", unset="models/activity, or else the sample model")
+    ] = None
 
-    model: Path = DEFAULT_MODEL
-    out: Path = Path("exported")
-    format: str = "litert"
-    overwrite: bool = False
 
-    def __post_init__(self) -> None:
-        require(self.format in EXPORT_FORMATS, "format", self.format, ", ".join(EXPORT_FORMATS))
+@dataclass(frozen=True, slots=True)
+class ExportSettings(Settings):
+    """Settings of :func:`activity_cli.export`."""
+
+    model: Annotated[Path, Setting("Model to export.", metavar="MODEL", argument=True)] = DEFAULT_MODEL
+    format: Annotated[
+        ExportFormat,
+        Setting("litert: phones and small boards. saved_model: TensorFlow Serving. onnx: ONNX Runtime.", _OUTPUT),
+    ] = "litert"
+    out: Annotated[Path, Setting("Folder to write.", _OUTPUT, "DIR")] = Path("exported")
+    overwrite: Annotated[bool, Setting("Replace what stands at --out.", _OUTPUT)] = False

@@ -16,7 +16,7 @@ from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, WEIGHTS_FILE,
 from activity_cli.model.conversion import encoder_fingerprint, encoder_to_litert, sequence_to_litert
 from activity_cli.model.network import Network
 from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
-from activity_cli.settings import NetworkConfig, SamplingConfig
+from activity_cli.settings import NetworkSettings, Sampling
 
 __all__ = ["MAX_LITERT_DIFFERENCE", "litert_difference", "pack"]
 
@@ -28,8 +28,8 @@ def pack(
     network: Network,
     folder: Path,
     labels: tuple[str, ...],
-    sampling: SamplingConfig,
-    config: NetworkConfig,
+    sampling: Sampling,
+    config: NetworkSettings,
     clips: Sequence[npt.NDArray[np.uint8]],
     rest: Mapping[str, Any],
     litert_encoder: Path | None = None,
@@ -74,7 +74,7 @@ def pack(
 
 
 def litert_difference(
-    network: Network, folder: Path, sampling: SamplingConfig, clips: Sequence[npt.NDArray[np.uint8]]
+    network: Network, folder: Path, sampling: Sampling, clips: Sequence[npt.NDArray[np.uint8]]
 ) -> float:
     """Largest absolute difference of a probability between Keras and the LiteRT files in ``folder``."""
     encoder = EncoderRuntime(folder / ENCODER_FILE, default_workers())

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.errors import TrainingError
-from activity_cli.files import written_aside
+from activity_cli.files import atomic_write
 from activity_cli.results import EpochRecord
 
 __all__ = ["Checkpoint", "checkpoint_path", "read_checkpoint", "write_checkpoint"]
@@ -82,7 +82,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays |= {f"state{number}": value for number, value in enumerate(checkpoint.state)}
     arrays |= {f"best{number}": value for number, value in enumerate(checkpoint.best)}
     arrays |= {f"ended{number}": value for number, value in enumerate(checkpoint.ended)}
-    with written_aside(path) as aside, aside.open("wb") as file:
+    with atomic_write(path) as aside, aside.open("wb") as file:
         np.savez(file, **arrays)
 
 

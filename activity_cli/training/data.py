@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from activity_cli.dataset.batches import Training, clip_batches, feature_batches, one_hot_labels
-from activity_cli.dataset.flip import may_mirror
+from activity_cli.dataset.flip import may_flip
 from activity_cli.dataset.length_matching import matched_lengths
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.errors import ConfigError
@@ -26,12 +26,12 @@ from activity_cli.model.network import Network
 from activity_cli.model.sequence import linear_part, read_at_most
 from activity_cli.progress import Progress
 from activity_cli.results import ClipRecord
-from activity_cli.settings import TrainConfig
+from activity_cli.settings import TrainSettings
 from activity_cli.settings.encoders import spec_of
 from activity_cli.streams.truncation import cut_encoder
 from activity_cli.training.frozen_backbone import Stem
 from activity_cli.training.measure import measure_features, most_measured, most_solved, solve_beside, spread
-from activity_cli.training.memory import memory_explained
+from activity_cli.training.memory import translate_memory_error
 from activity_cli.training.optimizer import Pace
 from activity_cli.training.plan import Plan
 from activity_cli.training.runner import Feed
@@ -51,7 +51,7 @@ class _Clips:
     records: tuple[ClipRecord, ...]
     targets: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
-    may_mirror: npt.NDArray[np.bool_]
+    may_flip: npt.NDArray[np.bool_]
 
 
 # From some clips, the size of a batch and, for training, what is drawn, to batches.
@@ -66,7 +66,7 @@ class Feeds:
         litert_encoder: The whole encoder in LiteRT, where it has been converted already.
     """
 
-    config: TrainConfig
+    config: TrainSettings
     plan: Plan
     prepared: PreparedFolder
     network: Network
@@ -76,7 +76,7 @@ class Feeds:
     progress: Progress
     litert_encoder: Path | None
 
-    @memory_explained()
+    @translate_memory_error()
     def feed(self, *splits: str, judged: str | None, measured: bool = False) -> Feed:
         """Measures the clips of some splits, and feeds the network with them.
 
@@ -103,7 +103,7 @@ class Feeds:
             self._solve(train.records, batch_size)
 
         def from_epoch(first: int) -> tf.data.Dataset:
-            training = Training(config.seed, first, config.augment, train.may_mirror, kept)
+            training = Training(config.seed, first, config.augment, train.may_flip, kept)
             data = self.batches(train, batch_size, training)
             if self.num_devices > 1:  # a device without a clip would have a mean of nothing
                 data = data.filter(lambda inputs, *_: tf.shape(inputs[1])[0] == batch_size)
@@ -127,7 +127,7 @@ class Feeds:
             # So that every label that occurs counts the same in sum, and a clip counts 1 in the mean.
             counts = targets.sum(axis=0)
             weights = (len(records) / np.count_nonzero(counts) / (targets @ counts)).astype(np.float32)
-        sides = np.array([may_mirror(record.label, self.config.augment) for record in records], np.bool_)
+        sides = np.array([may_flip(record.label, self.config.augment) for record in records], np.bool_)
         return _Clips(records, targets, weights, sides)
 
     def _solve(self, records: tuple[ClipRecord, ...], batch_size: int) -> None:
@@ -167,7 +167,7 @@ class Feeds:
 
 
 def open_feeds(
-    config: TrainConfig,
+    config: TrainSettings,
     plan: Plan,
     prepared: PreparedFolder,
     network: Network,
@@ -216,10 +216,10 @@ def _clip_batches(prepared: PreparedFolder) -> _Batches:
     return batches
 
 
-def _stem_batches(stem: Stem, config: TrainConfig, num_frames: int) -> _Batches:
+def _stem_batches(stem: Stem, config: TrainSettings, num_frames: int) -> _Batches:
     def batches(clips: _Clips, batch_size: int, training: Training | None) -> tf.data.Dataset:
         names = [record.clip for record in clips.records]
-        files = stem.files(names, config.augment if training else None, clips.may_mirror.tolist())
+        files = stem.files(names, config.augment if training else None, clips.may_flip.tolist())
         return feature_batches(files, clips.targets, num_frames, batch_size, weights=clips.weights, training=training)
 
     return batches
@@ -233,7 +233,7 @@ def _after_stem(top: keras.Model, network: Network, num_frames: int) -> keras.Mo
     return keras.Model([maps, mask], network.sequence([features, mask]), name="after_stem")
 
 
-def _paces(config: TrainConfig, plan: Plan, network: Network) -> dict[str, Pace]:
+def _paces(config: TrainSettings, plan: Plan, network: Network) -> dict[str, Pace]:
     if plan.head_epochs:  # all at that of the encoder
         return {}
     rate = plan.encoder_learning_rate / plan.learning_rate

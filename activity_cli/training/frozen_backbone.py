@@ -18,12 +18,12 @@ from activity_cli.dataset.features import FeatureStore, Views, ensure_features
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import BundleError
-from activity_cli.files import explained
+from activity_cli.files import translate_os_error
 from activity_cli.model.bundle import ENCODER_FILE
 from activity_cli.model.conversion import encoder_fingerprint, encoder_to_litert
 from activity_cli.progress import Progress
 from activity_cli.runtime.litert import EncoderRuntime
-from activity_cli.settings import AugmentConfig
+from activity_cli.settings import Augmentation
 
 __all__ = ["Stem"]
 
@@ -52,9 +52,7 @@ class Stem:
         self.path = self._store.folder / ENCODER_FILE
         self._runtime = _runtime(model, self.path)
 
-    def files(
-        self, names: Sequence[str], augment: AugmentConfig | None, may_mirror: Sequence[bool]
-    ) -> list[list[Path]]:
+    def files(self, names: Sequence[str], augment: Augmentation | None, may_flip: Sequence[bool]) -> list[list[Path]]:
         """The files of what it gives for some clips, computed where they are not yet there.
 
         Args:
@@ -65,7 +63,7 @@ class Stem:
         Returns:
             A row for each clip, the clip as it is first.
         """
-        views = Views(augment, may_mirror, clip_view) if augment else None
+        views = Views(augment, may_flip, clip_view) if augment else None
         return ensure_features(names, self._prepared.clips, self._store, self._encode, self._progress, views)
 
     def _encode(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
@@ -91,7 +89,7 @@ def _runtime(stem: keras.Model, path: Path) -> EncoderRuntime:
     if path.is_file():
         with suppress(BundleError):  # cut by a crash or a full disk: converted anew
             return EncoderRuntime(path, default_workers())
-    with explained(path):
+    with translate_os_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     encoder_to_litert(stem, path)
     return EncoderRuntime(path, default_workers())

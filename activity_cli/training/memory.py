@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from activity_cli.errors import TrainingError
 
-__all__ = ["MEMORY_ERRORS", "memory_explained", "memory_message"]
+__all__ = ["MEMORY_ERRORS", "memory_message", "translate_memory_error"]
 
 MEMORY_ERRORS = (tf.errors.ResourceExhaustedError, MemoryError)
 
@@ -24,7 +24,7 @@ def memory_message(error: Exception) -> str:
 
 
 @contextmanager
-def memory_explained() -> Iterator[None]:
+def translate_memory_error() -> Iterator[None]:
     """Around what takes memory; also a decorator.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 
 from activity_cli.errors import ConfigError
 from activity_cli.files import sha256_of
-from activity_cli.settings import BASELINE_SEQUENCES, NetworkConfig, TrainConfig
+from activity_cli.settings import BASELINE_SEQUENCES, NetworkSettings, TrainSettings
 from activity_cli.settings.encoders import ENCODER_SPECS, EncoderSpec, spec_of
 
 __all__ = ["Plan", "make_plan", "resumable_settings"]
@@ -62,7 +62,7 @@ class Plan:
             learn; 0: there are none.
     """
 
-    network: NetworkConfig
+    network: NetworkSettings
     mode: str
     weights: str
     trained_blocks: int
@@ -84,7 +84,7 @@ class Plan:
         return self.weights != "none"
 
 
-def make_plan(config: TrainConfig, num_clips: int) -> Plan:
+def make_plan(config: TrainSettings, num_clips: int) -> Plan:
     """Makes the choices that the config leaves open.
 
     Args:
@@ -128,7 +128,7 @@ def make_plan(config: TrainConfig, num_clips: int) -> Plan:
     )
 
 
-def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> NetworkConfig:
+def _settled(network: NetworkSettings, facts: EncoderSpec, learned: bool) -> NetworkSettings:
     """The network's shape with nothing left open."""
     recurrent = network.sequence in _RECURRENT
     wanted = (learned and recurrent and not network.per_frame) if network.statistics is None else network.statistics
@@ -143,7 +143,7 @@ def _settled(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> Netwo
 
 
 def resumable_settings(
-    config: TrainConfig, plan: Plan, fingerprint: str, policy: str, num_devices: int
+    config: TrainSettings, plan: Plan, fingerprint: str, policy: str, num_devices: int
 ) -> dict[str, Any]:
     """What must be the same for a training to go on where it was: settings, choices, clips and bits.
 
@@ -164,7 +164,7 @@ def resumable_settings(
     return {**settings, "plan": chosen, "data": fingerprint}
 
 
-def _check_together(config: TrainConfig, facts: EncoderSpec, mode: str, learned: bool) -> None:
+def _check_together(config: TrainSettings, facts: EncoderSpec, mode: str, learned: bool) -> None:
     name = config.network.encoder
     if config.weights == "imagenet" and not facts.pretrained:
         raise ConfigError(
@@ -211,7 +211,7 @@ def _check_together(config: TrainConfig, facts: EncoderSpec, mode: str, learned:
         )
 
 
-def _check_network(network: NetworkConfig, facts: EncoderSpec, learned: bool) -> None:
+def _check_network(network: NetworkSettings, facts: EncoderSpec, learned: bool) -> None:
     """Refuses what would be left out without a word."""
     name, blocks = network.encoder, len(facts.block_starts)
     if (network.drop_blocks or 0) >= blocks:

@@ -13,7 +13,7 @@ import numpy as np
 from activity_cli._version import __version__
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.model.bundle import LEARNED_DIGITS
-from activity_cli.settings import TrainConfig
+from activity_cli.settings import TrainSettings
 from activity_cli.training.callbacks import History
 from activity_cli.training.plan import Plan
 
@@ -21,7 +21,7 @@ __all__ = ["training_facts"]
 
 
 def training_facts(
-    config: TrainConfig, plan: Plan, prepared: PreparedFolder, history: History, policy: str, num_devices: int
+    config: TrainSettings, plan: Plan, prepared: PreparedFolder, history: History, policy: str, num_devices: int
 ) -> dict[str, Any]:
     """What a bundle remembers of its training: every setting, what was chosen, the clips and versions."""
     settings = asdict(config)

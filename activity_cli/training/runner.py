@@ -20,7 +20,7 @@ from activity_cli.results import EpochRecord
 from activity_cli.training.callbacks import History, Watcher, Weights
 from activity_cli.training.checkpoint import Checkpoint, write_checkpoint
 from activity_cli.training.interrupts import interrupts_noted
-from activity_cli.training.memory import MEMORY_ERRORS, memory_explained, memory_message
+from activity_cli.training.memory import MEMORY_ERRORS, memory_message, translate_memory_error
 from activity_cli.training.optimizer import OneCycle, Pace, PacedAdamW
 from activity_cli.training.tensorboard import CurveWriter
 from activity_cli.training.validation import judge_of
@@ -75,7 +75,7 @@ class Recipe:
     rate_option: str = "--learning-rate"
 
 
-@memory_explained()
+@translate_memory_error()
 def fit(
     feed: Feed,
     recipe: Recipe,

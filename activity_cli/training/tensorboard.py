@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from activity_cli.files import explained
+from activity_cli.files import translate_os_error
 from activity_cli.results import EpochRecord
 
 __all__ = ["CurveWriter", "make_log_folder"]
@@ -22,7 +22,7 @@ def make_log_folder(folder: Path) -> None:
     Raises:
         OutputError: They cannot.
     """
-    with explained(folder, "--tensorboard"):
+    with translate_os_error(folder, "--tensorboard"):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
 

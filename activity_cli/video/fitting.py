@@ -18,7 +18,7 @@ def fit_frame(
     Args:
         frame: ``uint8 [H, W, 3]``.
         size: Pixels of the result's height and width.
-        fit: ``squash``, ``pad`` or ``crop``, see :class:`activity_cli.settings.SamplingConfig`.
+        fit: ``stretch``, ``pad`` or ``crop``, see :class:`activity_cli.settings.Sampling`.
         sample_aspect_ratio: Width of a stored pixel over its height as it is shown.
 
     Returns:

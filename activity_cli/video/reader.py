@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from activity_cli.errors import VideoError
 from activity_cli.sampling.plan import Cut, Segment, has_steady_rate, plan_cuts
-from activity_cli.settings import SamplingConfig
+from activity_cli.settings import Sampling
 from activity_cli.video.fitting import fit_frame
 from activity_cli.video.opening import check_file, cv2, frame_rate, header_frames, opened
 from activity_cli.video.seeking import SeekingFailedError, list_packets, seek_frames, worth_seeking
@@ -81,7 +81,7 @@ class Clip:
     start_seconds: float = 0.0
     end_seconds: float = 0.0
     segment: int = 0
-    take: int = 0
+    variant: int = 0
     times_seconds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ class Clip:
         return f"Clip(frames={self.frames.dtype}{list(self.frames.shape)}, info={self.info})"
 
 
-def read_clip(path: Path, sampling: SamplingConfig, *, threads: int = 0) -> Clip:
+def read_clip(path: Path, sampling: Sampling, *, threads: int = 0) -> Clip:
     """The first clip of a whole video; see :func:`read_clips`.
 
     Raises:
@@ -103,7 +103,7 @@ def read_clip(path: Path, sampling: SamplingConfig, *, threads: int = 0) -> Clip
     clips: dict[float, Clip] = {}
 
     def keep(clip: Clip) -> None:
-        if clip.take == 0:
+        if clip.variant == 0:
             clips[clip.start_seconds] = clip
 
     info = read_clips(path, sampling, threads=threads, deliver=keep)
@@ -115,7 +115,7 @@ def read_clip(path: Path, sampling: SamplingConfig, *, threads: int = 0) -> Clip
 
 def read_clips(
     path: Path,
-    sampling: SamplingConfig,
+    sampling: Sampling,
     segments: Sequence[Segment] = (Segment(),),
     *,
     threads: int = 0,
@@ -152,7 +152,7 @@ def read_clips(
 
 def _read_clips(
     path: Path,
-    sampling: SamplingConfig,
+    sampling: Sampling,
     segments: Sequence[Segment],
     threads: int,
     key: str,
@@ -193,7 +193,7 @@ def _read_clips(
 class _Collector:
     """Gathers frames, fitted at once, and delivers each clip when its last frame is there."""
 
-    def __init__(self, cuts: Sequence[Cut], sampling: SamplingConfig, deliver: Callable[[Clip], None]) -> None:
+    def __init__(self, cuts: Sequence[Cut], sampling: Sampling, deliver: Callable[[Clip], None]) -> None:
         self._sampling, self._deliver = sampling, deliver
         self._ending: dict[int, list[Cut]] = {}
         self._needed: Counter[int] = Counter()
@@ -233,7 +233,7 @@ class _Collector:
 
     def _hand_over(self, cut: Cut) -> None:
         frames = np.stack([self._frames[index] for index in cut.indices])
-        place = (cut.start_seconds, cut.end_seconds, cut.segment, cut.take)
+        place = (cut.start_seconds, cut.end_seconds, cut.segment, cut.variant)
         self._deliver(Clip(frames, cut.indices, None, *place, self._times_of(cut.indices)))
         for index in set(cut.indices):
             self._needed[index] -= 1

@@ -75,7 +75,7 @@ def seek_frames(
     capture: cv2.VideoCapture,
     listed: PacketList,
     wanted: Sequence[int],
-    take: Callable[[int, cv2.VideoCapture], bool],
+    variant: Callable[[int, cv2.VideoCapture], bool],
 ) -> None:
     """Jumps to each wanted frame, reads on where that is nearer, and checks every time stamp on the way.
 
@@ -92,7 +92,7 @@ def seek_frames(
     place.go_on_to(0)
     for index in wanted:
         place.reach(index)
-        if not take(index, capture):
+        if not variant(index, capture):
             raise SeekingFailedError
     # A list that is longer than what can be decoded (edit lists, cut files) shows at the end.
     place.reach(_last(listed))
