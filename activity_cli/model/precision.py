@@ -11,7 +11,9 @@ from pathlib import Path
 import tensorflow as tf
 
 from activity_cli.errors import ConfigError
-from activity_cli.settings import PRECISIONS
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
 
 __all__ = ["Hardware", "choose_precision", "find_hardware", "precision_for"]
 

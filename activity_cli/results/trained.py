@@ -59,12 +59,21 @@ class EpochRecord:
     """Losses and accuracies after one epoch, how long it took, and whether the encoder learned in it."""
 
     epoch: int
+    stage: str
     loss: float
     accuracy: float
     val_loss: float
     val_accuracy: float
     seconds: float
-    encoder_learns: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HeadScore:
+    """A head."""
+
+    name: str
+    weight: float
+    val_accuracy: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +109,13 @@ class TrainResult:
     best_epoch: int
     interrupted: bool
     litert_max_abs_difference: float
-    history_picture: Path
+    history_picture: Path | None
     diverged: str = ""
     refitted: bool = False
     stopped_again: bool = False
-    head_history: tuple[EpochRecord, ...] = ()
-    training_of: str = ""
+    heads: tuple[HeadScore, ...] = ()
+    val_accuracy: float | None = None
+    val_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

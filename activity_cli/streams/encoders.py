@@ -26,8 +26,8 @@ def build_encoder(
     weights: str = "imagenet",
     gray: bool = False,
     maps: bool = False,
-    drop_blocks: int = 0,
-    grid: int = 1,
+    truncate_blocks: int = 0,
+    pyramid: int = 1,
 ) -> keras.Model:
     """Builds an encoder for square frames.
 
@@ -39,7 +39,7 @@ def build_encoder(
             or a PyTorch checkpoint (``.pth``) of EfficientNet-Lite0.
         gray: Look at brightness only; for ``small``.
         maps: Its last maps, which keep rows and columns, instead of features.
-        drop_blocks: Blocks at its end that are left out, of :attr:`EncoderSpec.block_starts`.
+        truncate_blocks: Blocks at its end that are left out, of :attr:`EncoderSpec.block_starts`.
         grid: Rows and columns of the smallest parts of the picture whose features are kept apart.
 
     Returns:
@@ -67,10 +67,10 @@ def build_encoder(
     load = find_weights(spec, weights)
     encoder = _build(name, frame_size, gray)
     load(encoder)
-    if maps and not drop_blocks:
+    if maps and not truncate_blocks:
         return _last_maps(encoder, spec)
-    if drop_blocks or grid > 1:
-        return _cut(encoder, spec, drop_blocks, maps=maps, grid=grid)
+    if truncate_blocks or pyramid > 1:
+        return _cut(encoder, spec, truncate_blocks, maps=maps, pyramid=pyramid)
     return encoder
 
 
@@ -82,21 +82,21 @@ def _build(name: str, frame_size: int, gray: bool) -> keras.Model:
     return build_application(name, frame_size)
 
 
-def _cut(encoder: keras.Model, spec: EncoderSpec, blocks: int, *, maps: bool, grid: int) -> keras.Model:
+def _cut(encoder: keras.Model, spec: EncoderSpec, blocks: int, *, maps: bool, pyramid: int) -> keras.Model:
     """The same network up to where its last blocks begin, pooled by parts of the picture or not at all."""
     if blocks >= len(spec.block_starts):
         raise ConfigError(
-            f"drop_blocks is {blocks}, but the encoder {spec.name!r} has {len(spec.block_starts)} blocks.",
+            f"truncate_blocks is {blocks}, but the encoder {spec.name!r} has {len(spec.block_starts)} blocks.",
             "Leave out fewer.",
         )
-    if grid > 1 and not spec.pretrained:
-        raise ConfigError(f"grid is {grid}, but the encoder {spec.name!r} has no parts.", "Use grid 1.")
+    if pyramid > 1 and not spec.pretrained:
+        raise ConfigError(f"grid is {pyramid}, but the encoder {spec.name!r} has no parts.", "Use grid 1.")
     end = encoder.get_layer(spec.block_starts[-blocks] if blocks else "features").input
-    kind = "_maps" if maps else f"_pyramid{grid}"
+    kind = "_maps" if maps else f"_pyramid{pyramid}"
     if maps:
         output = keras.layers.Activation("linear", dtype="float32", name="maps")(end)
-    elif grid > 1:
-        output = PyramidPooling(grid, dtype="float32", name="features")(end)
+    elif pyramid > 1:
+        output = PyramidPooling(pyramid, dtype="float32", name="features")(end)
     else:
         output = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(end)
     kept = len(spec.block_starts) - blocks

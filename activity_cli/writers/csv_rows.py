@@ -79,7 +79,7 @@ def write_history_csv(path: Path, history: Sequence[EpochRecord]) -> None:
     for record in history:
         values = (record.loss, record.accuracy, record.val_loss, record.val_accuracy)
         cells = [_number(value, 6) for value in values]
-        encoder = "learns" if record.encoder_learns else "frozen"
+        encoder = record.stage
         lines.append(_line((str(record.epoch), *cells, _number(record.seconds, 3), encoder)))
     write_bytes(path, "".join(line + "\n" for line in lines).encode("utf-8"))
 
