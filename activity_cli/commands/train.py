@@ -25,7 +25,7 @@ from activity_cli.model.network import build_network, in_float32, layer_rows, se
 from activity_cli.model.precision import choose_precision
 from activity_cli.model.sequence import reads_statistics
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.reports.curves import history_picture
+from activity_cli.reports.charts import training_curves
 from activity_cli.results import LayerRow, TrainResult
 from activity_cli.settings import Augmentation, TrainSettings
 from activity_cli.training.bundling import pack
@@ -37,7 +37,7 @@ from activity_cli.training.plan import Plan, make_plan, resumable_settings
 from activity_cli.training.provenance import training_facts
 from activity_cli.training.stages import Course
 from activity_cli.training.tensorboard import make_log_folder
-from activity_cli.writers.csv_rows import write_history_csv
+from activity_cli.writers.csv import write_history_csv
 
 __all__ = ["network_layers", "train"]
 
@@ -127,9 +127,7 @@ def _train(config: TrainSettings, plan: Plan, prepared: PreparedFolder, progress
             feeds.litert_encoder,
         )
         write_history_csv(folder / "history.csv", [*history.head_epochs, *history.epochs])
-        history_picture(
-            history.epochs, history.best_epoch, folder / "history.png", history.head_epochs, _training_of(plan)
-        )
+        training_curves([*history.head_epochs, *history.epochs], folder / "history.png", history.best_epoch)
     if not history.interrupted:
         state.unlink(missing_ok=True)
     return TrainResult(
