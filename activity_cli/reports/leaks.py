@@ -31,8 +31,8 @@ def _lines(leaks: LeakReport) -> Iterator[str]:
     if leaks.num_copies:
         labels = f" Pairs with different labels: {leaks.num_two_labels}." if leaks.num_two_labels else ""
         yield (
-            f"Near-duplicates: {counted(leaks.num_copies, 'pair')} of clips from one recording (re-encoded, cut, mirrored "
-            f"or played backward).{labels}"
+            f"Near-duplicates: {counted(leaks.num_copies, 'pair')} of clips from one recording (re-encoded, cut, "
+            f"mirrored or played backward).{labels}"
         )
     if leaks.exposed is not None and leaks.exposed_by_video:
         yield (
