@@ -51,7 +51,7 @@ def demo_command(
     from activity_cli.commands.prepare import prepare
     from activity_cli.quiet import native_output_silenced
     from activity_cli.reports.console import print_evaluation, print_preparation, print_training
-    from activity_cli.writers.json_lines import prediction_line
+    from activity_cli.writers.json import prediction_json
 
     videos = _sample_videos()
     prepared, model = out / "prepared", out / "model"
@@ -83,7 +83,7 @@ def demo_command(
     clip = next(record for record in preparation.records if record.split == "test")
     show("predict", videos / clip.path, "--model", model)
     for answer in predict(PredictSettings((videos / clip.path,), model), progress):
-        print(prediction_line(answer))
+        print(prediction_json(answer))
     if not quiet:
         print_error(f"Pictures to look at: {preparation.contact_sheet} and {training.history_picture}")
     return 0

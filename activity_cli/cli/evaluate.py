@@ -48,10 +48,10 @@ def evaluate_command(
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.commands.evaluate import evaluate
     from activity_cli.files import write_text
-    from activity_cli.writers.json_lines import evaluation_document
+    from activity_cli.writers.json import evaluation_json
 
     result = evaluate(config, TerminalProgress(quiet))
-    document = evaluation_document(result).rstrip("\n") + "\n"
+    document = evaluation_json(result) + "\n"
     if out is not None:
         write_text(out, document)
     if html is not None:
@@ -59,9 +59,9 @@ def evaluate_command(
 
         write_text(html, evaluation_html(result))
     if picture is not None:
-        from activity_cli.reports.heat_map import confusion_picture
+        from activity_cli.reports.charts import confusion_matrix_chart
 
-        confusion_picture(result.labels, result.confusion, picture)
+        confusion_matrix_chart(result.labels, result.confusion, picture)
     if choose_format(format.value) == "json":
         typer.echo(document, nl=False)
     else:

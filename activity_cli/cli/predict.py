@@ -118,22 +118,22 @@ def _is_pipe(path: Path) -> bool:
 
 
 def _write_json(answers: Iterator[Prediction], quiet: bool) -> int:
-    from activity_cli.writers.json_lines import prediction_line
+    from activity_cli.writers.json import prediction_json
 
     failed = 0
     for answer in answers:
-        print(prediction_line(answer), flush=True)
+        print(prediction_json(answer), flush=True)
         failed += _tell_failure(answer, quiet)
     return failed
 
 
 def _write_csv(answers: Iterator[Prediction], quiet: bool) -> int:
-    from activity_cli.writers.csv_rows import prediction_header, prediction_row
+    from activity_cli.writers.csv import prediction_csv, prediction_csv_header
 
     failed = 0
-    print(prediction_header())
+    print(prediction_csv_header())
     for answer in answers:
-        print(prediction_row(answer), flush=True)
+        print(prediction_csv(answer), flush=True)
         failed += _tell_failure(answer, quiet)
     return failed
 

@@ -51,7 +51,7 @@ from activity_cli.training.memory import translate_memory_error
 from activity_cli.training.packing import compared_clips, package_versions, trained_on, write_network_files
 from activity_cli.training.stages import Outcome, best_of, plan_stages, run_stages
 from activity_cli.training.trainee import CnnLstm
-from activity_cli.writers.csv_rows import write_history_csv
+from activity_cli.writers.csv import write_history_csv
 
 __all__ = ["network_layers", "train"]
 
@@ -177,7 +177,7 @@ class _Trained:
             name = read_bundle(folder).name
             write_history_csv(folder / "history.csv", outcome.records)
             if outcome.records:
-                training_curves(outcome.records, self._best_epoch, folder / "history.png")
+                training_curves(outcome.records, folder / "history.png", self._best_epoch)
         return TrainResult(
             model=settings.out,
             name=name,
