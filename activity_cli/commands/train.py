@@ -134,13 +134,17 @@ def _train(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
         plain_encoder.set_weights(encoder.get_weights())
     shape = _shape(plan, prepared, encoder)
 
-    outcome, recurrent = Outcome(), None
+    outcome, recurrent, backbone = Outcome(), None, None
     if plan.network.sequence != "none":
         trainee = CnnLstm(settings, plan, prepared, encoder, plain_encoder, shape, policy, progress)
         stages = plan_stages(plan, validates=bool(prepared.in_split("val")))
         outcome, recurrent = run_stages(stages, trainee, checkpoint, identity, resumed, progress), trainee.head
         plain_encoder.set_weights(encoder.get_weights())
-    result = _Trained(settings, plan, prepared, progress, plain_encoder, shape, recurrent, outcome).save()
+        if plan.mode == "frozen":
+            backbone = trainee.backbone(whole=True)
+    if plan.network.linear_head and backbone is None:
+        backbone = FrozenBackbone(plain_encoder, prepared, progress)
+    result = _Trained(settings, plan, prepared, backbone, plain_encoder, shape, recurrent, outcome).save()
     if not outcome.interrupted:
         checkpoint.unlink(missing_ok=True)
     return result
@@ -153,7 +157,7 @@ class _Trained:
     settings: TrainSettings
     plan: TrainPlan
     prepared: PreparedFolder
-    progress: Progress
+    backbone: FrozenBackbone | None
     encoder: keras.Model
     shape: NetworkShape
     recurrent: RecurrentHead | None
@@ -161,17 +165,16 @@ class _Trained:
 
     def save(self) -> TrainResult:
         settings, outcome, prepared = self.settings, self.outcome, self.prepared
-        backbone = FrozenBackbone(self.encoder, prepared, self.progress) if self.plan.network.linear_head else None
-        heads, val_accuracy, val_loss = self._validate(backbone)
+        heads, val_accuracy, val_loss = self._validate()
         clips = training_clips(prepared, self._splits, settings, self.plan)
         # The network reads as many frames as it was trained on.
         shape = replace(self.shape, num_frames=int(clips.kept_frames.max()))
-        models = {LINEAR: self._linear_head(backbone, clips).model} if backbone else {}
+        models = {LINEAR: self._linear_head(clips).model} if self.plan.network.linear_head else {}
         if self.recurrent:
             models[self.recurrent.name] = self.recurrent.model
         network = Network(shape, self.encoder, _with_shape(models, shape), _head_weights(self.plan))
         with atomic_folder(settings.out) as folder:
-            encoder_file = backbone.path if backbone else None
+            encoder_file = self.backbone.path if self.backbone else None
             difference = write_network_files(network, folder, compared_clips(prepared), encoder_file)
             write_bundle(folder, self._document(shape, heads, val_accuracy, val_loss, difference))
             name = read_bundle(folder).name
@@ -210,12 +213,13 @@ class _Trained:
         best = best_of(self.outcome.records, "warm-up" if stage and stage.name == "warm-up" else "main")
         return best.epoch if best else 0
 
-    def _linear_head(self, backbone: FrozenBackbone, clips: ClipSet) -> LinearHead:
+    def _linear_head(self, clips: ClipSet) -> LinearHead:
+        assert self.backbone
         head = LinearHead(self.shape)
-        head.fit(clips.examples(backbone.files(clips.records)), clips.groups, self.settings.label_smoothing)
+        head.fit(clips.examples(self.backbone.files(clips.records)), clips.groups, self.settings.label_smoothing)
         return head
 
-    def _validate(self, backbone: FrozenBackbone | None) -> tuple[tuple[HeadScore, ...], float | None, float | None]:
+    def _validate(self) -> tuple[tuple[HeadScore, ...], float | None, float | None]:
         """Accuracy of each head alone, and accuracy and loss of the whole network, on validation clips.
 
         Before any refit, which is trained on these clips. Once the encoder has been refit, too, the features of before are
@@ -227,13 +231,15 @@ class _Trained:
         if best and math.isfinite(best.val_accuracy):
             alone[self.plan.network.sequence] = best.val_accuracy
         encoder_is_gone = self._refitted and self.plan.mode != "frozen"
-        if not backbone or not self.prepared.in_split("val") or encoder_is_gone:
-            whole = (best.val_accuracy, best.val_loss) if best and not backbone else (None, None)
+        if not self.plan.network.linear_head or not self.prepared.in_split("val") or encoder_is_gone:
+            alone_counts = best and not self.plan.network.linear_head and math.isfinite(best.val_loss)
+            whole = (best.val_accuracy, best.val_loss) if best and alone_counts else (None, None)
             return _head_scores(weights, alone), *whole
         train = training_clips(self.prepared, ("train",), self.settings, self.plan)
         val = validation_clips(self.prepared, self.settings, self.plan, int(train.kept_frames.max()))
-        examples = val.examples(backbone.files(val.records))
-        answers = {LINEAR: self._linear_head(backbone, train).predict(examples)}
+        assert self.backbone
+        examples = val.examples(self.backbone.files(val.records))
+        answers = {LINEAR: self._linear_head(train).predict(examples)}
         if self.recurrent:
             answers[self.recurrent.name] = self._validated_recurrent(examples)
         truth = val.targets.argmax(axis=1)

@@ -87,7 +87,7 @@ def litert_difference(network: Network, folder: Path, clips: Sequence[npt.NDArra
         padded = np.zeros((1, steps, *frames.shape[1:]), np.uint8)
         padded[0, : len(frames)] = frames
         mask = np.arange(steps)[np.newaxis] < len(frames)
-        keras_says = np.asarray(whole([padded, mask], training=False))[0]
+        keras_says = np.asarray(whole.predict_on_batch([padded, mask]))[0]
         litert_says = runtime.answer(encoder.features(frames)).probabilities
         # A NaN on either side must not look like agreement.
         difference = np.nan_to_num(np.abs(keras_says - litert_says), nan=np.inf).max()

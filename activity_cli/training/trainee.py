@@ -114,14 +114,16 @@ class CnnLstm:
         if stage.trains_encoder and self._plan.mode == "joint":
             store = self._prepared.clips
             return [store.folder / record.clip for record in clips.records]
-        if stage.trains_encoder not in self._backbones:
+        return self.backbone(whole=not stage.trains_encoder).files(clips.records)
+
+    def backbone(self, *, whole: bool) -> FrozenBackbone:
+        """The encoder as it was before training, in LiteRT: all of it, or the blocks that are never trained."""
+        if whole not in self._backbones:
             model = self._plain_encoder
-            if stage.trains_encoder:
+            if not whole:
                 model, _ = split_encoder(model, spec_of(self._plan.network), self._plan.trained_blocks)
-            self._backbones[stage.trains_encoder] = FrozenBackbone(
-                model, self._prepared, self._progress, exact=not stage.trains_encoder
-            )
-        return self._backbones[stage.trains_encoder].files(clips.records)
+            self._backbones[whole] = FrozenBackbone(model, self._prepared, self._progress, exact=whole)
+        return self._backbones[whole]
 
     def _end_to_end(self) -> keras.Model:
         """From pictures, or from the maps of the frozen blocks, to log probabilities."""
