@@ -114,7 +114,7 @@ class PrepareSettings(Settings):
 
     videos: Annotated[
         Path,
-        Setting("Folder of videos: VIDEOS/<activity>/clip.mp4", metavar="VIDEOS", stored=False, argument=True),
+        Setting("Folder of videos, such as VIDEOS/<activity>/clip.mp4.", metavar="VIDEOS", stored=False, argument=True),
     ]
     out: Annotated[Path, Setting("Folder to write.", _FILES, "DIR", stored=False)] = DEFAULT_PREPARED
     labels: Annotated[
@@ -134,7 +134,8 @@ class PrepareSettings(Settings):
     sampling: Sampling = field(default_factory=Sampling)
     split: Split = field(default_factory=Split)
     workers: Annotated[
-        int, Setting("Processes that decode videos. 0: one for each core.", ge=0, le=1024, stored=False)
+        int,
+        Setting("Processes that decode videos. 0: one for each core.", "Options", "N", ge=0, le=1024, stored=False),
     ] = 0
     time_limit_seconds: Annotated[
         float, Setting("Reject a video whose decoding takes longer.", gt=0, le=1e6, stored=False)
