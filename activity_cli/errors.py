@@ -10,8 +10,9 @@ ActivityError                     code, message, hint, exit_code
 ├── VideoError                    one file cannot be used (exit code 1; the others continue)
 └── TrainingError                 training cannot continue
 
-Each error says what is wrong, with the value, and (``hint``) what to do. ``code`` is a stable name for programs,
-``<area>.<problem>``, such as ``video.undecodable``.
+Each error says what is wrong, with the value, and (``hint``) what to do. Both write settings in backquotes, as
+`` `mode` `` or `` `mode=joint` ``; the command line replaces these by what the user types. ``code`` is a stable name for
+programs, ``<area>.<problem>``, such as ``video.undecodable``.
 """
 
 from __future__ import annotations
@@ -67,8 +68,7 @@ class ConfigError(UsageError):
     """A setting has an impossible value.
 
     Args:
-        message, hint, code: As for every error. They write settings in backquotes, as `` `mode` `` or
-            `` `mode=joint` ``; the command line replaces these by what the user types.
+        message, hint, code: As for every error.
         setting: Its name; may be empty.
     """
 

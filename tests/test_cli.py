@@ -245,6 +245,16 @@ def test_a_model_without_settings_is_an_error(activity: Activity, document: str,
     assert f"bundle.json {message}" in result.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["settings"]])
+def test_a_full_disk_is_one_line(command: list[str], words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*command, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (result.returncode, result.stderr) == (1, "activity: the output: No space left on device.\n")
+
+
 def test_the_package_can_be_run_as_a_module(command: list[str]) -> None:
     result = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=False)
     assert (result.returncode, result.stdout) == (0, f"activity {__version__}\n")

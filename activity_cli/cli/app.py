@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from activity_cli._version import __version__
-from activity_cli.cli.error_handling import INTERRUPTED, PIPE_CLOSED, USAGE, print_error
+from activity_cli.cli.error_handling import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code, print_error
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -39,15 +40,19 @@ class _LazyGroup(TyperGroup):
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Runs a command and exits. An error of Typer, such as an unknown option, is one line like any other error."""
-        try:
-            with _completion():
-                code = super().main(args, prog_name, **extra | {"standalone_mode": False})
-        except TyperException as error:
-            print_error(_explain(error))
-            code = USAGE
-        except typer.Abort:
-            code = INTERRUPTED
-        sys.exit(code)
+        call = partial(super().main, args, prog_name, **extra | {"standalone_mode": False})
+        sys.exit(exit_code(lambda: _answer(call)))
+
+
+def _answer(call: Callable[[], Any]) -> int:
+    try:
+        with _completion():
+            return call() or 0
+    except TyperException as error:
+        print_error(_explain(error))
+        return USAGE
+    except typer.Abort:
+        return INTERRUPTED
 
 
 def _completion() -> AbstractContextManager[None]:

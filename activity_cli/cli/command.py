@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 
 from activity_cli.cli.error_handling import handle_errors
 from activity_cli.cli.settings_file import read_table
-from activity_cli.errors import ConfigError
+from activity_cli.errors import ActivityError, ConfigError
 from activity_cli.settings import SETTINGS_OF, Leaf, Settings, build, leaves, parse_one, parse_text, suggest
 
 __all__ = ["Quiet", "SectionedCommand", "choose_format", "make_command", "settings_command", "spell", "typed_name"]
@@ -81,9 +81,9 @@ def settings_command(name: str, function: Callable[..., int]) -> SectionedComman
         values, sources = _collect(name, cls, typed, set_ or (), settings)
         try:
             return function(build(cls, values), **options)
-        except ConfigError as error:
-            message, hint = (spell(text, cls, sources) for text in (error.message, error.hint))
-            raise ConfigError(message, hint, code=error.code, setting=error.setting) from error
+        except ActivityError as error:
+            error.message, error.hint = (spell(text, cls, sources) for text in (error.message, error.hint))
+            raise
 
     run.__doc__ = function.__doc__
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

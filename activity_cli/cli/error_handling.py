@@ -18,7 +18,16 @@ import typer
 
 from activity_cli.errors import ActivityError
 
-__all__ = ["INTERRUPTED", "PIPE_CLOSED", "SOME_FAILED", "USAGE", "escape_control", "handle_errors", "print_error"]
+__all__ = [
+    "INTERRUPTED",
+    "PIPE_CLOSED",
+    "SOME_FAILED",
+    "USAGE",
+    "escape_control",
+    "exit_code",
+    "handle_errors",
+    "print_error",
+]
 
 SOME_FAILED = 1
 USAGE = 2
@@ -31,7 +40,7 @@ def handle_errors(command: Callable[..., int]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*, debug: bool = False, **options: Any) -> None:
-        raise typer.Exit(_exit_code(functools.partial(command, **options), debug))
+        raise typer.Exit(exit_code(functools.partial(command, **options), debug))
 
     return run
 
@@ -46,7 +55,8 @@ def print_error(text: str) -> None:
     print(f"activity: {escape_control(text)}", file=sys.stderr)
 
 
-def _exit_code(call: Callable[[], int], debug: bool) -> int:
+def exit_code(call: Callable[[], int], debug: bool = False) -> int:
+    """The exit code of ``call``. An error is printed as one line; with ``debug`` also its traceback."""
     try:
         code = call()
         sys.stdout.flush()
