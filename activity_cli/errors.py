@@ -11,8 +11,8 @@ ActivityError                     code, message, hint, exit_code
 └── TrainingError                 training cannot continue
 
 Each error says what is wrong, with the value, and (``hint``) what to do. Both write settings in backquotes, as
-`` `mode` `` or `` `mode=joint` ``; the command line replaces these by what the user types. ``code`` is a stable name for
-programs, ``<area>.<problem>``, such as ``video.undecodable``.
+`` `mode` `` or `` `mode=joint` ``. The command line replaces these by what the user types. ``code`` is a stable name
+for programs, ``<area>.<problem>``, such as ``video.undecodable``.
 """
 
 from __future__ import annotations
