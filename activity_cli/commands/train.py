@@ -398,7 +398,7 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
         if settings.tensorboard.resolve().is_relative_to(out.resolve()):
             raise OutputError(
                 f"The logs for TensorBoard cannot be in {str(out)!r}, which is replaced as a whole in the end.",
-                "Choose a folder beside it with --set tensorboard=DIR.",
+                "Choose a folder beside it with `tensorboard=DIR`.",
             )
         with translate_os_error(settings.tensorboard, "--set tensorboard=DIR"):
             settings.tensorboard.mkdir(parents=True, exist_ok=True)

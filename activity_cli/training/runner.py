@@ -265,6 +265,6 @@ def _cause(train: Examples, hyperparameters: Hyperparameters) -> str:
         if array.dtype != np.uint8 and not math.isfinite(float(np.sum(array, dtype=np.float64))):
             return "The encoder gives features that are not numbers: its weights are damaged or do not fit."
     if hyperparameters.scaled_loss:
-        return "float16 holds no number above 65504: use --set precision=float32 or bfloat16."
+        return "float16 holds no number above 65504: use `precision=float32` or `precision=bfloat16`."
     setting, rate = hyperparameters.rate_setting, hyperparameters.learning_rate
-    return f"The learning rate is likely too high: lower it with --set {setting}=RATE (now {rate:g})."
+    return f"The learning rate is likely too high: lower `{setting}`, which is {rate:g}."

@@ -220,7 +220,7 @@ def _warn_of_harm(records: Sequence[EpochRecord], progress: Progress) -> None:
     assert warmup and main
     progress.warn(
         f"Training the encoder raised the validation loss from {warmup.val_loss:.3g} to {main.val_loss:.3g} at best. The "
-        "model keeps the encoder as it was. Try a lower --set encoder_learning_rate=RATE, or --mode frozen."
+        "model keeps the encoder as it was. Try a lower encoder_learning_rate, or mode frozen."
     )
 
 
@@ -231,6 +231,6 @@ def _warn_of_overfitting(records: Sequence[EpochRecord], progress: Progress) -> 
     if last.val_loss > _OVERFITTED * best.val_loss:
         progress.warn(
             f"The validation loss was {best.val_loss:.3g} in epoch {best.epoch} and rose to {last.val_loss:.3g} in epoch "
-            f"{last.epoch}. The refit goes on to the last epoch: compare it with --set refit=false, or with a lower "
-            "--set learning_rate=RATE."
+            f"{last.epoch}. The refit goes on to the last epoch: compare it with refit=false, or with a lower "
+            "learning_rate."
         )
