@@ -156,7 +156,8 @@ def print_training(console: Console, result: TrainResult) -> None:
         _print(console, f"Its weights are those of epoch {result.best_epoch}.")
     difference = f"{result.litert_max_abs_difference:.1e}"
     _print(console, f"Probabilities in LiteRT differ from those in Keras by at most {difference}.")
-    _print_path(console, "Curves:", result.history_picture)
+    if result.history_picture:
+        _print_path(console, "Curves:", result.history_picture)
     _print_path(console, "Model:", result.model)
 
 

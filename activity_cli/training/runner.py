@@ -236,7 +236,7 @@ def _has_stopped(records: list[EpochRecord], early: BestWeights | None) -> bool:
     if early is None or not records:
         return False
     best = min(records, key=lambda record: record.val_loss)
-    return records[-1].epoch - best.epoch >= early.patience
+    return bool(records[-1].epoch - best.epoch >= early.patience)
 
 
 def _draws(hyperparameters: Hyperparameters, first_epoch: int) -> Draws:
