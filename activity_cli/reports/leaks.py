@@ -16,7 +16,7 @@ def leak_lines(leaks: LeakReport) -> list[str]:
 
 
 def _lines(leaks: LeakReport) -> Iterator[str]:
-    share = f"the largest has {leaks.largest_share:.0%} of the clips"
+    share = f"the largest has {leaks.largest_group_share:.0%} of the clips"
     if leaks.grouping == "given":
         yield f"Groups: {leaks.num_groups}, as given; {share}."
     elif leaks.grouping == "none":
@@ -25,29 +25,30 @@ def _lines(leaks: LeakReport) -> Iterator[str]:
         yield "Groups: none found; no two clips look related, so each stands for itself."
     else:
         yield f"Groups: {leaks.num_groups}, found by looks (one recording, or one place and camera); {share}."
-    if not leaks.compared:
+    if not leaks.clips_compared:
         yield "Too many clips, or too little memory, to compare them by their looks: copies are not known."
-    if leaks.num_copies:
-        many = leaks.num_copies > 1
-        labels = f", {leaks.num_two_labels} of them under two labels" if leaks.num_two_labels else ""
+    if leaks.num_near_duplicates:
+        many = leaks.num_near_duplicates > 1
+        labels = f", {leaks.num_label_conflicts} of them under two labels" if leaks.num_label_conflicts else ""
         yield (
-            f"{leaks.num_copies} pair{'s' if many else ''} of clips look{'' if many else 's'} like one recording, "
-            f"re-encoded, cut, mirrored or played backward{labels}."
+            f"{leaks.num_near_duplicates} pair{'s' if many else ''} of near-duplicates (one recording, re-encoded, "
+            f"cut, mirrored or brightened){labels}."
         )
-    if leaks.exposed is not None and leaks.exposed_by_video:
+    if leaks.leaked_share is not None and leaks.leaked_share_random_split:
         yield (
-            f"Test clips with a relative in training: {leaks.exposed:.0%}. "
-            f"Drawn by video alone, it would be about {leaks.exposed_by_video:.0%}."
+            f"Test clips with a relative in training: {leaks.leaked_share:.0%}. "
+            f"Drawn by video alone, it would be about {leaks.leaked_share_random_split:.0%}."
         )
-    if leaks.shortcuts and not any(tell.suspicious for tell in leaks.shortcuts):
-        best = max(leaks.shortcuts, key=lambda tell: tell.accuracy)
+    if leaks.shortcuts and not any(one.suspicious for one in leaks.shortcuts):
+        best = max(leaks.shortcuts, key=lambda one: one.accuracy)
         yield (
             f"Length, frame rate, size and type of the files do not give the activity away: they name it in "
-            f"{best.accuracy:.0%} of the clips at best, guessing in {best.chance:.0%}."
+            f"{best.accuracy:.0%} of the clips at best, guessing in {best.baseline_accuracy:.0%}."
         )
     elif leaks.shortcuts:
-        told = ", ".join(f"{tell.name} {tell.accuracy:.0%}" for tell in leaks.shortcuts)
-        yield f"The files alone give the activity away: {told} right, guessing {leaks.shortcuts[0].chance:.0%}."
+        told = ", ".join(f"{one.name} {one.accuracy:.0%}" for one in leaks.shortcuts)
+        baseline = leaks.shortcuts[0].baseline_accuracy
+        yield f"The files alone give the activity away: {told} right, guessing {baseline:.0%}."
 
 
 def leak_document(leaks: LeakReport) -> str:
@@ -55,23 +56,23 @@ def leak_document(leaks: LeakReport) -> str:
     document = {
         "schema": LEAKS_SCHEMA,
         "grouping": leaks.grouping,
-        "compared": leaks.compared,
+        "clips_compared": leaks.clips_compared,
         "num_clips": leaks.num_clips,
         "num_groups": leaks.num_groups,
-        "largest_share": rounded(leaks.largest_share, 6),
-        "num_copies": leaks.num_copies,
-        "num_two_labels": leaks.num_two_labels,
-        "one_place_share": rounded(leaks.one_place_share, 6),
-        "exposed_by_video": rounded(leaks.exposed_by_video, 6),
-        "exposed": rounded(leaks.exposed, 6),
-        "tells": [
+        "largest_group_share": rounded(leaks.largest_group_share, 6),
+        "num_near_duplicates": leaks.num_near_duplicates,
+        "num_label_conflicts": leaks.num_label_conflicts,
+        "shared_place_share": rounded(leaks.shared_place_share, 6),
+        "leaked_share_random_split": rounded(leaks.leaked_share_random_split, 6),
+        "leaked_share": rounded(leaks.leaked_share, 6),
+        "shortcuts": [
             {
-                "name": tell.name,
-                "accuracy": rounded(tell.accuracy, 6),
-                "chance": rounded(tell.chance, 6),
-                "suspicious": tell.suspicious,
+                "name": one.name,
+                "accuracy": rounded(one.accuracy, 6),
+                "baseline_accuracy": rounded(one.baseline_accuracy, 6),
+                "suspicious": one.suspicious,
             }
-            for tell in leaks.shortcuts
+            for one in leaks.shortcuts
         ],
         "pairs": [
             {"kind": pair.kind, "first": _clip(pair.first), "second": _clip(pair.second)} for pair in leaks.pairs
