@@ -74,17 +74,10 @@ class DuplicateGroups:
 def load_duplicate_groups(
     store: ClipStore, clips: Sequence[str], source_ids: Sequence[SourceId], labels: Sequence[str], progress: Progress
 ) -> DuplicateGroups | None:
-    """Groups clips by their signatures, or reads the result of an earlier run (``duplicate_groups.json``).
+    """Groups the clips of a store, given by name, as :func:`find_duplicate_groups` does.
 
-    Args:
-        store: The clips.
-        clips: Their names in the store.
-        source_ids: What each was cut from; clips with the same id are always joined.
-        labels: The label of each.
-        progress: Receives the number of compared clips.
-
-    Returns:
-        None where there are too many clips to compare, or too little memory.
+    The result is cached in ``duplicate_groups.json``. It is None where there are too many clips to compare, or too
+    little memory.
 
     Raises:
         OutputError: The prepared folder cannot be written.

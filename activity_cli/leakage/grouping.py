@@ -38,12 +38,7 @@ def group_clips(clips: Sequence[ClipRecord], duplicates: DuplicateGroups | None,
     """Names the group of each clip.
 
     Given groups are kept; those that share a recording are joined. Where no group is given, ``auto`` makes a group of
-    each source in ``duplicates``, and ``none`` of each video.
-
-    Args:
-        clips: One record for each clip, with its given group or none.
-        duplicates: Their groups by similarity; None where the clips were not compared.
-        settings: How the groups are made.
+    each source in ``duplicates`` (None where the clips were not compared), and ``none`` of each video.
     """
     # A video without a given group is its own group, named by its content.
     own = tuple(clip.group or clip.content_hash[:12] for clip in clips)

@@ -31,16 +31,8 @@ _Codes = npt.NDArray[np.intp]
 def find_shortcuts(clips: Sequence[ClipRecord], groups: Sequence[str], seed: int = 0) -> tuple[MetadataShortcut, ...]:
     """Predicts the label of each clip from its file's length, frame rate, size and type, one by one and together.
 
-    The classifier is naive Bayes with add-one smoothing, cross-validated in five folds of whole groups. Lengths are put
-    into eight bins of equal share.
-
-    Args:
-        clips: One record for each clip.
-        groups: The group of each.
-        seed: Assigns the groups to folds.
-
-    Returns:
-        One for each property that differs between clips, and one for all together if there are several.
+    The classifier is naive Bayes with add-one smoothing, cross-validated in five folds, to which ``seed`` assigns whole
+    groups. Lengths are put into eight bins of equal share. A property that is the same for all clips is left out.
     """
     labels = _codes([clip.label for clip in clips])
     folds = _assign_folds(groups, seed)

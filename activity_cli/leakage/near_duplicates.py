@@ -35,11 +35,7 @@ _POOL = 4
 
 
 class SignatureIndex:
-    """Signatures of many clips, in the forms in which they are compared.
-
-    Args:
-        signatures: One for each clip; at least one.
-    """
+    """Signatures of many clips, at least one, in the forms in which they are compared."""
 
     def __init__(self, signatures: Sequence[Signature]) -> None:
         stack = np.stack(signatures)

@@ -24,14 +24,9 @@ def find_leaks(
     splits: Sequence[str],
     settings: Split,
 ) -> LeakReport:
-    """Reports which clips are related, and whether the split separates them.
+    """Reports which clips are related, and whether their splits separate them.
 
-    Args:
-        clips: One record for each clip.
-        duplicates: Their groups by similarity; None where the clips were not compared.
-        grouping: The groups that were used.
-        splits: The split of each clip.
-        settings: How the split was made.
+    ``duplicates`` is None where the clips were not compared.
     """
     pairs = [(clips[first], clips[second]) for first, second in duplicates.near_duplicates] if duplicates else []
     # Two labels for one recording are most likely a mistake, so they come first.

@@ -31,11 +31,7 @@ class SplitResult:
 def split_dataset(records: Sequence[ClipRecord], settings: Split, store: ClipStore, progress: Progress) -> SplitResult:
     """Groups the usable clips, assigns them to train, val and test, and reports what leaks.
 
-    Args:
-        records: A row for every file that was found, with its given group and split, or none.
-        settings: How the split is made.
-        store: The clips.
-        progress: Receives the number of compared clips.
+    ``records`` has a row for every file that was found, with its given group and split, or none.
 
     Raises:
         DatasetError: Fewer than two labels have a usable video.
@@ -61,6 +57,7 @@ def split_dataset(records: Sequence[ClipRecord], settings: Split, store: ClipSto
     splits = assign_splits(items, settings)
     clip_splits = [split for record, split in zip(usable, splits, strict=True) if record.variant == 0]
     leaks = find_leaks(clips, duplicates, grouping, clip_splits, settings)
+    # In the order of the usable records.
     assigned = iter([_assigned(*row) for row in zip(usable, items, splits, strict=True)])
     return SplitResult(
         records=tuple(next(assigned) if record.status == "ok" else replace(record, split="") for record in records),
@@ -90,7 +87,7 @@ def _shortcut_warnings(leaks: LeakReport) -> list[str]:
         return []
     what = "length, frame rate, size and type" if best.name == "all together" else best.name
     return [
-        f"The {what} of the files alone predicts the label for {best.accuracy:.0%} of the clips (always the most "
-        f"frequent label: {best.baseline_accuracy:.0%}). A network may learn that instead of the activity: film or "
-        "export all activities alike."
+        f"The {what} of the files alone can predict {best.accuracy:.0%} of the labels; always predicting the "
+        f"most frequent label is right for {best.baseline_accuracy:.0%}. A network may learn that instead of the "
+        "activity: film or export all activities alike."
     ]

@@ -38,17 +38,10 @@ class SplitItem:
 
 
 def assign_splits(items: Sequence[SplitItem], settings: Split) -> list[str]:
-    """Assigns every clip to a split, keeping groups whole and labels in proportion.
+    """Assigns every clip to train, val or test, keeping groups whole and labels in proportion.
 
     Places whole groups greedily, the largest first, from several seeded starts, and takes the best result. A group with
     a given split goes there; if its clips have several given splits, each clip keeps its own.
-
-    Args:
-        items: The clips.
-        settings: Fractions and seed.
-
-    Returns:
-        train, val or test for each clip, in the order of ``items``.
     """
     fixed = {item.group: item.split for item in items if item.split in SPLITS}
     # Labels that name their test clips allow no others.
@@ -143,14 +136,7 @@ class _Plan:
 def split_warnings(
     items: Sequence[SplitItem], splits: Sequence[str], settings: Split, *, by_similarity: bool = False
 ) -> list[str]:
-    """What to know about a split before trusting a score from it.
-
-    Args:
-        items: The clips.
-        splits: The split of each.
-        settings: How the split was made.
-        by_similarity: Whether the groups were found by similarity, which may be wrong.
-    """
+    """What to know about a split before trusting a score from it; groups found by similarity may be wrong."""
     warnings = []
     wanted = [s for s, f in zip(SPLITS, (1.0, settings.val_fraction, settings.test_fraction), strict=True) if f > 0]
     present = {(item.label, split) for item, split in zip(items, splits, strict=True)}
