@@ -12,12 +12,12 @@ def clip(
     number: int, label: str, *, seconds: float = 2.0, fps: float = 25.0, width: int = 640, suffix: str = "mp4"
 ) -> ClipRecord:
     return ClipRecord(
-        f"{label}/{number}.{suffix}",
-        label,
-        "",
-        "",
-        "ok",
-        "",
+        path=f"{label}/{number}.{suffix}",
+        label=label,
+        group="",
+        split="",
+        status="ok",
+        reason="",
         frames_per_second=fps,
         duration_seconds=seconds,
         end_seconds=seconds,
