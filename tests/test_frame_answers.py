@@ -10,13 +10,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from activity_cli.model.sequence import frame_outputs
+from activity_cli.training.bundling import pack
 from typer.testing import Result
 
 from activity_cli import NetworkSettings, Recognizer, Sampling
 from activity_cli.model.network import Network, build_network
-from activity_cli.model.sequence import frame_outputs
 from activity_cli.results import FrameAnswer, Prediction
-from activity_cli.training.bundling import pack
 from activity_cli.video.reader import read_clip
 from activity_cli.writers.json import prediction_json
 from conftest import TINY_NETWORK, TINY_SAMPLING, draw_video

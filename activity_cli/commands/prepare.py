@@ -19,9 +19,10 @@ from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import DatasetError, OutputError
 from activity_cli.files import folder_lock, remove_stale_files, translate_os_error, write_text
-from activity_cli.labels.discovery import Discovered, DiscoveredFile, find_labeled
-from activity_cli.leakage.divide import divide
-from activity_cli.leakage.signature_index import SignatureStore
+from activity_cli.labels.discovery import read_labels
+from activity_cli.labels.segments import LabeledSegment, LabelSet
+from activity_cli.leakage.signatures import SignatureStore
+from activity_cli.leakage.split_dataset import split_dataset
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.leaks import leak_document
 from activity_cli.results import ClipRecord, LeakReport, PrepareResult
@@ -52,24 +53,24 @@ def prepare(config: PrepareSettings, progress: Progress | None = None) -> Prepar
     """
     progress = progress or SilentProgress()
     config = resolve_prepare(config)
-    found = find_labeled(config.videos, config.labels, config.split.pattern)
-    _check_labels(found.files)
+    found = read_labels(config.videos, config.labels, config.split.pattern)
+    _check_labels(found.segments)
     _refuse_foreign(config.out)
     with folder_lock(config.out):
         _claim(config)
         return _prepare(found, config, progress)
 
 
-def _prepare(found: Discovered, config: PrepareSettings, progress: Progress) -> PrepareResult:
-    files, before = found.files, None
+def _prepare(found: LabelSet, config: PrepareSettings, progress: Progress) -> PrepareResult:
+    before = None
     store = ClipStore(config.out / "clips")
     cache = DecodeCache(config.out / "decoded.jsonl", config.sampling)
-    tasks = _jobs(files)
+    tasks = _jobs(found.segments)
     known = {task.name: decoded for task in tasks if (decoded := cache.lookup(task, store)) is not None}
     new = [task for task in tasks if task.name not in known]
     results = known | _decode(new, config, store, cache, progress)
 
-    records = list_records(files, results)
+    records = list_records(found, results)
     num_decoded, num_reused = len(new), sum(bool(decoded.clips) for decoded in known.values())
     if new or len(known) != cache.length:
         cache.compact([task.name for task in tasks])
@@ -78,28 +79,28 @@ def _prepare(found: Discovered, config: PrepareSettings, progress: Progress) -> 
     # All that is needed from here on stands in the records; of thousands of videos the rest is large.
     del tasks, known, new, results, cache
 
-    division = divide(records, config.split, store, progress)
-    for warning in division.warnings:
+    split = split_dataset(records, config.split, store, progress)
+    for warning in split.warnings:
         progress.warn(warning)
 
     with suppress(DatasetError):
         before = read_config(config.out)
-    prepared = write_prepared(config.out, division.records, config.sampling, config.split, _origin(config))
+    prepared = write_prepared(config.out, split.records, config.sampling, config.split, _origin(config))
     remove_stale_arrays(store.folder, clips)
-    SignatureStore(store).sweep(clips)
+    remove_stale_arrays(SignatureStore(store).folder, clips)
     remove_stale_files(config.out)
     sheet = config.out / "contact_sheet.png"
     if not sheet.exists() or not before or before.get("fingerprint") != prepared.fingerprint:
         _draw_contact_sheet(prepared.in_split("all"), store, sheet, config.sampling.num_frames)
-    leak_report, leak_picture = _tell_leaks(division.leaks, store, config.out)
+    leak_report, leak_picture = _tell_leaks(split.leaks, store, config.out)
     return PrepareResult(
         folder=config.out,
         format=found.format,
         labels=prepared.labels,
-        records=division.records,
-        warnings=division.warnings,
+        records=split.records,
+        warnings=split.warnings,
         contact_sheet=sheet,
-        leaks=division.leaks,
+        leaks=split.leaks,
         leak_report=leak_report,
         leak_picture=leak_picture,
         decoded=num_decoded,
@@ -107,19 +108,18 @@ def _prepare(found: Discovered, config: PrepareSettings, progress: Progress) -> 
     )
 
 
-def _jobs(files: Sequence[DiscoveredFile]) -> list[DecodeTask]:
+def _jobs(files: Sequence[LabeledSegment]) -> list[DecodeTask]:
     """One for each video: all its labeled segments are cut in one reading."""
     segments: dict[str, list[Segment]] = defaultdict(list)
     paths: dict[str, Path] = {}
     for file in files:
-        if not file.ignored:
-            paths[file.name] = file.path
-            segments[file.name].append(Segment(file.start_seconds, file.end_seconds))
+        paths[file.name] = file.path
+        segments[file.name].append(Segment(file.start_seconds, file.end_seconds))
     return [DecodeTask(path, name, tuple(segments[name])) for name, path in paths.items()]
 
 
-def _check_labels(found: Sequence[DiscoveredFile]) -> None:
-    labels = sorted({file.label for file in found if not file.ignored})
+def _check_labels(found: Sequence[LabeledSegment]) -> None:
+    labels = sorted({file.label for file in found})
     if len(labels) < 2:
         raise DatasetError(
             f"Only one label was found: {labels[0]!r}.",

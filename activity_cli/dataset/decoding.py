@@ -21,7 +21,7 @@ from activity_cli.dataset.decode_cache import CutClip, Decoded, DecodeTask
 from activity_cli.dataset.processes import clean_start, default_workers, own_processes
 from activity_cli.errors import VideoError
 from activity_cli.files import sha256_of
-from activity_cli.leakage.signature_index import SignatureStore
+from activity_cli.leakage.signatures import SignatureStore
 from activity_cli.settings import Sampling
 
 __all__ = ["CutClip", "DecodeTask", "Decoded", "decode_all", "decode_one"]
@@ -168,7 +168,7 @@ def decode_one(task: DecodeTask, sampling: Sampling, store: ClipStore, threads: 
     """
     from activity_cli.video.reader import Clip, read_clips  # here, so that only workers pay for OpenCV
 
-    looks = SignatureStore(store)
+    signatures = SignatureStore(store)
     content_hash, file_bytes = "", 0
     cuts: dict[tuple[int, float, int], CutClip] = {}
 
@@ -177,7 +177,7 @@ def decode_one(task: DecodeTask, sampling: Sampling, store: ClipStore, threads: 
         # Also over a clip that is there: a killed run may have left one that it was about to correct.
         store.write(name, clip.frames)
         if clip.variant == 0:
-            looks.write(name, clip.frames)
+            signatures.write(name, clip.frames)
         cuts[clip.segment, clip.start_seconds, clip.variant] = CutClip(
             name, len(clip.frames), clip.start_seconds, clip.end_seconds, clip.segment, clip.variant
         )

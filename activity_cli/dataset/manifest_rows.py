@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from activity_cli.dataset.decoding import CutClip, Decoded
-from activity_cli.labels.discovery import DiscoveredFile
+from activity_cli.labels.segments import LabeledSegment, LabelSet
 from activity_cli.results import ClipRecord
 
 __all__ = ["list_records"]
@@ -16,31 +17,32 @@ __all__ = ["list_records"]
 _Place = tuple[str, float, float | None]
 
 
-def list_records(found: Sequence[DiscoveredFile], results: Mapping[str, Decoded]) -> list[ClipRecord]:
-    """Every file that was found, each with its clips or with the reason why it has none.
+def list_records(labels: LabelSet, results: Mapping[str, Decoded]) -> list[ClipRecord]:
+    """Every file that was found, each with its clips or with the reason why it has none, sorted by name.
 
-    The split is still the given one, or empty.
-
-    What has the same content is kept once, or not at all if the labels differ.
+    The split is still the given one, or empty. Segments with the same content are kept once, or not at all if their
+    labels differ.
 
     Args:
-        found: The files, and for a video with labeled segments each of those.
-        results: What decoding gave, by the name of the file; its cuts carry the number of the segment,
-            counted in the order of ``found``.
+        labels: The labeled segments, sorted by name, and the files that are not used.
+        results: The result of decoding, by the name of the file; its cuts carry the number of the segment, counted in
+            the order of ``labels``.
     """
     labels_of: dict[_Place, dict[str, str]] = defaultdict(dict)
-    for file in found:
-        if (decoded := results.get(file.name)) is not None and decoded.clips and not file.ignored:
+    for file in labels.segments:
+        if (decoded := results.get(file.name)) is not None and decoded.clips:
             labels_of[_place(file, decoded)].setdefault(file.label, file.name)
     first_of: dict[_Place, str] = {}
-    records = []
+    records = [
+        ClipRecord(file.name, file.label, file.group, "", status="ignored", reason=file.reason)
+        for file in labels.unused
+    ]
     segments: Counter[str] = Counter()
-    for file in found:
+    for file in labels.segments:
         decoded = results.get(file.name, Decoded())
         number = segments[file.name]
-        if not file.ignored:
-            segments[file.name] += 1
-        cuts = [cut for cut in decoded.clips if cut.segment == number] if not file.ignored else []
+        segments[file.name] += 1
+        cuts = [cut for cut in decoded.clips if cut.segment == number]
         if not cuts:
             records.append(_left_out(file, decoded))
             continue
@@ -54,16 +56,14 @@ def list_records(found: Sequence[DiscoveredFile], results: Mapping[str, Decoded]
             records.append(replace(_record(file, decoded), status="duplicate", reason=f"the same video as {first}"))
         else:
             records += [_record(file, decoded, cut) for cut in cuts]
-    return records
+    return sorted(records, key=lambda record: os.fsencode(record.path))
 
 
-def _place(file: DiscoveredFile, decoded: Decoded) -> _Place:
+def _place(file: LabeledSegment, decoded: Decoded) -> _Place:
     return decoded.content_hash, file.start_seconds, file.end_seconds
 
 
-def _left_out(file: DiscoveredFile, decoded: Decoded) -> ClipRecord:
-    if file.ignored:
-        return replace(_record(file, decoded), status="ignored", reason=file.ignored)
+def _left_out(file: LabeledSegment, decoded: Decoded) -> ClipRecord:
     if decoded.error_code:
         reason = f"[{decoded.error_code}] {decoded.error_message}"
     elif file.start_seconds or file.end_seconds is not None:
@@ -77,7 +77,7 @@ def _left_out(file: DiscoveredFile, decoded: Decoded) -> ClipRecord:
     return replace(_record(file, decoded), status="rejected", reason=reason)
 
 
-def _record(file: DiscoveredFile, decoded: Decoded, cut: CutClip | None = None) -> ClipRecord:
+def _record(file: LabeledSegment, decoded: Decoded, cut: CutClip | None = None) -> ClipRecord:
     differs = decoded.header_frames and decoded.num_frames and decoded.header_frames != decoded.num_frames
     told = f"the header promises {decoded.header_frames} frames, {decoded.num_frames} can be decoded"
     return ClipRecord(

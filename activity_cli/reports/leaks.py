@@ -17,7 +17,7 @@ def leak_lines(leaks: LeakReport) -> list[str]:
 
 
 def _lines(leaks: LeakReport) -> Iterator[str]:
-    largest = f"the largest group has {leaks.largest_share:.0%} of the clips"
+    largest = f"the largest group has {leaks.largest_group_share:.0%} of the clips"
     if leaks.grouping == "given":
         yield f"Groups: {leaks.num_groups}, as given; {largest}."
     elif leaks.grouping == "none":
@@ -26,30 +26,30 @@ def _lines(leaks: LeakReport) -> Iterator[str]:
         yield "Groups: none found; each clip is split by itself."
     else:
         yield f"Groups: {leaks.num_groups}, of clips from the same recording, or the same place and camera; {largest}."
-    if not leaks.compared:
+    if not leaks.clips_compared:
         yield "Near-duplicates: unknown, because comparing so many clips would need too much memory."
-    if leaks.num_copies:
-        labels = f" Pairs with different labels: {leaks.num_two_labels}." if leaks.num_two_labels else ""
+    if leaks.num_near_duplicates:
+        labels = f" Pairs with different labels: {leaks.num_label_conflicts}." if leaks.num_label_conflicts else ""
         yield (
-            f"Near-duplicates: {counted(leaks.num_copies, 'pair')} of clips from one recording (re-encoded, cut, "
+            f"Near-duplicates: {counted(leaks.num_near_duplicates, 'pair')} of clips from one recording (re-encoded, cut, "
             f"mirrored or played backward).{labels}"
         )
-    if leaks.exposed is not None and leaks.exposed_by_video:
+    if leaks.leaked_share is not None and leaks.leaked_share_random_split:
         yield (
-            f"Leakage: {leaks.exposed:.0%} of the test clips share a recording or a place with a training clip. "
-            f"A split that ignores groups would reach about {leaks.exposed_by_video:.0%}."
+            f"Leakage: {leaks.leaked_share:.0%} of the test clips share a recording or a place with a training clip. "
+            f"A split that ignores groups would reach about {leaks.leaked_share_random_split:.0%}."
         )
     if leaks.shortcuts and not any(shortcut.suspicious for shortcut in leaks.shortcuts):
         best = max(leaks.shortcuts, key=lambda shortcut: shortcut.accuracy)
         yield (
             "Metadata shortcuts: none. Length, frame rate, frame size and file type predict the activity of at most "
-            f"{best.accuracy:.0%} of the clips; guessing reaches {best.chance:.0%}."
+            f"{best.accuracy:.0%} of the clips; guessing reaches {best.baseline_accuracy:.0%}."
         )
     elif leaks.shortcuts:
         shares = ", ".join(f"{shortcut.name} {shortcut.accuracy:.0%}" for shortcut in leaks.shortcuts)
         yield (
             "Metadata shortcuts: properties of the files alone, without their frames, predict the activity of many "
-            f"clips: {shares}; guessing reaches {leaks.shortcuts[0].chance:.0%}."
+            f"clips: {shares}; guessing reaches {leaks.shortcuts[0].baseline_accuracy:.0%}."
         )
 
 
@@ -58,17 +58,22 @@ def leak_document(leaks: LeakReport) -> str:
     document = {
         "schema": LEAKS_SCHEMA,
         "grouping": leaks.grouping,
-        "compared": leaks.compared,
+        "clips_compared": leaks.clips_compared,
         "num_clips": leaks.num_clips,
         "num_groups": leaks.num_groups,
-        "largest_share": leaks.largest_share,
-        "num_copies": leaks.num_copies,
-        "num_two_labels": leaks.num_two_labels,
-        "one_place_share": leaks.one_place_share,
-        "exposed_by_video": leaks.exposed_by_video,
-        "exposed": leaks.exposed,
-        "tells": [
-            {"name": s.name, "accuracy": s.accuracy, "chance": s.chance, "suspicious": s.suspicious}
+        "largest_group_share": leaks.largest_group_share,
+        "num_near_duplicates": leaks.num_near_duplicates,
+        "num_label_conflicts": leaks.num_label_conflicts,
+        "shared_place_share": leaks.shared_place_share,
+        "leaked_share_random_split": leaks.leaked_share_random_split,
+        "leaked_share": leaks.leaked_share,
+        "shortcuts": [
+            {
+                "name": s.name,
+                "accuracy": s.accuracy,
+                "baseline_accuracy": s.baseline_accuracy,
+                "suspicious": s.suspicious,
+            }
             for s in leaks.shortcuts
         ],
         "pairs": [

@@ -22,7 +22,10 @@ _MARGIN = 40
 _BETWEEN = 40  # the two clips of a pair
 _HEAD = 92
 _ROW = 54 + _SLOT + 22
-_TITLES = {"copy": "Near-duplicates: probably the same recording", "source": "Probably the same place and camera"}
+_TITLES = {
+    "near_duplicate": "Near-duplicates: probably the same recording",
+    "same_source": "Probably the same place and camera",
+}
 _STRIP = _FRAMES * (_SLOT + _GAP) - _GAP
 _WIDTH = 2 * _MARGIN + 2 * _STRIP + _BETWEEN
 
@@ -57,7 +60,7 @@ def draw_pairs(pairs: Sequence[Pair], path: Path, total: int | None = None) -> N
 
 def _draw_title(canvas: Canvas, y: int, pair: RelatedPair) -> None:
     used = canvas.text(_MARGIN, y + 16, _TITLES[pair.kind], size=15, weight=600, color=INK)
-    if pair.kind == "copy" and pair.first.label != pair.second.label:
+    if pair.kind == "near_duplicate" and pair.first.label != pair.second.label:
         canvas.text(_MARGIN + used + 14, y + 16, "different labels: is one of them wrong?", size=15, color=ORANGE)
 
 
