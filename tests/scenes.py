@@ -11,7 +11,7 @@ import numpy.typing as npt
 from activity_cli.leakage.duplicate_groups import DuplicateGroups, find_duplicate_groups
 from activity_cli.leakage.signatures import compute_signature
 from activity_cli.settings import Sampling
-from activity_cli.video.reader import Clip, read_clips
+from data_support import read_clip
 
 SIZE = 96, 128  # height, width
 FRAMES = 30
@@ -56,9 +56,7 @@ def load_duplicate_groups(paths: list[Path], labels: list[str] | None = None) ->
     """What belongs together of these videos, by their looks."""
     looks = []
     for path in paths:
-        clips: list[Clip] = []
-        read_clips(path, Sampling(num_frames=16, frame_size=96), deliver=clips.append)
-        looks.append(compute_signature(clips[0].frames))
+        looks.append(compute_signature(read_clip(path, Sampling(num_frames=16, frame_size=96)).frames))
     return find_duplicate_groups(
         looks, range(len(looks)), labels or ["one", "two"] * (len(looks) // 2) + ["one"] * (len(looks) % 2)
     )

@@ -8,34 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
+from activity_cli.files import VIDEO_SUFFIXES
 
 __all__ = ["VIDEO_SUFFIXES", "Discovered", "DiscoveredFile", "find_videos", "walk"]
-
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".flv",
-        ".gif",
-        ".m2ts",
-        ".m4v",
-        ".mjpeg",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-    ]
-)
-
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredFile:

@@ -7,7 +7,15 @@ keys are added, never renamed or removed.
 
 from __future__ import annotations
 
-from activity_cli.results.prepared import ClipRecord, LeakReport, MetadataShortcut, PrepareResult, RelatedPair
+from activity_cli.results.prepared import (
+    ClipInfo,
+    ClipRecord,
+    LeakReport,
+    MetadataShortcut,
+    PrepareResult,
+    RelatedPair,
+    VideoInfo,
+)
 from activity_cli.results.trained import (
     Baseline,
     ClassScore,
@@ -26,6 +34,7 @@ __all__ = [
     "PREDICTION_SCHEMA",
     "Baseline",
     "ClassScore",
+    "ClipInfo",
     "ClipRecord",
     "EncoderRow",
     "EpochRecord",
@@ -38,6 +47,7 @@ __all__ = [
     "PrepareResult",
     "RelatedPair",
     "TrainResult",
+    "VideoInfo",
 ]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
