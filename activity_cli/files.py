@@ -10,11 +10,11 @@ import glob
 import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
+from secrets import token_hex
 
 from activity_cli.errors import OutputError
 
@@ -73,7 +73,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def translate_os_error(path: Path, option: str = "--out") -> Iterator[None]:
+def translate_os_error(path: Path, option: str = "`out`") -> Iterator[None]:
     """Turns the system's error while ``path`` is written into one line with a hint.
 
     Args:
@@ -133,22 +133,22 @@ def write_text(path: Path, content: str) -> None:
 
 def remove_stale_files(folder: Path) -> None:
     """Removes the unfinished files of killed runs from ``folder``; those of a running one stay."""
-    for path in folder.glob(f"{ASIDE_MARK}*"):
-        owner = path.name.removeprefix(ASIDE_MARK).partition("-")[0]
-        # Files of this process are finished by now: those under its number are of a killed one that had it before.
-        if not owner.isdigit() or int(owner) == os.getpid() or not _is_running(int(owner)):
-            with suppress(OSError):
-                path.unlink()
+    _remove_stale(folder.glob(f"{ASIDE_MARK}*"))
 
 
 def remove_stale(path: Path) -> None:
     """Removes what killed runs left unfinished of the file or folder ``path``; that of a running one stays."""
     name = glob.escape(path.name)
-    for left in (*path.parent.glob(f"{ASIDE_MARK}*-{name}"), *path.parent.glob(f"{ASIDE_MARK}*-{name}-*")):
-        owner = left.name.removeprefix(ASIDE_MARK).partition("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
+    _remove_stale(chain(*(path.parent.glob(f"{ASIDE_MARK}*-{name}{end}") for end in ("", "-*"))))
+
+
+def _remove_stale(paths: Iterable[Path]) -> None:
+    for path in paths:
+        owner = path.name.removeprefix(ASIDE_MARK).partition("-")[0]
+        # What is under this process's own number is of a killed run that had it before.
+        if not owner.isdigit() or int(owner) == os.getpid() or not _is_running(int(owner)):
             with suppress(OSError):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def _lock(file: Path, path: Path) -> Iterator[None]:
         except filelock.Timeout:
             raise OutputError(
                 f"Another run is writing to {str(path)!r} right now.",
-                "Wait for it to end, or choose another folder with --out.",
+                "Wait for it to end, or choose another folder with `out`.",
                 code="output.locked",
             ) from None
         except OSError as error:
@@ -221,21 +221,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     # A link stays: the folder that it points to is replaced.
     path = path.resolve()
+    aside, old = (path.with_name(f"{ASIDE_MARK}{os.getpid()}-{path.name}-{token_hex(4)}") for _ in range(2))
     with translate_os_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path)
-        aside = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{os.getpid()}-{path.name}-", dir=path.parent))
+        aside.mkdir()
     try:
         with translate_os_error(path):
-            aside.chmod(0o777 & ~_umask())
             yield aside
             if path.exists():
-                old = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{os.getpid()}-{path.name}-", dir=path.parent))
                 os.replace(path, old)
-                os.replace(aside, path)
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                os.replace(aside, path)
+            os.replace(aside, path)
+            shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -244,13 +241,6 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal; memory stays flat."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _umask() -> int:
-    # The only way to read it is to set it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _is_running(process: int) -> bool:

@@ -140,7 +140,7 @@ def _check_output(out: Path) -> None:
     with translate_os_error(out):
         if out.is_dir() and not is_empty(out) and not is_prepared_folder(out):
             raise OutputError(
-                f"{str(out)!r} exists and was not made by 'activity prepare'.", "Choose another folder with --out."
+                f"{str(out)!r} exists and was not made by 'activity prepare'.", "Choose another folder with `out`."
             )
         out.mkdir(parents=True, exist_ok=True)
 
@@ -164,7 +164,7 @@ def _check_settings(settings: PrepareSettings) -> None:
         reasons = (f"{name} was {old.get(name)!r}, now {new.get(name)!r}" for name in changed)
         raise OutputError(
             f"{str(settings.out)!r} was prepared with other settings: {'; '.join(reasons)}.",
-            "Use --overwrite to make it anew, or another folder with --out.",
+            "Use `overwrite` to make it anew, or another folder with `out`.",
             code="output.exists",
         )
 

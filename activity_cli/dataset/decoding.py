@@ -56,7 +56,7 @@ def decode_all(
     if executor is not None:
         yield from _in_executor(tasks, decode, executor, _AHEAD * max(1, workers))
         return
-    late = f"took longer than {time_limit_seconds:g} seconds. Raise --set time_limit_seconds, or re-encode it."
+    late = f"took longer than {time_limit_seconds:g} seconds. Give it more time_limit_seconds, or re-encode it."
     suspects: list[DecodeTask] = []
     for task, decoded in call_in_processes(decode, tasks, number, limit_seconds=time_limit_seconds):
         if decoded is Lost.DIED:

@@ -169,7 +169,7 @@ def read_config(folder: Path) -> PreparedConfig | None:
     if schema != PREPARED_SCHEMA:
         raise DatasetError(
             f"{folder} has the schema {schema!r}, this version of activity reads {PREPARED_SCHEMA!r}.",
-            "If it is newer, update activity; if it is older, run 'activity prepare VIDEOS --overwrite'.",
+            "If it is newer, update activity; if it is older, run 'activity prepare VIDEOS' with `overwrite`.",
             code="dataset.schema",
         )
     try:

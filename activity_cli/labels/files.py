@@ -12,6 +12,7 @@ from activity_cli.files import VIDEO_SUFFIXES
 
 __all__ = ["VIDEO_SUFFIXES", "Discovered", "DiscoveredFile", "find_videos", "walk"]
 
+
 @dataclass(frozen=True, slots=True)
 class DiscoveredFile:
     """One file, or one labeled segment of it, before anything is known of its content.

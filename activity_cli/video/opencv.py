@@ -241,27 +241,22 @@ def _check_file(path: Path) -> None:
     """Gives the plain reasons; the decoder has one message for all of them."""
     try:
         mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            # Opening a pipe would wait for a writer that may never come.
-            raise VideoError(
-                f"{path.name}: a pipe or a device, not a video file.",
-                "Save the video to a file first.",
-                code="video.unreadable",
-            )
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise VideoError(f"{path.name}: the file is empty.", "Copy it again.", code="video.empty")
+        if stat.S_ISREG(mode):
+            with path.open("rb") as file:
+                if file.read(1):
+                    return
+            reason, hint, code = "the file is empty", "Copy it again.", "video.empty"
+        elif stat.S_ISDIR(mode):
+            reason, hint, code = "a folder, not a video", "Name the videos in it.", "video.unreadable"
+        else:  # opening a pipe would wait for a writer that may never come
+            reason, hint = "a pipe or a device, not a video file", "Save the video to a file first."
+            code = "video.unreadable"
     except FileNotFoundError:
-        raise VideoError(f"{path.name}: no such file.", "Check the path.", code="video.missing") from None
-    except IsADirectoryError:
-        raise VideoError(
-            f"{path.name}: a folder, not a video.", "Name the videos in it.", code="video.unreadable"
-        ) from None
+        reason, hint, code = "no such file", "Check the path.", "video.missing"
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise VideoError(
-            f"{path.name}: cannot be read: {reason}.", "Check the file's permissions.", code="video.unreadable"
-        ) from None
+        reason, hint = f"cannot be read: {(error.strerror or str(error)).lower()}", "Check the file's permissions."
+        code = "video.unreadable"
+    raise VideoError(f"{path.name}: {reason}.", hint, code=code)
 
 
 @contextmanager
