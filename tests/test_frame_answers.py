@@ -10,14 +10,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from activity_cli.model.sequence import frame_outputs
+from activity_cli.training.bundling import pack
 from typer.testing import Result
 
 from activity_cli import NetworkSettings, Recognizer, Sampling
 from activity_cli.model.network import Network, build_network
-from activity_cli.model.sequence import frame_outputs
 from activity_cli.results import FrameAnswer, Prediction
-from activity_cli.training.bundling import pack
-from activity_cli.writers.json_lines import prediction_line
+from activity_cli.writers.json import prediction_json
 from conftest import TINY_NETWORK, TINY_SAMPLING, draw_video
 from data_support import read_clip
 from test_predict import OK_KEYS
@@ -93,7 +93,7 @@ def test_the_answers_for_frames_are_a_further_key(
 
 def test_a_frame_is_written_as_exactly_this() -> None:
     frames = (FrameAnswer(0.12345, "wave", 0.93004), FrameAnswer(1.0, "bend", float("nan")))
-    line = prediction_line(Prediction("a.mp4", "ok", "wave", 0.5, {"wave": 0.5}, frames=frames))
+    line = prediction_json(Prediction("a.mp4", "ok", "wave", 0.5, {"wave": 0.5}, frames=frames))
     assert line.endswith(
         '"frames": [{"seconds": 0.123, "label": "wave", "confidence": 0.93}, '
         '{"seconds": 1.0, "label": "bend", "confidence": null}]}'

@@ -133,7 +133,7 @@ def test_names_and_labels_may_hold_anything(few: Path, tmp_path: Path) -> None:
         assert rows[f"{name}/{name}.avi"]["label"] == name
     before = files_of(out)
     second = run("prepare", few, "--out", out, *TINY)
-    assert "Decoded now: 0," in second.stderr
+    assert "Decoded 0 videos;" in second.stderr
     assert files_of(out) == before
 
 
@@ -149,7 +149,7 @@ def test_the_same_video_under_two_labels_is_rejected_both_times(prepare: Activit
     for number, decoded in enumerate((7, 0)):
         result = prepare(few)
         assert result.exit_code == 1, number
-        assert f"Decoded now: {decoded}," in result.stderr
+        assert f"Decoded {decoded} video" in result.stderr
         rows = rows_of(tmp_path / "out")
         for name, other in (("up/0.avi", "left/copy.avi"), ("left/copy.avi", "up/0.avi")):
             assert rows[name]["status"] == "rejected"

@@ -6,17 +6,19 @@ import json
 import shutil
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 
 from activity_cli.errors import MissingDependencyError, OutputError
 from activity_cli.files import atomic_folder, write_text
-from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, WEIGHTS_FILE, Bundle, read_bundle
-from activity_cli.model.network import Network, load_network
+from activity_cli.model.bundle import ENCODER_FILE, WEIGHTS_FILE, Bundle, read_bundle
+from activity_cli.model.network import Network, NetworkShape, load_network
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.quiet import native_output_silenced
-from activity_cli.settings import ExportSettings
+from activity_cli.settings import ExportSettings, plain_values
 
 __all__ = ["export"]
 
@@ -64,13 +66,13 @@ def _check_place(config: ExportSettings) -> None:
 
 
 def _litert(bundle: Bundle, folder: Path) -> None:
-    for name in (ENCODER_FILE, SEQUENCE_FILE):
+    for name in (ENCODER_FILE, *(head.file for head in bundle.document.heads)):
         shutil.copyfile(bundle.file(name), folder / name)
 
 
 def _saved_model(bundle: Bundle, folder: Path) -> None:
     with native_output_silenced():
-        _network(bundle).whole.export(str(folder / "saved_model"), format="tf_saved_model", verbose=False)
+        _network(bundle).whole().export(str(folder / "saved_model"), format="tf_saved_model", verbose=False)
 
 
 def _onnx(bundle: Bundle, folder: Path) -> None:
@@ -90,38 +92,53 @@ def _onnx(bundle: Bundle, folder: Path) -> None:
     with native_output_silenced(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras asks NumPy for a name it will lose
         network.encoder.export(str(folder / "encoder.onnx"), format="onnx", verbose=False)
-        network.sequence.export(str(folder / "sequence.onnx"), format="onnx", verbose=False)
+        network.classifier().export(str(folder / "classifier.onnx"), format="onnx", verbose=False)
 
 
 def _network(bundle: Bundle) -> Network:
     keras.utils.clear_session()
-    return load_network(bundle.file(WEIGHTS_FILE), bundle.network, bundle.sampling, len(bundle.labels))
+    document = bundle.document
+    shape = NetworkShape(bundle.network, **msgspec.to_builtins(document.shape))
+    return load_network(bundle.file(WEIGHTS_FILE), shape, {head.name: head.weight for head in document.heads})
 
 
 def _description(bundle: Bundle, format_name: str) -> str:
-    sampling = bundle.sampling
-    size, steps = sampling.frame_size, sampling.num_frames
-    each = f"float32 [1, {steps}, {len(bundle.labels)}] the same of every frame, a second output"
-    frames, clip = f"[N, {size}, {size}, 3]", f"[1, {steps}, features]"
-    return (
-        json.dumps(
-            {
-                "schema": "activity.export/1",
-                "model": bundle.name,
-                "format": format_name,
-                "labels": list(bundle.labels),
-                "sampling": bundle.document["sampling"],
-                "encoder": {"input": f"{frames} RGB, 0 to 255", "output": "[N, features]"},
-                "sequence": {
-                    "inputs": {"features": f"float32 {clip}, zeros after the last frame", "mask": f"bool [1, {steps}]"},
-                    "output": f"float32 [1, {len(bundle.labels)}] probabilities in the order of labels",
-                    **({"frames": each} if bundle.network.per_frame and format_name == "litert" else {}),
-                },
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    document, shape = bundle.document, bundle.document.shape
+    size, steps, classes = shape.frame_size, shape.num_frames, shape.num_classes
+    inputs = {
+        "features": f"float32 [1, {steps}, {shape.num_features}], zeros after the last frame",
+        "mask": f"bool [1, {steps}], true for the frames that there are",
+    }
+    content: dict[str, Any] = {
+        "schema": "activity.export/2",
+        "model": bundle.name,
+        "format": format_name,
+        "labels": document.labels,
+        "sampling": plain_values(bundle.sampling),
+        "encoder": {
+            "input": f"[N, {size}, {size}, 3] RGB, 0 to 255",
+            "output": f"float32 [N, {shape.num_features}] features",
+        },
+        "frames": f"At most {steps} frames of a clip: of a longer one the middle frame of each of {steps} equal parts.",
+    }
+    if format_name == "litert":
+        content["heads"] = [{"file": head.file, "weight": head.weight} for head in document.heads]
+        content["head"] = {
+            "inputs": inputs,
+            "output": f"float32 [1, {classes}] log probabilities in the order of labels",
+            **(
+                {"frames": f"float32 [1, {steps}, {classes}] probabilities of every frame"}
+                if bundle.network.per_frame
+                else {}
+            ),
+        }
+        content["answer"] = "The softmax of the sum over the heads of weight times log probabilities."
+    else:
+        content["classifier"] = {
+            "inputs": inputs,
+            "output": f"float32 [1, {classes}] probabilities in the order of labels",
+        }
+    return json.dumps(content, indent=2) + "\n"
 
 
 _WRITERS = {"litert": _litert, "saved_model": _saved_model, "onnx": _onnx}

@@ -15,15 +15,15 @@ import numpy.typing as npt
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import ActivityError, BundleError, VideoError
 from activity_cli.labels.discovery import find_videos
-from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, Bundle, read_bundle
+from activity_cli.model.bundle import ENCODER_FILE, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import FrameAnswer, Prediction, VideoInfo
-from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
+from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
 from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import Clip, ClipReader
 
-__all__ = ["Recognizer", "find_model", "open_runtimes", "predict"]
+__all__ = ["Recognizer", "find_model", "open_network", "predict"]
 
 # Videos that are decoded while the network is busy with an earlier one.
 _AHEAD = 2
@@ -50,7 +50,7 @@ class Recognizer:
         self.labels = bundle.labels
         self.sampling: Sampling = bundle.sampling
         self.folder = bundle.folder
-        self._encoder, self._sequence = open_runtimes(bundle)
+        self._network = open_network(bundle)
 
     def predict(self, video: str | os.PathLike[str]) -> Prediction:
         """Recognizes the activity in one video file.
@@ -74,7 +74,7 @@ class Recognizer:
         if not fits or frames.dtype != np.uint8:
             wanted = f"uint8 [1..{most}, {size}, {size}, 3]"
             raise ValueError(f"frames must be {wanted}, got {frames.dtype}{list(frames.shape)}")
-        return self._scored(self._sequence.probabilities(self._encoder.features(frames)))
+        return self._scored(self._network.answer(self._network.encoder.features(frames)).probabilities)
 
     def _scored(self, probabilities: npt.NDArray[np.float32]) -> dict[str, float]:
         order = np.argsort(-probabilities, kind="stable")
@@ -82,8 +82,8 @@ class Recognizer:
 
     def _answer(self, source: str, video: _Video) -> Prediction:
         """Where the model learned from windows, a video's answer is the mean of those of its windows."""
-        answers = [self._sequence.answers(self._encoder.features(clip.frames)) for clip in video.clips]
-        each = [self._scored(probabilities) for probabilities, _ in answers]
+        answers = [self._network.answer(self._network.encoder.features(clip.frames)) for clip in video.clips]
+        each = [self._scored(answer.probabilities) for answer in answers]
         mean = {label: sum(scores[label] for scores in each) / len(each) for label in each[0]}
         scores = dict(sorted(mean.items(), key=lambda item: -item[1]))
         label, confidence = next(iter(scores.items()))
@@ -96,7 +96,7 @@ class Recognizer:
             duration_seconds=video.info.duration_seconds,
             frames_used=sum(len(clip.frames) for clip in video.clips),
             model=self.name,
-            frames=self._frames(video.clips, [frames for _, frames in answers if frames is not None]),
+            frames=self._frames(video.clips, [answer.frames for answer in answers if answer.frames is not None]),
         )
 
     def _frames(
@@ -189,22 +189,25 @@ def _predict_all(recognizer: Recognizer, sources: Sequence[_Source], progress: P
             stage.advance()
 
 
-def open_runtimes(bundle: Bundle) -> tuple[EncoderRuntime, SequenceRuntime]:
-    """The two files of a bundle that predicting uses, ready to run.
+def open_network(bundle: Bundle) -> NetworkRuntime:
+    """The files of a bundle that predicting uses, ready to run.
 
     Raises:
         BundleError: One is missing, damaged, or does not fit the bundle's description.
     """
     encoder = EncoderRuntime(bundle.file(ENCODER_FILE), default_workers())
-    sequence = SequenceRuntime(bundle.file(SEQUENCE_FILE))
-    made_for = (encoder.frame_size, sequence.num_frames, sequence.num_classes)
-    if made_for != (bundle.sampling.frame_size, bundle.sampling.num_frames, len(bundle.labels)):
+    entries, shape = bundle.document.heads, bundle.document.shape
+    heads = {head.name: HeadRuntime(bundle.file(head.file)) for head in entries}
+    fits = encoder.frame_size == bundle.sampling.frame_size == shape.frame_size and all(
+        (head.num_frames, head.num_classes) == (shape.num_frames, shape.num_classes) for head in heads.values()
+    )
+    if not fits:
         raise BundleError(
             f"{bundle.folder / 'bundle.json'} is damaged: its sampling and labels do not fit its LiteRT files.",
             "Train the model again.",
             code="model.damaged",
         )
-    return encoder, sequence
+    return NetworkRuntime(encoder, heads, {head.name: head.weight for head in entries})
 
 
 def find_model(model: Path | None) -> Path:

@@ -23,9 +23,10 @@ from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import DatasetError, OutputError
 from activity_cli.files import folder_lock, is_empty, remove_stale_files, translate_os_error, write_text
-from activity_cli.labels.discovery import Discovered, DiscoveredFile, find_labeled
-from activity_cli.leakage.divide import divide
-from activity_cli.leakage.signature_index import SignatureStore
+from activity_cli.labels.discovery import read_labels
+from activity_cli.labels.segments import LabeledSegment, LabelSet
+from activity_cli.leakage.signatures import SignatureStore
+from activity_cli.leakage.split_dataset import split_dataset
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.leaks import leak_document
 from activity_cli.results import ClipRecord, LeakReport, PrepareResult
@@ -57,27 +58,27 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     """
     progress = progress or SilentProgress()
     settings = resolve_prepare(settings)
-    discovered = find_labeled(settings.videos, settings.labels, settings.split.pattern)
-    _check_labels(discovered.files)
+    labels = read_labels(settings.videos, settings.labels, settings.split.pattern)
+    _check_labels(labels.segments)
     _check_output(settings.out)
     with folder_lock(settings.out):
         _check_settings(settings)
         with translate_os_error(settings.out):
             # Marks the folder as prepared. What an earlier run finished there stays good until this one is finished.
             (settings.out / DECODE_CACHE).touch()
-        return _prepare(discovered, settings, progress)
+        return _prepare(labels, settings, progress)
 
 
-def _prepare(discovered: Discovered, settings: PrepareSettings, progress: Progress) -> PrepareResult:
+def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) -> PrepareResult:
     out, seed, before = settings.out, settings.split.seed, None
     store = ClipStore(out / "clips")
     cache = DecodeCache(out / DECODE_CACHE, settings.sampling, seed)
-    tasks = _decode_tasks(discovered.files)
+    tasks = _decode_tasks(labels.segments)
     known = {task.name: decoded for task in tasks if (decoded := cache.lookup(task, store)) is not None}
     new = [task for task in tasks if task.name not in known]
     results = known | _decode(new, settings, store, cache, progress)
 
-    records = list_records(discovered.files, results)
+    records = list_records(labels, results)
     num_decoded, num_reused = len(new), sum(bool(decoded.clip_names) for decoded in known.values())
     if new or len(known) != len(cache):
         cache.compact([task.name for task in tasks])
@@ -86,28 +87,28 @@ def _prepare(discovered: Discovered, settings: PrepareSettings, progress: Progre
     # The records hold all that is needed from here on; for thousands of videos the rest is large.
     del tasks, known, new, results, cache
 
-    division = divide(records, settings.split, store, progress)
-    for warning in division.warnings:
+    split = split_dataset(records, settings.split, store, progress)
+    for warning in split.warnings:
         progress.warn(warning)
 
     with suppress(DatasetError):
         before = read_config(out)
-    prepared = write_prepared(out, division.records, settings)
+    prepared = write_prepared(out, split.records, settings)
     remove_stale_arrays(store.folder, clips)
-    SignatureStore(store).sweep(clips)
+    remove_stale_arrays(SignatureStore(store).folder, clips)
     remove_stale_files(out)
     sheet = out / "contact_sheet.png"
     if not sheet.exists() or before is None or before.fingerprint != prepared.fingerprint:
         _draw_contact_sheet(prepared.in_split("all"), store, sheet, settings.sampling.num_frames)
-    leak_report, leak_picture = _write_leaks(division.leaks, store, out)
+    leak_report, leak_picture = _write_leaks(split.leaks, store, out)
     return PrepareResult(
         folder=out,
-        format=discovered.format,
+        format=labels.format,
         labels=prepared.labels,
-        records=division.records,
-        warnings=division.warnings,
+        records=split.records,
+        warnings=split.warnings,
         contact_sheet=sheet,
-        leaks=division.leaks,
+        leaks=split.leaks,
         leak_report=leak_report,
         leak_picture=leak_picture,
         decoded=num_decoded,
@@ -115,17 +116,16 @@ def _prepare(discovered: Discovered, settings: PrepareSettings, progress: Progre
     )
 
 
-def _decode_tasks(files: Sequence[DiscoveredFile]) -> list[DecodeTask]:
+def _decode_tasks(segments: Sequence[LabeledSegment]) -> list[DecodeTask]:
     """One for each video: all its labeled segments are cut in one reading."""
-    segments: dict[tuple[str, Path], list[Segment]] = defaultdict(list)
-    for file in files:
-        if not file.ignored:
-            segments[file.name, file.path].append(Segment(file.start_seconds, file.end_seconds))
-    return [DecodeTask(path, name, tuple(parts)) for (name, path), parts in segments.items()]
+    parts: dict[tuple[Path, str], list[Segment]] = defaultdict(list)
+    for one in segments:
+        parts[one.path, one.name].append(Segment(one.start_seconds, one.end_seconds))
+    return [DecodeTask(path, name, tuple(segments)) for (path, name), segments in parts.items()]
 
 
-def _check_labels(files: Sequence[DiscoveredFile]) -> None:
-    labels = sorted({file.label for file in files if not file.ignored})
+def _check_labels(segments: Sequence[LabeledSegment]) -> None:
+    labels = sorted({segment.label for segment in segments})
     if len(labels) < 2:
         raise DatasetError(
             f"Only one label was found: {labels[0]!r}.",

@@ -1,4 +1,4 @@
-"""Arrays in ``.npy`` files, one for each clip and view, read by TensorFlow itself on all cores."""
+"""Arrays in ``.npy`` files, one for each clip, read by TensorFlow itself on all cores."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from activity_cli.errors import DatasetError
 
 __all__ = ["ReadArray", "array_reader"]
 
-# From the numbers of a clip and of a view, both scalars, to the array ``[T, ...]``.
-ReadArray = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# From the number of a clip, a scalar, to its array ``[T, ...]``.
+ReadArray = Callable[[tf.Tensor], tf.Tensor]
 
 _DTYPES = (np.dtype(np.uint8), np.dtype(np.float16), np.dtype(np.float32))
 
@@ -28,48 +28,45 @@ class _Layout(NamedTuple):
     shape: tuple[int, ...]
 
 
-def array_reader(paths: Sequence[Sequence[Path]], held_bytes: int = 0) -> ReadArray:
-    """Makes sure of the files, and says how to read one of them in a graph.
+def array_reader(paths: Sequence[Path], held_bytes: int = 0) -> ReadArray:
+    """Checks the files, and returns what reads one of them in a graph.
 
     Args:
-        paths: A row for each clip, of as many views as the others; arrays ``[T, ...]``, uint8, float16 or
-            float32, alike but for T, which is the same in all views of a clip.
-        held_bytes: Where all of them together are no larger, they are held in memory. Otherwise only their
-            names are, so that memory hardly grows with the data.
+        paths: One for each clip; arrays ``[T, ...]``, uint8, float16 or float32, alike but for T.
+        held_bytes: Where all of them together are no larger, they are held in memory. Otherwise only their names are,
+            so that memory hardly grows with the data.
 
     Raises:
         DatasetError: A file is missing, cut, or unlike the others.
     """
-    layouts = [[_layout(path) for path in row] for row in paths]
-    first = layouts[0][0]
-    for row_of_paths, row in zip(paths, layouts, strict=True):
-        for path, (_, dtype, shape) in zip(row_of_paths, row, strict=True):
-            if dtype not in _DTYPES or (dtype, shape[1:], shape[0]) != (first.dtype, first.shape[1:], row[0].shape[0]):
-                raise _unusable(path, f"it holds {dtype}{list(shape)}, which does not fit the others")
-    lengths = np.array([[layout.shape[0] for layout in row] for row in layouts], np.int64)
+    layouts = [_layout(path) for path in paths]
+    first = layouts[0]
+    for path, (_, dtype, shape) in zip(paths, layouts, strict=True):
+        if dtype not in _DTYPES or (dtype, shape[1:]) != (first.dtype, first.shape[1:]):
+            raise _unusable(path, f"it holds {dtype}{list(shape)}, which does not fit the others")
+    lengths = np.array([layout.shape[0] for layout in layouts], np.int64)
     if lengths.sum() * np.prod(first.shape[1:], dtype=np.int64) * first.dtype.itemsize <= held_bytes:
         return _held(paths, lengths)
     return _on_disk(paths, layouts)
 
 
-def _held(paths: Sequence[Sequence[Path]], lengths: npt.NDArray[np.int64]) -> ReadArray:
+def _held(paths: Sequence[Path], lengths: npt.NDArray[np.int64]) -> ReadArray:
     """All arrays one after the other in a single one."""
-    ends = lengths.cumsum().reshape(lengths.shape)
     with tf.device("CPU:0"):  # where batches are made
-        content = tf.constant(np.concatenate([np.load(path, allow_pickle=False) for row in paths for path in row]))
-        firsts, lasts = tf.constant(ends - lengths), tf.constant(ends)
-    return lambda number, view: content[firsts[number, view] : lasts[number, view]]
+        content = tf.constant(np.concatenate([np.load(path, allow_pickle=False) for path in paths]))
+        starts, ends = tf.constant(lengths.cumsum() - lengths), tf.constant(lengths.cumsum())
+    return lambda number: content[starts[number] : ends[number]]
 
 
-def _on_disk(paths: Sequence[Sequence[Path]], layouts: Sequence[Sequence[_Layout]]) -> ReadArray:
-    _, dtype, (_, *shape) = layouts[0][0]
+def _on_disk(paths: Sequence[Path], layouts: Sequence[_Layout]) -> ReadArray:
+    _, dtype, (_, *shape) = layouts[0]
     with tf.device("CPU:0"):
-        names = tf.constant([[str(path) for path in row] for row in paths])
-        headers = tf.constant([[layout.header_bytes for layout in row] for row in layouts], tf.int64)
-        lengths = tf.constant([row[0].shape[0] for row in layouts], tf.int64)
+        names = tf.constant([str(path) for path in paths])
+        headers = tf.constant([layout.header_bytes for layout in layouts], tf.int64)
+        lengths = tf.constant([layout.shape[0] for layout in layouts], tf.int64)
 
-    def read(number: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
-        content = tf.strings.substr(tf.io.read_file(names[number, view]), headers[number, view], -1)
+    def read(number: tf.Tensor) -> tf.Tensor:
+        content = tf.strings.substr(tf.io.read_file(names[number]), headers[number], -1)
         array = tf.reshape(tf.io.decode_raw(content, dtype), [lengths[number], *shape])
         return tf.ensure_shape(array, [None, *shape])
 
@@ -88,4 +85,4 @@ def _layout(path: Path) -> _Layout:
 
 
 def _unusable(path: Path, reason: str) -> DatasetError:
-    return DatasetError(f"{path} cannot be learned from: {reason}.", "Remove it, and run the same command again.")
+    return DatasetError(f"{path} cannot be used for training: {reason}.", "Remove it, and run the same command again.")

@@ -14,7 +14,7 @@ from activity_cli.dataset.decode_cache import Decoded, DecodeTask
 from activity_cli.dataset.processes import Lost, call_in_processes, default_workers
 from activity_cli.errors import VideoError
 from activity_cli.files import sha256_of
-from activity_cli.leakage.signature_index import SignatureStore
+from activity_cli.leakage.signatures import SignatureStore
 from activity_cli.results import ClipInfo, VideoInfo
 from activity_cli.settings import Sampling
 

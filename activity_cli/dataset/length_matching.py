@@ -1,9 +1,9 @@
-"""Lengths of clips, made to say nothing of the label.
+"""Length matching: training clips of all labels are cut to the same lengths, so that clip length is not a cue.
 
-A mask keeps padding out of a recurrent network, not the number of its steps: it can count them. Where
-clips of one label are longer than those of another, it learns to, and a test set in which nothing but
-the length differs is answered right. So the training clips of every label are cut to the same lengths.
-Only ever fewer frames: steps that are repeated, or lie between two frames, can be told from real ones.
+A mask keeps padding out of a recurrent network, but the network can count the frames. Where clips of one label are longer
+than those of another it learns that, and answers right on a test set in which nothing but the length differs. So training
+clips of all labels get the same lengths. Frames are only ever left out: repeated or interpolated ones can be told from real
+ones.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["matched_lengths"]
 def matched_lengths(lengths: Sequence[int], labels: Sequence[str], rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """How many frames to keep of each training clip, so that no label has other lengths than another.
 
-    In each label the shortest clip is cut to what the shortest clips of all labels have, the median to
-    the least of the medians, and so on for every rank. Where lengths do not depend on the label that
-    cuts little; where they are one with it, all clips become as short as those of the shortest label.
+    In each label the shortest clip is cut to the length of the shortest clips of all labels, the median to the least of
+    the medians, and so on for every rank. Where lengths do not depend on the label this cuts little; where they do, all
+    clips become as short as those of the shortest label.
 
     Args:
         lengths: Frames of each clip.
@@ -33,10 +33,10 @@ def matched_lengths(lengths: Sequence[int], labels: Sequence[str], rng: np.rando
     """
     whole, named = np.asarray(lengths, np.int64), np.asarray(labels)
     rank = np.empty(len(whole))
-    sides = [np.flatnonzero(named == label) for label in np.unique(named)]
-    for side in sides:
-        order = side[np.lexsort((rng.random(len(side)), whole[side]))]
-        rank[order] = (np.arange(len(side)) + 0.5) / len(side)
-    kept = [np.quantile(whole[side], rank, method="inverted_cdf") for side in sides]
+    by_label = [np.flatnonzero(named == label) for label in np.unique(named)]
+    for clips in by_label:
+        order = clips[np.lexsort((rng.random(len(clips)), whole[clips]))]
+        rank[order] = (np.arange(len(clips)) + 0.5) / len(clips)
+    kept = [np.quantile(whole[clips], rank, method="inverted_cdf") for clips in by_label]
     matched: npt.NDArray[np.int64] = np.minimum(np.min(kept, axis=0).astype(np.int64), whole)
     return matched

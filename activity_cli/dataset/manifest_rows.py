@@ -1,13 +1,14 @@
-"""Discovered files and what decoding gave -> a row for each clip, and for each file without one."""
+"""Labeled segments and what decoding gave -> a row for each clip, and for each file without one."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from activity_cli.dataset.decode_cache import Decoded
-from activity_cli.labels.discovery import DiscoveredFile
+from activity_cli.labels.segments import LabeledSegment, LabelSet
 from activity_cli.results import ClipRecord
 
 __all__ = ["list_records"]
@@ -16,51 +17,46 @@ __all__ = ["list_records"]
 _Part = tuple[str, float, float | None]
 
 
-def list_records(discovered: Sequence[DiscoveredFile], results: Mapping[str, Decoded]) -> list[ClipRecord]:
-    """Every file that was found, each with its clips or with the reason why it has none.
+def list_records(labels: LabelSet, results: Mapping[str, Decoded]) -> list[ClipRecord]:
+    """Every file that was found, each with its clips or with the reason why it has none, sorted by name.
 
-    The split is the given one, or still empty. Of files with the same content the first is kept; where their labels
+    The split is the given one, or still empty. Of segments with the same content the first is kept; where their labels
     differ, all are rejected.
 
     Args:
-        discovered: The files, and for a video with labeled segments each of those.
-        results: What decoding gave, by the name of the file, its segments in the order of ``discovered``.
+        labels: The labeled segments, sorted by name, and the files that are not used.
+        results: What decoding gave, by the name of the file, its segments in the order of ``labels``.
     """
     labels_of: dict[_Part, dict[str, str]] = defaultdict(dict)
-    for file in discovered:
-        if (decoded := results.get(file.name)) is not None and decoded.clip_names and not file.ignored:
+    for file in labels.segments:
+        if (decoded := results.get(file.name)) is not None and decoded.clip_names:
             labels_of[_part(file, decoded)].setdefault(file.label, file.name)
     first_of: dict[_Part, str] = {}
-    records = []
+    records = [ClipRecord(file.name, file.label, file.group, "", "ignored", file.reason) for file in labels.unused]
     segments: Counter[str] = Counter()
-    for file in discovered:
-        if file.ignored:
-            records.append(_record(file, Decoded(), status="ignored", reason=file.ignored))
-            continue
+    for file in labels.segments:
         decoded, number = results.get(file.name, Decoded()), segments[file.name]
         segments[file.name] += 1
         clips = decoded.clips[number] if decoded.clips else ()
-        if not clips:
-            records.append(_record(file, decoded, status="rejected", reason=_why_none(file, decoded)))
-            continue
         part = _part(file, decoded)
         others = [name for label, name in labels_of[part].items() if label != file.label]
-        first = first_of.setdefault(part, file.name)
-        if others:
+        if not clips:
+            records.append(_record(file, decoded, "rejected", _why_none(file, decoded)))
+        elif others:
             reason = f"[dataset.two_labels] the same video as {others[0]}, which has another label"
-            records.append(_record(file, decoded, status="rejected", reason=reason))
-        elif first != file.name:
-            records.append(_record(file, decoded, status="duplicate", reason=f"the same video as {first}"))
+            records.append(_record(file, decoded, "rejected", reason))
+        elif (first := first_of.setdefault(part, file.name)) != file.name:
+            records.append(_record(file, decoded, "duplicate", f"the same video as {first}"))
         else:
-            records += [_record(file, decoded, reason=_notice(decoded), **vars(clip)) for clip in clips]
-    return records
+            records += [_record(file, decoded, "ok", _notice(decoded), **vars(clip)) for clip in clips]
+    return sorted(records, key=lambda record: os.fsencode(record.path))
 
 
-def _part(file: DiscoveredFile, decoded: Decoded) -> _Part:
+def _part(file: LabeledSegment, decoded: Decoded) -> _Part:
     return decoded.video.content_hash, file.start_seconds, file.end_seconds
 
 
-def _why_none(file: DiscoveredFile, decoded: Decoded) -> str:
+def _why_none(file: LabeledSegment, decoded: Decoded) -> str:
     if decoded.error_code:
         return f"[{decoded.error_code}] {decoded.error_message}"
     if file.start_seconds or file.end_seconds is not None:
@@ -79,7 +75,7 @@ def _notice(decoded: Decoded) -> str:
     return f"the header promises {video.header_frames} frames, {video.num_frames} can be decoded"
 
 
-def _record(file: DiscoveredFile, decoded: Decoded, *, status: str = "ok", reason: str = "", **clip: Any) -> ClipRecord:
+def _record(file: LabeledSegment, decoded: Decoded, status: str, reason: str, **clip: Any) -> ClipRecord:
     """A row; without a clip it names the labeled segment."""
     clip = clip or {"start_seconds": round(file.start_seconds, 6), "end_seconds": round(file.end_seconds or 0.0, 6)}
     return ClipRecord(file.name, file.label, file.group, file.split, status, reason, **vars(decoded.video), **clip)

@@ -1,49 +1,128 @@
 """A trained model in one folder, with all that predicting needs.
 
-``bundle.json`` says what the model is and carries the hash of every file, itself included; a bundle
-that was cut, edited or mixed up is refused. Everything in it is data: loading runs no code from it.
-This module does not load TensorFlow.
+``bundle.json`` describes the model and carries the SHA-256 of every file, itself included; a bundle that was cut, edited
+or mixed up is refused. Everything in it is data: loading runs no code from it, and no TensorFlow.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from activity_cli.errors import BundleError, ConfigError
 from activity_cli.files import sha256_of, write_text
-from activity_cli.settings import NetworkSettings, Sampling
+from activity_cli.settings import NetworkSettings, Sampling, build, leaves
 
 __all__ = [
     "BUNDLE_SCHEMA",
     "ENCODER_FILE",
-    "LEARNED_DIGITS",
-    "SEQUENCE_FILE",
+    "TRAINED_ON_DIGITS",
     "WEIGHTS_FILE",
     "Bundle",
+    "Data",
+    "Document",
+    "HeadEntry",
+    "Shape",
+    "head_file",
     "read_bundle",
     "write_bundle",
 ]
 
-BUNDLE_SCHEMA = "activity.bundle/1"
-
+BUNDLE_SCHEMA = "activity.bundle/2"
 # For training on and exporting:
 WEIGHTS_FILE = "model.keras"
-# For predicting: frames to features, and features over time to probabilities.
+# For predicting: frames to features.
 ENCODER_FILE = "encoder.tflite"
-SEQUENCE_FILE = "sequence.tflite"
-
-# Of the SHA-256 of a video, in the list of those that a model has learned from.
-LEARNED_DIGITS = 20
+# Of the SHA-256 of a video, in the list of those that a model was trained on.
+TRAINED_ON_DIGITS = 20
 
 _DOCUMENT = "bundle.json"
-_LISTED_FILES = (WEIGHTS_FILE, ENCODER_FILE, SEQUENCE_FILE)
 _TRAIN_AGAIN = "Copy the whole folder again, or train the model again."
+
+Label = Annotated[str, msgspec.Meta(min_length=1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
+
+
+class HeadEntry(msgspec.Struct, frozen=True):
+    """A head: its name, its LiteRT file, its weight in the sum, and what it reaches alone on validation clips."""
+
+    name: str
+    file: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]+\.tflite$")]
+    weight: float
+    val_accuracy: float | None = None
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """The numbers of :class:`activity_cli.model.network.NetworkShape`."""
+
+    frame_size: Count
+    num_frames: Annotated[int, msgspec.Meta(ge=1, le=512)]
+    num_features: Count
+    num_read: Count
+    num_classes: Count
+    pretrained: bool
+
+
+class Data(msgspec.Struct, frozen=True):
+    """What a model was trained on: the way from the bundle to the prepared folder, and which clips.
+
+    ``trained_on`` are the first digits of the SHA-256 of each video, ``splits`` the splits that they are from.
+    """
+
+    prepared: str
+    fingerprint: str
+    trained_on: list[str]
+    splits: list[str]
+    clips: dict[str, int]
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """SHA-256 (hexadecimal) and size of a file."""
+
+    sha256: str
+    bytes: int
+
+
+class Document(msgspec.Struct, frozen=True):
+    """``bundle.json``, apart from its schema, files and hash.
+
+    Attributes:
+        name: Of the model's folder when it was trained.
+        labels: The activities, in the order of the network's outputs.
+        settings: What was asked for, flat, by command; None is a choice left open.
+        network: The settings of the network with every choice made, flat.
+        shape: Its numbers.
+        heads: In the order of the sum.
+        training: The choices that were made, and how training ended.
+        metrics: On the validation clips, and of the best epoch.
+        data: What it was trained on.
+        versions: Of the packages.
+        litert: How the LiteRT files compare with Keras.
+    """
+
+    name: str
+    labels: Annotated[list[Label], msgspec.Meta(min_length=1)]
+    settings: dict[str, dict[str, Any]]
+    network: dict[str, Any]
+    shape: Shape
+    heads: Annotated[list[HeadEntry], msgspec.Meta(min_length=1)]
+    training: dict[str, Any]
+    metrics: dict[str, float | None]
+    data: Data
+    versions: dict[str, str]
+    litert: dict[str, float]
+
+
+class _Written(Document, frozen=True, kw_only=True):
+    schema: str
+    files: dict[str, FileEntry]
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +132,31 @@ class Bundle:
     Attributes:
         folder: Where it is.
         name: Name and the first 8 digits of the hash, such as ``activity@3fa9c1d2``.
-        labels: The activities, in the order of the network's outputs.
-        sampling: Which frames of a video the network wants, and their size.
-        network: The network's shape.
+        sampling: Which frames of a video the network reads, and their size.
+        network: The network's settings with every choice made.
         document: All of ``bundle.json``.
     """
 
     folder: Path
     name: str
-    labels: tuple[str, ...]
     sampling: Sampling
     network: NetworkSettings
-    document: Mapping[str, Any]
+    document: _Written
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The activities, in the order of the network's outputs."""
+        return tuple(self.document.labels)
 
     def file(self, name: str) -> Path:
-        """The path of a file whose content is what was written when the bundle was made.
+        """The path of a file whose content is what was written with the bundle.
 
         Raises:
             BundleError: It is missing (``model.incomplete``) or differs (``model.damaged``).
         """
         path = self.folder / name
         try:
-            whole = sha256_of(path) == self.document["files"][name]["sha256"]
+            whole = name in self.document.files and sha256_of(path) == self.document.files[name].sha256
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise BundleError(f"{path} cannot be read: {reason}.", _TRAIN_AGAIN, code="model.incomplete") from None
@@ -85,47 +167,35 @@ class Bundle:
         return path
 
 
-def write_bundle(
-    folder: Path, labels: tuple[str, ...], sampling: Sampling, network: NetworkSettings, **rest: Any
-) -> None:
-    """Writes ``bundle.json`` for the files that already lie in ``folder``.
+def head_file(name: str) -> str:
+    """The name of a head's LiteRT file."""
+    return f"{name}.tflite"
 
-    Args:
-        folder: Holds the model's files.
-        labels: The activities, in the order of the network's outputs.
-        sampling: Which frames the network wants.
-        network: The network's shape.
-        **rest: Whatever else is worth remembering, as plain JSON values.
+
+def write_bundle(folder: Path, document: Document) -> None:
+    """Writes ``bundle.json`` for the files that are already in ``folder``.
 
     Raises:
         OutputError: It cannot be written.
     """
-    files = {
-        name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size} for name in _LISTED_FILES
-    }
-    document = {
-        "schema": BUNDLE_SCHEMA,
-        "labels": list(labels),
-        "sampling": asdict(sampling),
-        "network": asdict(network),
-        **rest,
-        "files": files,
-    }
-    document["hash"] = _hash_of(document)
-    write_text(folder / _DOCUMENT, json.dumps(document, indent=2) + "\n")
+    names = [WEIGHTS_FILE, ENCODER_FILE, *(head.file for head in document.heads)]
+    files = {name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
+    content = {"schema": BUNDLE_SCHEMA, **msgspec.to_builtins(document), "files": files}
+    content["hash"] = _hash_of(content)
+    write_text(folder / _DOCUMENT, json.dumps(content, indent=2) + "\n")
 
 
 def read_bundle(folder: Path) -> Bundle:
     """Reads and checks ``bundle.json``.
 
     Raises:
-        BundleError: There is no bundle (``model.missing``), it was edited or cut (``model.damaged``),
-            or it was written by a newer version (``model.schema``).
+        BundleError: There is no bundle (``model.missing``), it was edited or cut (``model.damaged``), or it is of
+            another version (``model.schema``).
     """
     path = folder / _DOCUMENT
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        schema, written_hash = document["schema"], document["hash"]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        schema, written_hash = content["schema"], content["hash"]
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(
             f"No model at {str(folder)!r}.",
@@ -139,71 +209,32 @@ def read_bundle(folder: Path) -> Bundle:
     if schema != BUNDLE_SCHEMA:
         raise BundleError(
             f"{folder} has the schema {schema!r}, this version of activity reads {BUNDLE_SCHEMA!r}.",
-            "Update activity, or train the model again.",
+            "Train the model again, or update activity if the model is newer.",
             code="model.schema",
         )
-    if _hash_of(document) != written_hash:
+    if _hash_of(content) != written_hash:
         raise BundleError(f"{path} was changed after it was written.", _TRAIN_AGAIN, code="model.damaged")
     try:
-        _check(document)
+        # The hash proves that nothing was lost, not that values are of the right kind.
+        document = msgspec.convert(content, _Written)
+        if len(set(document.labels)) < len(document.labels) or len(document.labels) != document.shape.num_classes:
+            raise ValueError("the labels do not fit the network")
         return Bundle(
             folder=folder,
-            name=f"{document['name']}@{written_hash[:8]}",
-            labels=tuple(document["labels"]),
-            sampling=Sampling(**document["sampling"]),
-            network=NetworkSettings(**document["network"]),
+            name=f"{document.name}@{document.hash[:8]}",
+            sampling=_subset(Sampling, document.settings["prepare"]),
+            network=build(NetworkSettings, document.network),
             document=document,
         )
-    except KeyError as error:
-        raise BundleError(f"{path} is damaged: it has no {error}.", _TRAIN_AGAIN, code="model.damaged") from None
-    except (TypeError, ConfigError) as error:
-        reason = str(error).rstrip(".")
+    except (msgspec.ValidationError, ConfigError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).rstrip(".") if not isinstance(error, KeyError) else f"it has no {error}"
         raise BundleError(f"{path} is damaged: {reason}.", _TRAIN_AGAIN, code="model.damaged") from None
 
 
-def _check(document: Mapping[str, Any]) -> None:
-    """The hash proves that nothing was lost, not that a person meant well: values may be of any kind.
-
-    Raises:
-        KeyError: Something is missing.
-        TypeError: Something is of another kind than what was written.
-    """
-    labels = document["labels"]
-    if type(labels) is not list or not labels or not all(type(label) is str and label for label in labels):
-        raise TypeError("labels are not a list of names")
-    if len(set(labels)) < len(labels):
-        raise TypeError("a label is there twice")
-    strings = {
-        "name": document["name"],
-        "encoder_fingerprint": document["encoder_fingerprint"],
-        "data.prepared": document["data"]["prepared"],
-        "data.fingerprint": document["data"]["fingerprint"],
-        "training.mode": document["training"]["mode"],
-        **{f"files.{name}.sha256": document["files"][name]["sha256"] for name in _LISTED_FILES},
-    }
-    for name, value in strings.items():
-        if type(value) is not str:
-            raise TypeError(f"{name} is not a text")
-    # It names a folder of features: never one elsewhere.
-    if not re.fullmatch(r"\w[\w-]*", document["encoder_fingerprint"], re.ASCII):
-        raise TypeError("encoder_fingerprint is not a name")
-    for section, defaults in (("sampling", asdict(Sampling())), ("network", asdict(NetworkSettings()))):
-        for name, value in dict(document[section]).items():
-            kinds = _KINDS.get(type(defaults.get(name)), (type(value),))
-            if type(value) not in kinds:
-                raise TypeError(f"{section}.{name} is {value!r}")
+def _subset(cls: type[Sampling], values: Mapping[str, Any]) -> Sampling:
+    return build(cls, {leaf.name: values[leaf.name] for leaf in leaves(cls)})
 
 
-# What JSON may give for a setting, by the kind of its default; None is a number or a switch that is not set.
-_KINDS: dict[type, tuple[type, ...]] = {
-    bool: (bool,),
-    int: (int,),
-    float: (int, float),
-    str: (str,),
-    type(None): (bool, int, float, type(None)),
-}
-
-
-def _hash_of(document: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in document.items() if key != "hash"}
+def _hash_of(content: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "hash"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

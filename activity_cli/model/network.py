@@ -1,13 +1,13 @@
-"""The CNN LSTM: encoder -> LSTM -> activities (Donahue et al. 2015, LRCN).
+"""The CNN LSTM: encoder -> heads -> activities (LRCN: Donahue et al. 2015).
 
-Two parts that are trained together or one after the other, and that predicting runs one after the
-other: the encoder (frames to features) and the sequence part (features over time to probabilities).
+The encoder turns frames into features; each head reads a clip's features and gives log probabilities; their weighted
+sum is the answer. Training and predicting run the parts one after the other.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,129 +16,138 @@ from zipfile import BadZipFile
 import keras
 
 from activity_cli.errors import BundleError
-from activity_cli.model.layers import FrameEncoder
-from activity_cli.model.sequence import build_sequence
+from activity_cli.model.heads import build_linear_head, build_recurrent_head
+from activity_cli.model.layers import FrameEncoder, WeightedSum
 from activity_cli.results import LayerRow
-from activity_cli.settings import NetworkSettings, Sampling
-from activity_cli.settings.encoders import spec_of
+from activity_cli.settings import NetworkSettings
 from activity_cli.streams.encoders import build_encoder
-from activity_cli.streams.pyramid import large_features
-from activity_cli.streams.truncation import set_trainable
 
-__all__ = ["Network", "build_network", "in_float32", "layer_rows", "load_network", "set_mode"]
+__all__ = ["LINEAR", "Network", "NetworkShape", "build_encoder_for", "build_head", "layer_rows", "load_network"]
+
+LINEAR = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """All that is needed to build a network again; its weights are in a file.
+
+    Attributes:
+        settings: With every choice made; ``pca_components`` as many as were measured.
+        frame_size: Height and width of a frame in pixels.
+        num_frames: Frames that the heads read at most.
+        num_features: Of each frame.
+        num_read: Features that the recurrent head reads, the first ones; 0: all.
+        num_classes: Activities.
+        pretrained: Whether the encoder started from pretrained weights.
+    """
+
+    settings: NetworkSettings
+    frame_size: int
+    num_frames: int
+    num_features: int
+    num_read: int
+    num_classes: int
+    pretrained: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The network as a whole and its two parts, which share their weights.
+    """A network in its parts, which share their weights with :meth:`whole`.
 
     Attributes:
-        whole: From clips ``[B, T, H, W, 3]`` and mask ``bool [B, T]`` to probabilities ``[B, classes]``.
+        shape: How it is built.
         encoder: From frames ``[N, H, W, 3]`` to features ``[N, D]``.
-        sequence: From features ``[B, T, D]`` and mask to probabilities.
+        heads: From features ``[B, T, D]`` and mask ``bool [B, T]`` to log probabilities ``[B, classes]``, by name.
+        weights: Of each head in the sum.
     """
 
-    whole: keras.Model
+    shape: NetworkShape
     encoder: keras.Model
-    sequence: keras.Model
+    heads: Mapping[str, keras.Model]
+    weights: Mapping[str, float]
+
+    def classifier(self) -> keras.Model:
+        """From features and mask to probabilities ``[B, classes]``."""
+        shape = self.shape
+        features = keras.Input((shape.num_frames, shape.num_features), dtype="float32", name="features")
+        mask = keras.Input((shape.num_frames,), dtype="bool", name="mask")
+        return keras.Model([features, mask], self._answer(features, mask), name="classifier")
+
+    def whole(self) -> keras.Model:
+        """From clips ``uint8 [B, T, H, W, 3]`` and mask to probabilities."""
+        shape = self.shape
+        clips = keras.Input((shape.num_frames, shape.frame_size, shape.frame_size, 3), dtype="uint8", name="clips")
+        mask = keras.Input((shape.num_frames,), dtype="bool", name="mask")
+        features = FrameEncoder(self.encoder, name="frame_encoder")(clips, mask=mask)
+        return keras.Model([clips, mask], self._answer(features, mask), name="activity")
+
+    def _answer(self, features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
+        # The weights stand in the order of the heads.
+        heads = [head([features, mask]) for head in self.heads.values()]
+        weights = [self.weights[name] for name in self.heads]
+        return keras.layers.Softmax(name="probabilities")(WeightedSum(weights, dtype="float32", name="sum")(heads))
 
 
-def build_network(
-    config: NetworkSettings,
-    sampling: Sampling,
-    num_classes: int,
-    *,
-    weights: str = "none",
-    policy: str = "float32",
-) -> Network:
-    """Builds the network for clips of a certain sampling.
+def build_encoder_for(
+    settings: NetworkSettings, frame_size: int, *, weights: str = "none", policy: str = "float32"
+) -> keras.Model:
+    """Builds the encoder of a network.
 
     Args:
-        config: Its shape.
-        sampling: Number and size of the frames.
-        num_classes: Activities to tell apart.
-        weights: What the encoder begins with: ``imagenet``, ``none`` or a file.
-        policy: What the encoder computes in, by Keras' name: its weights are float32 always, and so is
-            the sequence part as a whole.
+        settings: With every choice made.
+        frame_size: Height and width of a frame in pixels.
+        weights: What it starts from: ``imagenet``, ``none`` or a file.
+        policy: Keras' name of what it computes in; its weights are always float32.
 
     Raises:
-        ActivityError: The weights cannot be had, or do not fit; says what to do.
+        ActivityError: The weights are not there, or do not fit; says what to do.
     """
-    size, steps = sampling.frame_size, sampling.num_frames
-    # Layers
-    with _computing_in(policy):
-        encoder = build_encoder(
-            config.encoder,
-            size,
+    with _dtype_policy(policy):
+        return build_encoder(
+            settings.encoder,
+            frame_size,
             weights=weights,
-            gray=config.gray,
-            maps=config.sequence == "convlstm",
-            drop_blocks=config.drop_blocks or 0,
-            grid=config.grid or 1,
+            gray=settings.gray,
+            truncate_blocks=settings.truncate_blocks or 0,
+            pyramid=settings.pyramid or 1,
         )
-    map_shape = None
-    if len(encoder.output_shape) > 2:
-        map_shape = tuple(encoder.output_shape[1:])
-        # Flat, everything that keeps or carries features is the same for maps and for vectors.
-        encoder = keras.Model(encoder.inputs, keras.layers.Flatten(name="flat")(encoder.output), name=encoder.name)
-    large = large_features(encoder)
-    sequence = build_sequence(
-        config, steps, encoder.output_shape[-1], num_classes, map_shape=map_shape, large_features=large
+
+
+def build_head(shape: NetworkShape, name: str, *, batch_size: int | None = None) -> keras.Model:
+    """Builds the head of this name with weights that say nothing yet: :data:`LINEAR`, or the recurrent one."""
+    if name == LINEAR:
+        return build_linear_head(shape.num_frames, shape.num_features, shape.num_classes, batch_size=batch_size)
+    return build_recurrent_head(
+        shape.settings,
+        shape.num_frames,
+        shape.num_features,
+        shape.num_classes,
+        num_read=shape.num_read or None,
+        scaled=shape.pretrained,
+        batch_size=batch_size,
     )
-    clips = keras.Input((steps, size, size, 3), dtype="uint8", name="clips")
-    mask = keras.Input((steps,), dtype="bool", name="mask")
-    # Functional model
-    features = FrameEncoder(encoder, name="frame_encoder")(clips, mask=mask)
-    probabilities = sequence([features, mask])
-    whole = keras.Model([clips, mask], probabilities, name="activity")
-    return Network(whole, encoder, sequence)
 
 
-def in_float32(network: Network, config: NetworkSettings, sampling: Sampling, num_classes: int) -> Network:
-    """The same network computing in float32, on one device: as it is saved and converted."""
-    plain = build_network(config, sampling, num_classes)
-    plain.whole.set_weights(network.whole.get_weights())
-    return plain
-
-
-def set_mode(network: Network, mode: str, config: NetworkSettings, trained_blocks: int, *, learned: bool) -> None:
-    """Says which weights learn.
-
-    Args:
-        network: Built by :func:`build_network` with ``config``.
-        mode: ``frozen``, ``finetune`` or ``joint``.
-        config: The network's shape.
-        trained_blocks: Last blocks that learn, in the mode ``finetune``.
-        learned: Whether the encoder begins with trained weights.
-    """
-    set_trainable(network.encoder, spec_of(config), mode, trained_blocks, keep_norms=learned)
-
-
-@contextmanager
-def _computing_in(policy: str) -> Iterator[None]:
-    """Layers that are built inside compute by this policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def load_network(path: Path, config: NetworkSettings, sampling: Sampling, num_classes: int) -> Network:
-    """Builds the network from its settings and takes only the weights from ``model.keras``.
+def load_network(path: Path, shape: NetworkShape, weights: Mapping[str, float]) -> Network:
+    """Builds a network and takes only its weights from ``model.keras``.
 
     The file's own description of layers is never followed, so loading runs no code from it.
 
+    Args:
+        path: The file.
+        shape: How the network is built.
+        weights: The weight of each head, by name.
+
     Raises:
-        BundleError: The weights do not fit the settings, or cannot be read.
+        BundleError: The weights do not fit, or cannot be read.
     """
-    network = build_network(config, sampling, num_classes)
+    encoder = build_encoder_for(shape.settings, shape.frame_size)
+    network = Network(shape, encoder, {name: build_head(shape, name) for name in weights}, weights)
     try:
         # Keras only warns where it finds no weights for a layer, and leaves random ones in it.
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            network.whole.load_weights(path)
+            network.whole().load_weights(path)
     except (OSError, ValueError, KeyError, UserWarning, BadZipFile) as error:
         raise BundleError(
             f"The weights in {path} cannot be read: {str(error).splitlines()[0]}", "Train the model again."
@@ -147,8 +156,8 @@ def load_network(path: Path, config: NetworkSettings, sampling: Sampling, num_cl
 
 
 def layer_rows(network: Network) -> list[LayerRow]:
-    """Every layer of the network, those of the CNN included, in the order of the data."""
-    return list(_rows(network.whole, depth=0))
+    """Every layer of a network, those of the CNN included, in the order of the data."""
+    return list(_rows(network.whole(), depth=0))
 
 
 def _rows(model: keras.Model, depth: int) -> Iterator[LayerRow]:
@@ -157,7 +166,7 @@ def _rows(model: keras.Model, depth: int) -> Iterator[LayerRow]:
             name=layer.name,
             kind=type(layer).__name__,
             depth=depth,
-            output_shape=_shape_of(layer),
+            output_shape=" x ".join(str(size) for size in layer.output.shape[1:]) or "1",
             parameters=int(layer.count_params()),
             trainable=bool(layer.trainable_weights),
         )
@@ -166,6 +175,11 @@ def _rows(model: keras.Model, depth: int) -> Iterator[LayerRow]:
             yield from _rows(inner, depth + 1)
 
 
-def _shape_of(layer: keras.Layer) -> str:
-    output = layer.output
-    return " x ".join(str(size) for size in output.shape[1:]) or "1"
+@contextmanager
+def _dtype_policy(policy: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,12 +1,13 @@
-"""What the verbs return, and the JSON that programs read.
+"""What the commands return, and the versions of the JSON that programs read.
 
-Frozen dataclasses with plain values only (no arrays), so that a result can be written as JSON,
-compared and kept. Shares and scores are 0 to 1. The schema names carry a version: within a version
-keys are added, never renamed or removed.
+Frozen dataclasses with plain values (no arrays), so that results can be written as JSON, compared and stored. Shares
+and scores are 0 to 1. Schema names carry a version: within a version keys are added, never renamed or removed.
 """
 
 from __future__ import annotations
 
+from activity_cli.results.evaluate import Baseline, ClassScore, EvaluationResult
+from activity_cli.results.predict import FrameAnswer, Prediction
 from activity_cli.results.prepared import (
     ClipInfo,
     ClipRecord,
@@ -16,17 +17,7 @@ from activity_cli.results.prepared import (
     RelatedPair,
     VideoInfo,
 )
-from activity_cli.results.trained import (
-    Baseline,
-    ClassScore,
-    EncoderRow,
-    EpochRecord,
-    EvaluationResult,
-    FrameAnswer,
-    LayerRow,
-    Prediction,
-    TrainResult,
-)
+from activity_cli.results.train import EncoderRow, EpochRecord, HeadScore, LayerRow, TrainResult
 
 __all__ = [
     "EVALUATION_SCHEMA",
@@ -40,6 +31,7 @@ __all__ = [
     "EpochRecord",
     "EvaluationResult",
     "FrameAnswer",
+    "HeadScore",
     "LayerRow",
     "LeakReport",
     "MetadataShortcut",

@@ -83,7 +83,7 @@ class ClipRecord(ClipInfo, VideoInfo):
 
 @dataclass(frozen=True, slots=True)
 class RelatedPair:
-    """Two clips that belong together: ``copy`` (of one recording) or ``source`` (of one place)."""
+    """Two related clips: a ``near_duplicate`` (of one recording), or of the ``same_source`` (one place)."""
 
     kind: str
     first: ClipRecord
@@ -92,51 +92,51 @@ class RelatedPair:
 
 @dataclass(frozen=True, slots=True)
 class MetadataShortcut:
-    """How well a property of the files alone tells the label.
+    """How well a property of the files alone predicts the label.
 
     Attributes:
         name: ``length``, ``frame rate``, ``frame size``, ``file type`` or ``all together``.
         accuracy: Cross-validated by group, 0 to 1.
-        chance: Of always naming the most frequent label.
-        suspicious: Whether that is too good for chance.
+        baseline_accuracy: Accuracy of always predicting the most frequent label.
+        suspicious: Whether the accuracy is clearly above that baseline.
     """
 
     name: str
     accuracy: float
-    chance: float
+    baseline_accuracy: float
     suspicious: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LeakReport:
-    """What belongs together in a data set, and on which sides of the split it stands.
+    """Which clips are related, and whether the split separates them.
 
     Attributes:
-        grouping: Where the groups come from: ``given``, ``looks``, or ``none`` (each video by itself).
-        compared: Whether the clips were compared by their looks.
-        num_clips: Clips that were compared; a further clip of the same part of a video does not count.
-        num_groups: Groups that no split divides.
-        largest_share: Of the clips, in the largest group.
-        num_copies: Pairs of clips that show one recording.
-        num_two_labels: Those of them with two labels.
-        one_place_share: Of the clips, where the place is no help to tell sources apart.
-        exposed_by_video: Share of the test clips with a relative in training, were the split drawn by
-            video alone; None without a test.
-        exposed: The same of the split as it is.
-        pairs: Copies, and an example of each of the largest sources.
-        tells: What the files alone say of the label.
+        grouping: Where the groups come from: ``given``, ``similarity``, or ``none`` (each video is its own group).
+        clips_compared: Whether the clips were compared for similarity.
+        num_clips: Clips in the report; further clips of the same part of a video do not count.
+        num_groups: Groups that the split keeps whole.
+        largest_group_share: Share of the clips in the largest group.
+        num_near_duplicates: Pairs of near-duplicates.
+        num_label_conflicts: Those of them with two labels.
+        shared_place_share: Share of the clips whose place has too many clips to tell sources apart.
+        leaked_share_random_split: Expected share of the test clips with a related clip in training, if single videos
+            were split at random; None without a test.
+        leaked_share: The same share in the actual split.
+        pairs: Near-duplicates, and an example of each of the largest sources.
+        shortcuts: How well the files' metadata predict the label.
     """
 
     grouping: str
-    compared: bool
+    clips_compared: bool
     num_clips: int
     num_groups: int
-    largest_share: float
-    num_copies: int
-    num_two_labels: int
-    one_place_share: float
-    exposed_by_video: float | None
-    exposed: float | None
+    largest_group_share: float
+    num_near_duplicates: int
+    num_label_conflicts: int
+    shared_place_share: float
+    leaked_share_random_split: float | None
+    leaked_share: float | None
     pairs: tuple[RelatedPair, ...]
     shortcuts: tuple[MetadataShortcut, ...]
 
@@ -152,9 +152,9 @@ class PrepareResult:
         records: A row for every clip, and for every file without one.
         warnings: What to check before training, one line each.
         contact_sheet: Picture of some clips of each label, as the network will see them.
-        leaks: Near-duplicates, and the splits that they are in.
+        leaks: Which clips are related, and whether the split separates them.
         leak_report: The same as JSON.
-        leak_picture: Pairs of near-duplicates, side by side; None where there are none.
+        leak_picture: Pairs of related clips, side by side; None where there are none.
         decoded: Videos that this run decoded.
         reused: Videos whose clips an earlier run has decoded.
     """

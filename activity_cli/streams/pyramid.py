@@ -1,4 +1,4 @@
-"""A picture in its parts, large and small: the mean of each, side by side."""
+"""Spatial pyramid pooling: the mean of a map's cells at several sizes, side by side."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["PyramidPooling", "large_features"]
+__all__ = ["PyramidPooling", "num_larger_features"]
 
 
 @keras.saving.register_keras_serializable("activity")
 class PyramidPooling(keras.layers.Layer):
-    """The means of a map's parts at several sizes: from ``[N, h, w, C]`` to ``float32 [N, parts * C]``.
+    """The means of the cells of a spatial pyramid: from ``[N, h, w, C]`` to ``float32 [N, cells * C]``.
 
-    A spatial pyramid (Lazebnik et al. 2006): all of the picture, and it in ever more rows and columns, twice
-    as many each time, up to ``grid``. Global average pooling forgets where things are; small parts keep
-    whether an arm is up or down, and large ones say the same when it is a little higher. All sizes count
-    the same: the numbers of a part are divided by the parts in a row.
+    A spatial pyramid (Lazebnik et al. 2006) is the whole map, and the map in ever more rows and columns, twice as many
+    each time. Global average pooling forgets where things are; small cells keep whether an arm is up or down, and large
+    cells say the same when it is a little higher. All sizes count the same: the numbers of a cell are divided by the
+    cells in a row.
 
     Args:
-        grid: Rows and columns of the smallest parts, as far as the map has so many; where a map cannot be
-            divided evenly, neighboring parts share what lies between.
+        size: Rows and columns of the smallest cells, as far as the map has so many. Where a map cannot be divided
+            evenly, neighboring cells overlap.
     """
 
-    def __init__(self, grid: int, **kwargs: Any) -> None:
+    def __init__(self, size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.grid = grid
+        self.size = size
 
     def call(self, maps: tf.Tensor) -> tf.Tensor:
         maps = tf.cast(maps, tf.float32)
-        parts = [
+        cells = [
             tf.reduce_mean(maps[:, top:bottom, left:right], axis=[1, 2]) / level
             for level in self.levels(maps.shape)
             for top, bottom in _bounds(maps.shape[1], level)
             for left, right in _bounds(maps.shape[2], level)
         ]
-        return tf.concat(parts, axis=-1)
+        return tf.concat(cells, axis=-1)
 
     def levels(self, maps_shape: Any) -> list[int]:
-        """Parts in a row, from few to many."""
-        level, levels = min(self.grid, int(maps_shape[1] or 0), int(maps_shape[2] or 0)), []
+        """Cells in a row, from few to many."""
+        level, levels = min(self.size, int(maps_shape[1] or 0), int(maps_shape[2] or 0)), []
         while level:
             levels.append(level)
             level //= 2
@@ -50,18 +50,18 @@ class PyramidPooling(keras.layers.Layer):
         return (maps_shape[0], sum(level**2 for level in self.levels(maps_shape)) * int(maps_shape[3] or 0))
 
     def get_config(self) -> dict[str, Any]:
-        return dict(super().get_config(), grid=self.grid)
+        return dict(super().get_config(), size=self.size)
 
 
-def large_features(encoder: keras.Model) -> int | None:
-    """How many features of an encoder, the first ones, are not of the smallest parts; None: it has no parts."""
+def num_larger_features(encoder: keras.Model) -> int:
+    """How many features of an encoder, the first ones, are not of the smallest cells; 0: it has no pyramid."""
     pooling = encoder.layers[-1]
     if not isinstance(pooling, PyramidPooling):
-        return None
+        return 0
     shape = pooling.input.shape
     *larger, _ = pooling.levels(shape)
-    return sum(level**2 for level in larger) * int(shape[3]) or None
+    return sum(level**2 for level in larger) * int(shape[3])
 
 
-def _bounds(size: int, parts: int) -> list[tuple[int, int]]:
-    return [(part * size // parts, -(-(part + 1) * size // parts)) for part in range(parts)]
+def _bounds(size: int, cells: int) -> list[tuple[int, int]]:
+    return [(cell * size // cells, -(-(cell + 1) * size // cells)) for cell in range(cells)]

@@ -1,30 +1,29 @@
-"""All that a training needs to go on after it was killed, in one file that is whole or not there.
+"""What a killed training goes on from: the stage, the epochs, and the state after the last one.
 
-``.<model>.checkpoint.npz`` beside the model: every variable of the network and of the optimizer, the
-best weights so far, and the history. It is data only: reading it runs no code.
+``.<model>.checkpoint.npz`` beside the model: written aside and renamed after every epoch. It is data only: reading it
+runs no code.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from activity_cli.errors import TrainingError
 from activity_cli.files import atomic_write
 from activity_cli.results import EpochRecord
+from activity_cli.training.callbacks import Weights
 
 __all__ = ["Checkpoint", "checkpoint_path", "read_checkpoint", "write_checkpoint"]
 
-Arrays = Sequence[npt.NDArray[Any]]
-
-_SCHEMA = "activity.checkpoint/1"
+_SCHEMA = "activity.checkpoint/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +31,30 @@ class Checkpoint:
     """The state after an epoch.
 
     Attributes:
-        settings: What the training was started with; only the same ones may go on.
-        epochs: What happened so far.
-        best_epoch: Counts from 1; 0 is none yet.
-        state: Every variable of the network and the optimizer, in their order.
-        best: The weights of the best epoch.
-        head_epochs: Those before, in which the sequence part learned alone; of the first training.
-        earlier: Epochs, and the best of them, of an earlier training that this one follows; None: it is
-            the first.
-        head: The sequence part learns alone, before the encoder does: state and best are of it only.
-        ended: With ``head`` and ``earlier``, every variable of the network at the end of the earlier training.
+        settings: What the training was started with; only the same may go on.
+        stage: Number of the stage, counted from 0.
+        records: The epochs of all stages so far.
+        variables: Every variable of the stage's model and its optimizer, in their order.
+        best: The weights of the stage's best epoch.
+        kept: The weights that stand where this stage does not come to its end; none: there are none yet.
+        kept_stage: Number of the stage that they are of; -1: there are none.
     """
 
     settings: Mapping[str, Any]
-    epochs: tuple[EpochRecord, ...] = ()
-    best_epoch: int = 0
-    state: Arrays = ()
-    best: Arrays = ()
-    head_epochs: tuple[EpochRecord, ...] = ()
-    earlier: tuple[tuple[EpochRecord, ...], int] | None = None
-    head: bool = False
-    ended: Arrays = ()
+    stage: int
+    records: tuple[EpochRecord, ...]
+    variables: Weights
+    best: Weights
+    kept: Weights
+    kept_stage: int
+
+
+class _Header(msgspec.Struct):
+    schema: str
+    settings: dict[str, Any]
+    stage: int
+    records: list[EpochRecord]
+    kept_stage: int
 
 
 def checkpoint_path(model: Path) -> Path:
@@ -67,21 +69,12 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OutputError: The disk is full, or the place cannot be written.
     """
-    about = {
-        "schema": _SCHEMA,
-        "settings": dict(checkpoint.settings),
-        "epochs": _rows(checkpoint.epochs),
-        "head_epochs": _rows(checkpoint.head_epochs),
-        "best_epoch": checkpoint.best_epoch,
-        "head": checkpoint.head,
-    }
-    if checkpoint.earlier:
-        epochs, best_epoch = checkpoint.earlier
-        about["earlier"] = {"epochs": _rows(epochs), "best_epoch": best_epoch}
-    arrays: dict[str, Any] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
-    arrays |= {f"state{number}": value for number, value in enumerate(checkpoint.state)}
-    arrays |= {f"best{number}": value for number, value in enumerate(checkpoint.best)}
-    arrays |= {f"ended{number}": value for number, value in enumerate(checkpoint.ended)}
+    header = _Header(
+        _SCHEMA, dict(checkpoint.settings), checkpoint.stage, list(checkpoint.records), checkpoint.kept_stage
+    )
+    arrays: dict[str, Any] = {"header": np.frombuffer(msgspec.msgpack.encode(header), np.uint8)}
+    for name in ("variables", "best", "kept"):
+        arrays |= {f"{name}{number}": value for number, value in enumerate(getattr(checkpoint, name))}
     with atomic_write(path) as aside, aside.open("wb") as file:
         np.savez(file, **arrays)
 
@@ -94,43 +87,22 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     """
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            if about["schema"] != _SCHEMA:
-                raise ValueError(f"schema {about['schema']!r}")
+            header = msgspec.msgpack.decode(file["header"].tobytes(), type=_Header)
+            if header.schema != _SCHEMA:
+                raise ValueError(f"schema {header.schema!r}")
+            variables, best, kept = (_numbered(file, name) for name in ("variables", "best", "kept"))
             return Checkpoint(
-                about["settings"],
-                _records(about["epochs"]),
-                about["best_epoch"],
-                _numbered(file, "state"),
-                _numbered(file, "best"),
-                _records(about.get("head_epochs", ())),
-                _earlier(about.get("earlier")),
-                about.get("head", False),
-                _numbered(file, "ended"),
+                header.settings, header.stage, tuple(header.records), variables, best, kept, header.kept_stage
             )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    # RuntimeError: a bit turned over may say that the file is encrypted, or of a version to come.
+    # RuntimeError: a flipped bit may say that the file is encrypted, or of a version to come.
     except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, BadZipFile) as error:
         raise TrainingError(
-            f"{path} cannot be read: {error}.", "Begin anew with --overwrite.", code="training.checkpoint"
+            f"{path} cannot be read: {error}.", "Start again with --overwrite.", code="training.checkpoint"
         ) from None
 
 
-def _earlier(about: Mapping[str, Any] | None) -> tuple[tuple[EpochRecord, ...], int] | None:
-    if about is None:
-        return None
-    return _records(about["epochs"]), about["best_epoch"]
-
-
-def _rows(epochs: Sequence[EpochRecord]) -> list[dict[str, Any]]:
-    return [asdict(record) for record in epochs]
-
-
-def _records(rows: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
-    return tuple(EpochRecord(**row) for row in rows)
-
-
-def _numbered(file: Any, name: str) -> list[npt.NDArray[Any]]:
+def _numbered(file: Any, name: str) -> Sequence[npt.NDArray[Any]]:
     count = sum(key.startswith(name) for key in file.files)
     return [file[f"{name}{number}"] for number in range(count)]

@@ -1,240 +1,270 @@
-"""The training loop: batches in, the best weights left in the model, a record of every epoch out."""
+"""One stage of a training: batches in, weights in the model and a record of every epoch out.
+
+Keras' own ``fit``, AdamW, cosine schedule, early stopping and stop at a loss that is not a number; what is ours is that a
+killed training goes on to the same weights, and that Ctrl-C keeps what was learned.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
 
-from activity_cli.errors import TrainingError
+from activity_cli.dataset.batches import Draws, Examples, batches
+from activity_cli.errors import MissingDependencyError, TrainingError
 from activity_cli.progress import Progress
 from activity_cli.results import EpochRecord
-from activity_cli.training.callbacks import History, Watcher, Weights
-from activity_cli.training.checkpoint import Checkpoint, write_checkpoint
+from activity_cli.settings import Augmentation
+from activity_cli.training.callbacks import BestWeights, Recorder, StepProgress, Weights
 from activity_cli.training.interrupts import interrupts_noted
 from activity_cli.training.memory import MEMORY_ERRORS, memory_message, translate_memory_error
-from activity_cli.training.optimizer import OneCycle, Pace, PacedAdamW
-from activity_cli.training.tensorboard import CurveWriter
-from activity_cli.training.validation import judge_of
 
-__all__ = ["Feed", "Recipe", "fit", "restore"]
+__all__ = ["FitResult", "FitState", "Hyperparameters", "OnEpoch", "fit"]
 
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """The part of the network that learns, and the batches it learns from.
-
-    Attributes:
-        model: From a batch's inputs to probabilities.
-        paces: Of the variables that do not learn as the others do, by their paths.
-        train: From the first epoch to learn on to the batches from there on, without end.
-        steps: Batches in an epoch.
-        val: One pass over the validation clips; None: there are none.
-    """
-
-    model: keras.Model
-    paces: Mapping[str, Pace]
-    train: Callable[[int], tf.data.Dataset]
-    steps: int
-    val: tf.data.Dataset | None
+# Of all steps, those in which the learning rate rises, and where it starts and ends (one cycle: Smith and Topin 2018).
+_WARMUP_SHARE, _START_RATE, _END_RATE = 0.15, 1 / 25, 1e-4
+# Shifts and scales are few, and have no reason to be near zero (as in Goyal et al. 2017, section 5.3).
+_NEVER_DECAYED = ["bias", "beta", "gamma"]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How long and how fast.
+class Hyperparameters:
+    """How a stage trains.
 
     Attributes:
-        epochs: At most; exactly, with ``keep_last``.
-        patience: Epochs without a better loss after which training stops.
-        learning_rate: Of the optimizer, at its highest.
-        rate_option: What a person changes it with.
-        weight_decay, label_smoothing: As in the config.
+        stage: Name of the stage, in every record.
+        title: Of the progress bar.
+        epochs: At most; all of them without validation clips.
+        patience: Epochs without a lower validation loss after which training stops.
+        batch_size: Clips in a step.
+        learning_rate: The highest.
+        rate_setting: What a person changes that with.
+        weight_decay, label_smoothing, seed, augmentation: As in the settings.
         scaled_loss: Whether small gradients must be kept from vanishing (float16).
-        keep_last: The weights of the last epoch are the result, not those of the best.
-        encoder_learns: What the records are to say of it.
-        title: What the progress bar says.
+        tensorboard: Folder of the curves; None: none.
     """
 
+    stage: str
+    title: str
     epochs: int
     patience: int
+    batch_size: int
     learning_rate: float
+    rate_setting: str
     weight_decay: float
     label_smoothing: float
+    seed: int
+    augmentation: Augmentation
     scaled_loss: bool = False
-    keep_last: bool = False
-    encoder_learns: bool = True
-    title: str = "Training"
-    rate_option: str = "--learning-rate"
+    tensorboard: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FitState:
+    """What a stage goes on from after its last whole epoch.
+
+    Attributes:
+        records: Its epochs so far.
+        variables: Of the model and the optimizer, in their order.
+        best: The weights of the best epoch; none without validation clips.
+    """
+
+    records: tuple[EpochRecord, ...]
+    variables: Weights
+    best: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What a stage did; the best weights, or without validation clips the last ones, are in the model.
+
+    Attributes:
+        records: Its epochs.
+        best_epoch: Counted from 1; 0: no epoch came to its end.
+        interrupted: Whether a person stopped it.
+        failure: Why it ended early, and what to do; empty: it did not.
+    """
+
+    records: tuple[EpochRecord, ...]
+    best_epoch: int
+    interrupted: bool = False
+    failure: str = ""
+
+
+OnEpoch = Callable[[FitState], None]
 
 
 @translate_memory_error()
 def fit(
-    feed: Feed,
-    recipe: Recipe,
-    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    train: Examples,
+    val: Examples | None,
+    num_frames: int,
+    hyperparameters: Hyperparameters,
     progress: Progress,
     *,
-    checkpoint: Path,
-    begun: Checkpoint,
-    resumed: Checkpoint | None = None,
-    fallback: Weights | None = None,
-    curves: CurveWriter | None = None,
-    to_beat: float = math.inf,
-) -> History:
-    """Trains ``feed.model`` until its epochs are over, it gets no better, or a person interrupts it.
-
-    The weights of the epoch with the lowest validation loss (with ``keep_last``, of the last epoch)
-    are left in the model. A loss that is not finite ends the training, too; the history says where.
+    resumed: FitState | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> FitResult:
+    """Trains a model until its epochs are over, it gets no better, or a person interrupts it.
 
     Args:
-        feed: What learns, and from what.
-        recipe: How long and how fast.
-        strategy: Where it is computed; the model was built in its scope.
-        progress: Who listens.
-        checkpoint: File in which the state is kept after every epoch.
-        begun: What else than the state is written there.
+        model: From clips, or their features, ``[B, T, ...]`` and mask to log probabilities ``[B, classes]``.
+        train: What it is trained on.
+        val: What tells the best epoch; None: the last epoch is the best by definition.
+        num_frames: ``T``.
+        hyperparameters: How.
+        progress: Shows a bar.
         resumed: The state to go on from.
-        fallback: Weights of the earlier training, which are kept where this one does not come to its end.
-        curves: Writes every record for TensorBoard.
-        to_beat: Loss on the held-out clips of what the model has learned before: where no epoch is better, that
-            is left in it, and the best epoch is 0.
+        on_epoch: Is called with the state after every epoch.
 
     Raises:
-        TrainingError: Nothing usable was learned: the loss is not finite in the first epoch, or a batch
-            does not fit into memory.
-        KeyboardInterrupt: Interrupted before the first epoch was over.
+        TrainingError: Nothing usable was learned: a number is not finite in the first epoch (``training.diverged``), or
+            a batch does not fit into memory (``training.memory``).
+        KeyboardInterrupt: A person interrupted the first epoch.
     """
+    steps = -(-len(train.paths) // hyperparameters.batch_size)
+    records = list(resumed.records) if resumed else []
     with interrupts_noted() as interrupts:
-        with strategy.scope():
-            model, optimizer = _compiled(feed, recipe)
-        interrupts.check()
-        history = History()
-        state = [*model.variables, *optimizer.variables]
+        compiled, optimizer = _compiled(model, steps, hyperparameters)
+        variables = [*compiled.variables, *optimizer.variables]
         if resumed:
-            history = History(list(resumed.epochs), resumed.best_epoch)
-            restore(state, resumed.state)
+            restore(variables, resumed.variables)
+        interrupts.check()
+        early = BestWeights(hyperparameters.patience, records, resumed.best if resumed else None) if val else None
 
-        def after_epoch(record: EpochRecord, watcher: Watcher) -> None:
-            now = replace(
-                begun,
-                epochs=tuple(history.epochs),
-                best_epoch=history.best_epoch,
-                state=[np.asarray(variable) for variable in state],
-                # What stands until the last epoch is over is wanted again where what comes after it is interrupted.
-                best=fallback if fallback is not None else watcher.best_weights or [],
-            )
-            write_checkpoint(checkpoint, now)
-            if curves:
-                curves.write(record)
+        def after_epoch() -> None:
+            if on_epoch:
+                best = (early.best_weights if early else None) or []
+                on_epoch(FitState(tuple(records), [np.asarray(one) for one in variables], best))
 
-        first = len(history.epochs)
-        with progress.stage(recipe.title, (recipe.epochs - first) * feed.steps, "step") as stage:
-            watcher = Watcher(
-                history,
-                patience=recipe.patience,
-                keep_last=recipe.keep_last,
-                fallback=fallback,
-                encoder_learns=recipe.encoder_learns,
-                to_beat=to_beat,
-                interrupts=interrupts,
-                stage=stage,
-                judge=judge_of(model, feed.val, recipe.label_smoothing) if feed.val is not None else None,
-                after_epoch=after_epoch,
-            )
-            if math.isfinite(to_beat):
-                watcher.best_weights = model.get_weights()
-            if resumed:
-                ended = fallback is not None and first >= recipe.epochs
-                watcher.best_weights = model.get_weights() if ended else list(resumed.best)
-            if first < recipe.epochs and not watcher.is_enough:
-                _run(model, feed, recipe, watcher, first)
-                history.interrupted |= interrupts.asked
-        if history.diverged:
-            history.diverged = f"The loss is not a finite number in {history.diverged}. {_cause(feed, recipe)}"
-        history.diverged = watcher.refused or history.diverged
-        if watcher.best_weights is None:
-            if history.interrupted:
-                raise KeyboardInterrupt
-            raise TrainingError(history.diverged, code="training.memory" if watcher.refused else None)
-        model.set_weights(watcher.best_weights)
-        return history
+        recorder = Recorder(hyperparameters.stage, records, after_epoch)
+        failure, interrupted, first = "", False, len(records)
+        left = hyperparameters.epochs - first
+        if left > 0 and not _has_stopped(records, early):
+            with progress.stage(hyperparameters.title, left * steps, "step") as stage:
+                try:
+                    compiled.fit(
+                        batches(train, num_frames, hyperparameters.batch_size, _draws(hyperparameters, first)),
+                        validation_data=batches(val, num_frames, hyperparameters.batch_size) if val else None,
+                        initial_epoch=first,
+                        epochs=hyperparameters.epochs,
+                        steps_per_epoch=steps,
+                        verbose=0,
+                        shuffle=False,  # batches are drawn in their order already
+                        callbacks=[
+                            StepProgress(stage, interrupts),
+                            keras.callbacks.TerminateOnNaN(),
+                            *([early] if early else []),
+                            # After early stopping, whose best weights it saves.
+                            recorder,
+                            *_tensorboard(hyperparameters),
+                        ],
+                    )
+                except KeyboardInterrupt:
+                    interrupted = True
+                except MEMORY_ERRORS as error:
+                    failure = memory_message(error)
+            interrupted |= interrupts.asked
+    if recorder.diverged_in:
+        failure = f"The loss is not a finite number in epoch {recorder.diverged_in}. {_cause(train, hyperparameters)}"
+    if not records:
+        if interrupted:
+            raise KeyboardInterrupt
+        raise TrainingError(failure, code="training.diverged" if recorder.diverged_in else "training.memory")
+    if early:
+        # Also where training was interrupted, and early stopping could not do it.
+        model.set_weights(early.best_weights if early.best_weights is not None else list(resumed.best))  # type: ignore[union-attr]
+        best = min(records, key=lambda record: record.val_loss).epoch
+        return FitResult(tuple(records), best, interrupted, failure)
+    if recorder.diverged_in or failure or interrupted:
+        # Without validation clips the weights are those of a step within an epoch: not what a record speaks of.
+        return FitResult(tuple(records), 0, interrupted, failure)
+    return FitResult(tuple(records), len(records))
 
 
-def _compiled(feed: Feed, recipe: Recipe) -> tuple[keras.Model, keras.optimizers.Optimizer]:
-    # A model around the same layers: the optimizer's memory stays out of what is saved.
-    model = keras.Model(feed.model.inputs, feed.model.outputs)
-    schedule = OneCycle(recipe.learning_rate, recipe.epochs * feed.steps)
-    optimizer: keras.optimizers.Optimizer = PacedAdamW(schedule, feed.paces, Pace(decay=recipe.weight_decay))
-    if recipe.scaled_loss:
+def _compiled(
+    model: keras.Model, steps: int, hyperparameters: Hyperparameters
+) -> tuple[keras.Model, keras.optimizers.Optimizer]:
+    # A model around the same layers: the optimizer's state stays out of what is saved.
+    compiled = keras.Model(model.inputs, model.outputs)
+    total = hyperparameters.epochs * steps
+    warmup = int(_WARMUP_SHARE * total)
+    rate = hyperparameters.learning_rate
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate * _START_RATE, max(1, total - warmup), alpha=_END_RATE, warmup_target=rate, warmup_steps=warmup
+    )
+    optimizer: keras.optimizers.Optimizer = keras.optimizers.AdamW(schedule, weight_decay=hyperparameters.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=_NEVER_DECAYED)
+    if hyperparameters.scaled_loss:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(
+    compiled.compile(
         optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        # Log probabilities are logits of themselves.
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=hyperparameters.label_smoothing),
         metrics=["accuracy"],
         jit_compile=False,  # the number of real frames differs from batch to batch
         auto_scale_loss=False,
     )
-    optimizer.build(model.trainable_variables)
-    # Keras would take a batch out of the data for this, and the mean of its masks over the devices.
-    model._symbolic_build(data_batch=next(iter(feed.train(0))))
-    model._maybe_symbolic_build = lambda *_, **__: None
-    return model, optimizer
+    optimizer.build(compiled.trainable_variables)
+    return compiled, optimizer
 
 
-def _run(model: keras.Model, feed: Feed, recipe: Recipe, watcher: Watcher, first_epoch: int) -> None:
-    try:
-        model.fit(
-            feed.train(first_epoch),
-            initial_epoch=first_epoch,
-            epochs=recipe.epochs,
-            steps_per_epoch=feed.steps,
-            verbose=0,
-            shuffle=False,
-            callbacks=[watcher],
-        )
-    except KeyboardInterrupt:
-        watcher.history.interrupted = True
-    except MEMORY_ERRORS as error:
-        watcher.refused = memory_message(error)
-
-
-def restore(variables: Sequence[Any], values: Sequence[npt.NDArray[Any]]) -> None:
-    """Puts what was kept back.
+def restore(variables: list[Any], values: Weights) -> None:
+    """Puts saved values into variables.
 
     Raises:
-        TrainingError: It is of another network.
+        TrainingError: They are of another network.
     """
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise TrainingError(
-            "The unfinished training has weights of other shapes: it was begun by another version of activity.",
-            "Begin anew with --overwrite.",
+            "The unfinished training has weights of other shapes: it was started by another version of activity.",
+            "Start again with --overwrite.",
             code="training.checkpoint",
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def _cause(feed: Feed, recipe: Recipe) -> str:
-    """Why the loss is not a finite number, as far as can be told, and what to do."""
-    with suppress(KeyboardInterrupt):  # what has been learned is worth more than the reason
-        if _has_broken_features(feed):
-            return "The encoder gives features that are no numbers: its weights are damaged or do not fit."
-    if recipe.scaled_loss:
-        return "float16 holds no number above 65504: use --precision float32 or bfloat16."
-    return f"The learning rate is likely too high: lower {recipe.rate_option} (now {recipe.learning_rate:g})."
+def _has_stopped(records: list[EpochRecord], early: BestWeights | None) -> bool:
+    """Whether a training that goes on has had its patience already."""
+    if early is None or not records:
+        return False
+    best = min(records, key=lambda record: record.val_loss)
+    return bool(records[-1].epoch - best.epoch >= early.patience)
 
 
-def _has_broken_features(feed: Feed) -> bool:
-    for inputs, *_ in feed.train(0).take(feed.steps):
-        for given in tf.nest.flatten(inputs):
-            if given.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(given))):
-                return True
-    return False
+def _draws(hyperparameters: Hyperparameters, first_epoch: int) -> Draws:
+    return Draws(hyperparameters.seed, first_epoch, hyperparameters.augmentation)
+
+
+def _tensorboard(hyperparameters: Hyperparameters) -> list[keras.callbacks.Callback]:
+    if hyperparameters.tensorboard is None:
+        return []
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError(
+            "Writing curves for TensorBoard needs the package tensorboard, which is not installed.",
+            "Install it: pip install 'activity-cli[tensorboard]'",
+            code="dependency.tensorboard",
+        ) from None
+    folder = hyperparameters.tensorboard / hyperparameters.stage
+    return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+
+
+def _cause(train: Examples, hyperparameters: Hyperparameters) -> str:
+    """Why a loss is not a finite number, as far as can be told, and what to do."""
+    for path in train.paths:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype != np.uint8 and not math.isfinite(float(np.sum(array, dtype=np.float64))):
+            return "The encoder gives features that are not numbers: its weights are damaged or do not fit."
+    if hyperparameters.scaled_loss:
+        return "float16 holds no number above 65504: use `precision=float32` or `precision=bfloat16`."
+    setting, rate = hyperparameters.rate_setting, hyperparameters.learning_rate
+    return f"The learning rate is likely too high: lower `{setting}`, which is {rate:g}."

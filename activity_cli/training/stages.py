@@ -1,243 +1,236 @@
-"""The trainings that one command is made of, and their order.
+"""The stages of a training, as data, and the one runner that goes through them.
 
-Where the encoder has been trained before, the sequence part learns first on the encoder as it is, and
-the encoder learns with it after that: a new head would drive trained weights wherever its own random ones
-say (Kumar et al. 2022). And where few clips are all there is, what validation clips have judged is trained a
-second time on those, too.
+    frozen                     main, refit
+    finetune, joint            warm-up, main, refit warm-up, refit (joint: no refit by default)
+    joint from random weights  main
+
+In a warm-up only the recurrent head is trained, on the features of the pretrained encoder: a new head would drive
+pretrained weights wherever its own random ones say (Kumar et al. 2022). A refit repeats the training on training and
+validation clips together, for all epochs: data is what a small set lacks most.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import tensorflow as tf
+from typing import Any, Protocol
 
 from activity_cli.errors import TrainingError
-from activity_cli.model.sequence import linear_part
-from activity_cli.training.callbacks import History, Weights
-from activity_cli.training.checkpoint import Checkpoint
-from activity_cli.training.data import Feeds
-from activity_cli.training.measure import learn_together
-from activity_cli.training.runner import Feed, Recipe, fit, restore
-from activity_cli.training.tensorboard import CurveWriter
+from activity_cli.progress import Progress
+from activity_cli.results import EpochRecord
+from activity_cli.settings import TrainPlan
+from activity_cli.training.callbacks import Weights
+from activity_cli.training.checkpoint import Checkpoint, write_checkpoint
+from activity_cli.training.runner import FitResult, FitState, OnEpoch
 
-__all__ = ["Course"]
+__all__ = ["Outcome", "Stage", "Trainee", "best_of", "plan_stages", "run_stages"]
 
-# Of the validation loss: a few clips' is noisy, and a person has asked for the encoder to learn. More is harm.
+# Times the validation loss of the warm-up: a few clips' loss is noisy, and a person has asked for the encoder to be
+# trained. More is harm.
 _HARM = 1.25
 # The same, of the last epoch beside the best.
 _OVERFITTED = 1.5
-_KEPT_HEAD = " What is kept was learned before, with the encoder as it is."
 
 
 @dataclass(frozen=True, slots=True)
-class _Earlier:
-    """The first of two trainings.
+class Stage:
+    """One training.
 
     Attributes:
-        history: What happened.
-        weights: What it has learned, which is kept where the second does not come to its end.
-        ended: Every variable of the network at its end; none where no head goes before.
+        name: In every record.
+        title: Of the progress bar.
+        splits: What it is trained on.
+        trains_encoder: Whether the encoder is trained, too.
+        epochs: At most.
+        learning_rate: The highest.
+        rate_setting: What a person changes that with.
+        starts_anew: Whether it starts from the first weights, not from those of the stage before.
+        is_result: Whether its weights may be the model's.
     """
 
-    history: History
-    weights: Weights
-    ended: Weights
+    name: str
+    title: str
+    splits: tuple[str, ...]
+    trains_encoder: bool
+    epochs: int
+    learning_rate: float
+    rate_setting: str = "learning_rate"
+    starts_anew: bool = True
+    is_result: bool = True
+
+    @property
+    def refits(self) -> bool:
+        """Whether validation clips are among what it is trained on."""
+        return "val" in self.splits
+
+
+def plan_stages(plan: TrainPlan, *, validates: bool) -> tuple[Stage, ...]:
+    """The stages of a training.
+
+    Args:
+        plan: The settings with every choice made.
+        validates: Whether there are validation clips.
+    """
+    if plan.network.sequence == "none":
+        return ()
+    main = Stage("main", "Training", ("train",), plan.mode != "frozen", plan.epochs, plan.learning_rate)
+    first = [main]
+    if plan.warmup_epochs:
+        warmup = Stage("warm-up", "Training the head", ("train",), False, plan.warmup_epochs, plan.learning_rate)
+        rate = plan.encoder_learning_rate
+        first = [
+            warmup,
+            replace(main, learning_rate=rate, rate_setting="encoder_learning_rate", starts_anew=False),
+        ]
+    if not (plan.refit and validates):
+        return tuple(first)
+    names = {"main": "refit", "warm-up": "refit warm-up"}
+    second = [
+        replace(
+            stage,
+            name=names[stage.name],
+            title=f"{stage.title} again, on all clips",
+            splits=("train", "val"),
+            is_result=stage.name == "main",
+        )
+        for stage in first
+    ]
+    return (*first, *second)
+
+
+class Trainee(Protocol):
+    """What is trained: an encoder and a recurrent head."""
+
+    def fit(self, stage: Stage, resumed: FitState | None, on_epoch: OnEpoch) -> FitResult:
+        """Trains it through one stage; ``resumed`` is the state to go on from."""
+
+    def get_weights(self) -> Weights:
+        """All of its weights."""
+
+    def set_weights(self, weights: Weights) -> None:
+        """Puts them back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """All trainings of one network.
+class Outcome:
+    """What a training did.
 
     Attributes:
-        feeds: What learns, and its batches.
-        head: The same of the sequence part alone, which learns before; None: it does not.
-        policy: What the encoder computes in.
-        strategy: Where it is computed.
+        records: The epochs of all stages.
+        stage: Whose weights are the model's; None: there are no stages.
+        validated: The weights before any refit, which the validation figures are of.
+        interrupted: Whether a person stopped it.
+        failure: Why it ended early; empty: it did not.
+    """
+
+    records: tuple[EpochRecord, ...] = ()
+    stage: Stage | None = None
+    validated: Weights = ()
+    interrupted: bool = False
+    failure: str = ""
+
+
+def run_stages(
+    stages: tuple[Stage, ...],
+    trainee: Trainee,
+    checkpoint: Path,
+    settings: Mapping[str, Any],
+    resumed: Checkpoint | None,
+    progress: Progress,
+) -> Outcome:
+    """Goes through the stages; the trainee ends with the weights of the last one that may be the model's.
+
+    Args:
+        stages: In their order.
+        trainee: What is trained.
         checkpoint: File in which the state is kept after every epoch.
         settings: What only the same may go on with that state.
+        resumed: The state to go on from.
+        progress: Gets warnings.
+
+    Raises:
+        TrainingError: Nothing usable was learned.
+        KeyboardInterrupt: A person interrupted before anything was.
     """
+    initial = trainee.get_weights()
+    records = list(resumed.records) if resumed else []
+    kept, kept_stage = (resumed.kept, resumed.kept_stage) if resumed else ([], -1)
+    validated = kept
+    for number, stage in enumerate(stages):
+        if resumed and number < resumed.stage:
+            continue
+        before = [record for record in records if record.stage != stage.name]
+        state = None
+        if resumed and number == resumed.stage:
+            state = FitState(tuple(records[len(before) :]), resumed.variables, resumed.best)
+        elif stage.starts_anew:
+            trainee.set_weights(initial)
 
-    feeds: Feeds
-    head: Feeds | None
-    policy: str
-    strategy: tf.distribute.Strategy
-    checkpoint: Path
-    settings: dict[str, Any]
-
-    def learn(self, resumed: Checkpoint | None) -> tuple[History, bool]:
-        """Trains once, judged by the validation clips, and where that is wanted once more on all clips.
-
-        Args:
-            resumed: The state to go on from.
-
-        Returns:
-            What happened the first time, and whether the weights are those of the second.
-
-        Raises:
-            TrainingError: Nothing usable was learned.
-            KeyboardInterrupt: Interrupted before anything was.
-        """
-        network = self.feeds.network.whole
-        initial = network.get_weights()
-        judged = "val" if self.feeds.prepared.in_split("val") else None
-        if resumed and resumed.earlier:
-            first = History(list(resumed.earlier[0]), resumed.earlier[1], list(resumed.head_epochs))
-            if resumed.head:
-                restore(network.variables, resumed.ended)
-            else:
-                restore(self.feeds.model.weights, resumed.best)
-        else:
-            first, resumed = self._train(("train",), judged, resumed), None
-        fallback = self.feeds.model.get_weights()
-        if not self.feeds.plan.refit or judged is None or first.interrupted or first.diverged:
-            return first, False
-        self._warn_of_overfitting(first)
-        ended = [np.asarray(variable) for variable in network.variables] if self.head else []
-        earlier = _Earlier(first, fallback, ended)
+        now = Checkpoint(settings, number, tuple(before), (), (), kept, kept_stage)
         try:
-            network.set_weights(initial)
-            head_only = bool(self.head) and not any(record.encoder_learns for record in first.epochs)
-            second = self._train(("train", "val"), None, resumed, earlier, head_only=head_only)
-            if second.interrupted or second.diverged:
-                self.feeds.model.set_weights(fallback)
+            result = trainee.fit(stage, state, partial(_save, checkpoint, now))
         except (KeyboardInterrupt, TrainingError) as error:
-            if isinstance(error, TrainingError) and error.code == "training.checkpoint":
-                raise  # what is kept is of another machine or version: that one can go on with it
-            # What has been learned the first time is not lost.
-            self.feeds.model.set_weights(fallback)
-            second = History(interrupted=isinstance(error, KeyboardInterrupt), diverged=str(error))
-        if not (second.interrupted or second.diverged):
-            return first, True
-        first.interrupted = first.stopped_again = second.interrupted
-        first.diverged = "" if second.interrupted else f"In the second training, on all clips: {second.diverged}"
-        return first, False
-
-    def _train(
-        self,
-        splits: tuple[str, ...],
-        judged: str | None,
-        resumed: Checkpoint | None,
-        earlier: _Earlier | None = None,
-        *,
-        head_only: bool = False,
-    ) -> History:
-        recipe = self._recipe(keep_last=judged is None)
-        if earlier:
-            recipe = replace(recipe, title="Training on all clips")
-        begun = Checkpoint(self.settings, head_epochs=resumed.head_epochs if resumed else ())
-        if earlier:
-            ended = earlier.history
-            begun = replace(
-                begun, head_epochs=tuple(ended.head_epochs), earlier=(tuple(ended.epochs), ended.best_epoch)
-            )
-        before: History | None = None
-        weights: Weights = []
-        if self.head and (resumed is None or resumed.head):
-            of_head = replace(begun, head=True, ended=earlier.ended if earlier else [])
-            before = self._train_head(self.head, self.head.feed(*splits, judged=judged), recipe, of_head, resumed)
-            if before.interrupted or before.diverged or head_only:
-                return before
-            weights, resumed = self.feeds.network.whole.get_weights(), None
-            if not earlier:
-                begun = replace(begun, head_epochs=tuple(before.epochs))
-        # Of the second training nothing tells whether it is better: it stands when it is over.
-        head_losses = [record.val_loss for record in begun.head_epochs] if judged else []
-        try:
-            history = fit(
-                self.feeds.feed(*splits, judged=judged, measured=self.head is not None),
-                recipe,
-                self.strategy,
-                self.feeds.progress,
-                checkpoint=self.checkpoint,
-                begun=begun,
-                resumed=resumed,
-                fallback=earlier.weights if earlier else None,
-                curves=None if earlier else self._curves("epoch"),
-                to_beat=_HARM * min(head_losses, default=math.inf),
-            )
-            history.head_epochs = list(begun.head_epochs)
-            return self._head_again(history) if head_losses and not history.best_epoch else history
-        except (KeyboardInterrupt, TrainingError) as error:
-            if before is None or earlier:
+            if kept_stage < 0 or (isinstance(error, TrainingError) and error.code == "training.checkpoint"):
                 raise
-            # Not one epoch was over: what the head has learned is not lost.
-            self.feeds.network.whole.set_weights(weights)
-            before.interrupted = isinstance(error, KeyboardInterrupt)
-            if not before.interrupted:
-                before.diverged = f"{error}{_KEPT_HEAD}"
-            return before
+            interrupted = isinstance(error, KeyboardInterrupt)
+            result = FitResult((), 0, interrupted, "" if interrupted else str(error))
+        records = [*before, *result.records]
+        ended_early = result.interrupted or bool(result.failure)
+        harmed = _harms(stage, records)
+        if harmed or (ended_early and (not result.best_epoch or stage.refits)):
+            # What this stage learned is worth less than what was there.
+            trainee.set_weights(kept)
+        elif stage.is_result:
+            kept, kept_stage = trainee.get_weights(), number
+        if not stage.refits:
+            validated = kept
+        if harmed and not ended_early:
+            _warn_of_harm(records, progress)
+        if harmed or ended_early:
+            return Outcome(tuple(records), stages[kept_stage], validated, result.interrupted, result.failure)
+        if stage.name == "main" and number + 1 < len(stages):
+            _warn_of_overfitting(records, progress)
+    return Outcome(tuple(records), stages[kept_stage] if stages else None, validated)
 
-    def _warn_of_overfitting(self, first: History) -> None:
-        """The second training goes on to the last epoch, which the first may have shown to be too far."""
-        last = first.epochs[-1]
-        if last.val_loss > _OVERFITTED * first.best.val_loss:
-            self.feeds.progress.warn(
-                f"The validation loss was {first.best.val_loss:.3g} in epoch {first.best_epoch}, and rose to "
-                f"{last.val_loss:.3g} in epoch {last.epoch}. The second training, on all clips, goes on to the last "
-                "epoch: compare it with --no-refit, or with a lower --learning-rate."
-            )
 
-    def _head_again(self, history: History) -> History:
-        """What happened where the encoder has learned nothing that was worth keeping."""
-        head = History(history.head_epochs, interrupted=history.interrupted, diverged=history.diverged)
-        head.best_epoch = min(head.epochs, key=lambda record: record.val_loss).epoch
-        if head.diverged:
-            head.diverged += _KEPT_HEAD
-        elif not head.interrupted:
-            lowest = min(record.val_loss for record in history.epochs)
-            self.feeds.progress.warn(
-                f"While the encoder learned, the validation loss was {lowest:.3g} at best, {head.best.val_loss:.3g} "
-                "before: it is left as it was. Try a lower --encoder-learning-rate, or --mode frozen."
-            )
-        return head
+def _save(path: Path, now: Checkpoint, state: FitState) -> None:
+    records = (*now.records, *state.records)
+    write_checkpoint(path, replace(now, records=records, variables=state.variables, best=state.best))
 
-    def _train_head(
-        self, head: Feeds, feed: Feed, recipe: Recipe, begun: Checkpoint, resumed: Checkpoint | None
-    ) -> History:
-        recipe = replace(
-            recipe,
-            epochs=head.plan.epochs,
-            learning_rate=head.plan.learning_rate,
-            rate_option="--learning-rate",
-            scaled_loss=False,
-            encoder_learns=False,
-            title=f"{recipe.title}, encoder as it is",
+
+def best_of(records: Sequence[EpochRecord], stage: str) -> EpochRecord | None:
+    """The epoch of a stage with the lowest validation loss, or without validation clips the last one."""
+    mine = [record for record in records if record.stage == stage]
+    validated = [record for record in mine if math.isfinite(record.val_loss)]
+    return min(validated, key=lambda record: record.val_loss) if validated else mine[-1] if mine else None
+
+
+def _harms(stage: Stage, records: Sequence[EpochRecord]) -> bool:
+    """Whether training the encoder made the network much worse on the validation clips than its warm-up was."""
+    warmup, main = best_of(records, "warm-up"), best_of(records, "main")
+    # False also without validation clips, whose loss is not a number.
+    return stage.name == "main" and bool(warmup and main and main.val_loss > _HARM * warmup.val_loss)
+
+
+def _warn_of_harm(records: Sequence[EpochRecord], progress: Progress) -> None:
+    warmup, main = best_of(records, "warm-up"), best_of(records, "main")
+    assert warmup and main
+    progress.warn(
+        f"Training the encoder raised the validation loss from {warmup.val_loss:.3g} to {main.val_loss:.3g} at best. The "
+        "model keeps the encoder as it was. Try a lower encoder_learning_rate, or mode frozen."
+    )
+
+
+def _warn_of_overfitting(records: Sequence[EpochRecord], progress: Progress) -> None:
+    """A refit goes on to the last epoch, which the first training may have shown to be too far."""
+    best, last = best_of(records, "main"), records[-1]
+    assert best
+    if last.val_loss > _OVERFITTED * best.val_loss:
+        progress.warn(
+            f"The validation loss was {best.val_loss:.3g} in epoch {best.epoch} and rose to {last.val_loss:.3g} in epoch "
+            f"{last.epoch}. The refit goes on to the last epoch: compare it with refit=false, or with a lower "
+            "learning_rate."
         )
-        history = fit(
-            feed,
-            recipe,
-            self.strategy,
-            self.feeds.progress,
-            checkpoint=self.checkpoint,
-            begun=begun,
-            resumed=resumed,
-            curves=None if begun.earlier else self._curves("head"),
-        )
-        beside = linear_part(head.network.sequence)
-        if beside and not (history.interrupted or history.diverged):
-            learn_together(beside)
-        return history
-
-    def _recipe(self, *, keep_last: bool) -> Recipe:
-        plan, config = self.feeds.plan, self.feeds.config
-        return Recipe(
-            epochs=plan.epochs,
-            patience=plan.patience,
-            learning_rate=plan.encoder_learning_rate if self.head else plan.learning_rate,
-            rate_option="--encoder-learning-rate" if self.head else "--learning-rate",
-            weight_decay=config.weight_decay,
-            label_smoothing=config.label_smoothing,
-            scaled_loss=self.policy == "mixed_float16",
-            keep_last=keep_last,
-            encoder_learns=plan.mode != "frozen",
-        )
-
-    def _curves(self, name: str) -> CurveWriter | None:
-        """What writes the first training for TensorBoard; the second has no curves."""
-        folder = self.feeds.config.tensorboard
-        return CurveWriter(folder, name) if folder else None
