@@ -1,8 +1,8 @@
 """EfficientNet-Lite0 without its classifier: from one frame to 1280 features.
 
-M. Tan and Q. V. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019. The Lite variant
-(Google, 2020) is made for phones: ReLU6 instead of swish, no squeeze-and-excite, stem and head never scaled. The ImageNet
-weights (75 % top-1) are Google's; ``tools/convert_efficientnet_lite0.py`` makes their file again.
+M. Tan and Q. V. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019. The Lite
+variant (Google, 2020) is made for phones: ReLU6 instead of swish, no squeeze-and-excite, stem and head never scaled.
+The ImageNet weights (75 % top-1) are Google's; ``tools/convert_efficientnet_lite0.py`` makes their file again.
 """
 
 from __future__ import annotations

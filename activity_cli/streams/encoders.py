@@ -1,7 +1,7 @@
 """The appearance stream: CNNs that describe one frame, each with its own preprocessing inside.
 
-An encoder takes RGB frames of 0 to 255, ``[N, H, W, 3]``, and gives features ``float32 [N, D]``. It scales pixels itself, so
-that cannot differ between training and predicting.
+An encoder takes RGB frames of 0 to 255, ``[N, H, W, 3]``, and gives features ``float32 [N, D]``. It scales pixels
+itself, so that cannot differ between training and predicting.
 """
 
 from __future__ import annotations
@@ -31,12 +31,10 @@ def build_encoder(
     """Builds an encoder for square frames.
 
     Args:
-        name: One of ``ENCODER_SPECS``.
-        frame_size: Height and width of a frame in pixels.
-        weights: ``imagenet``, ``none`` (random, also where weights follow from a bundle), or the path of a file of Keras.
-        gray: Use brightness only; for ``small``.
-        truncate_blocks: Last blocks that are left out, fewer than there are.
-        pyramid: Rows and columns of the smallest cells of the spatial pyramid; 1: one mean over the whole frame.
+        name: One of ``ENCODER_SPECS``. frame_size: Height and width of a frame in pixels. weights: ``imagenet``,
+        ``none`` (random, also where weights follow from a bundle), or the path of a file of Keras. gray: Use
+        brightness only; for ``small``. truncate_blocks: Last blocks that are left out, fewer than there are. pyramid:
+        Rows and columns of the smallest cells of the spatial pyramid; 1: one mean over the whole frame.
 
     Returns:
         A model from frames ``[N, frame_size, frame_size, 3]``, uint8 or float32, to features ``[N, D]``; float32, also
