@@ -10,10 +10,11 @@ network, joint and small see fewer pixels of them:
     middle_frame, frame_average, frame_statistics
                        logistic regressions on the features of the default encoder, fitted to the validation clips, too:
                        they have nothing to stop early
-    frozen             activity train linear             activity train --sequence none: the same without the
-    recurrent head finetune           activity train --mode finetune joint, small       activity train --mode joint,
-    --encoder small, on clips of 8 frames of 112 pixels: an eighth of the
-                       pixels, since on all of them each would take hours without a GPU
+    frozen             activity train
+    linear             activity train --sequence none: the same without the recurrent head
+    finetune           activity train --mode finetune
+    joint, small       activity train --mode joint, --encoder small, on clips of 8 frames of 112 pixels: an eighth of
+                       the pixels, since on all of them each would take hours without a GPU
 
     python benchmarks/accuracy.py [--folds N] [--seeds N ...] [--rows NAME,...] [--groups joined] [--data DIR] [SET ...]
 

@@ -31,10 +31,12 @@ def build_encoder(
     """Builds an encoder for square frames.
 
     Args:
-        name: One of ``ENCODER_SPECS``. frame_size: Height and width of a frame in pixels. weights: ``imagenet``,
-        ``none`` (random, also where weights follow from a bundle), or the path of a file of Keras. gray: Use
-        brightness only; for ``small``. truncate_blocks: Last blocks that are left out, fewer than there are. pyramid:
-        Rows and columns of the smallest cells of the spatial pyramid; 1: one mean over the whole frame.
+        name: One of ``ENCODER_SPECS``.
+        frame_size: Height and width of a frame in pixels.
+        weights: ``imagenet``, ``none`` (random, also where weights follow from a bundle), or a file of Keras.
+        gray: Use brightness only; for ``small``.
+        truncate_blocks: Last blocks that are left out, fewer than there are.
+        pyramid: Rows and columns of the smallest cells of the spatial pyramid; 1: one mean over the whole frame.
 
     Returns:
         A model from frames ``[N, frame_size, frame_size, 3]``, uint8 or float32, to features ``[N, D]``; float32, also

@@ -90,8 +90,8 @@ def _downloaded(spec: EncoderSpec) -> list[object]:
     except Exception as error:  # Keras raises bare ones, the network and a damaged file nearly every other
         raise MissingDependencyError(
             f"Keras cannot load the ImageNet weights of {spec.name}: {_first_line(str(error) or repr(error))}.",
-            "Run once with a network, or put the file into the folder models of $KERAS_HOME (usually ~/.keras); delete it "
-            "there if it is damaged.",
+            "Run once with a network, or put the file into the folder models of $KERAS_HOME (usually ~/.keras). If "
+            "it is there, it is damaged: delete it.",
             code="weights.missing",
         ) from None
     finally:
