@@ -223,7 +223,8 @@ def read_bundle(folder: Path) -> Bundle:
             code="model.missing",
         ) from None
     except OSError as error:
-        raise BundleError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
+        reason = (error.strerror or str(error)).lower()
+        raise BundleError(f"{path} cannot be read: {reason}.", "Check the path and who may read it.") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _damaged(path, "it is not the description of a model") from None
     if schema != BUNDLE_SCHEMA:
