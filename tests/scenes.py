@@ -11,7 +11,7 @@ import numpy.typing as npt
 from activity_cli.leakage.duplicate_groups import DuplicateGroups, find_duplicate_groups
 from activity_cli.leakage.signatures import compute_signature
 from activity_cli.settings import Sampling
-from activity_cli.video.reader import Clip, read_clips
+from data_support import read_clip
 
 SIZE = 96, 128  # height, width
 FRAMES = 30
@@ -56,8 +56,6 @@ def groups_of_videos(paths: list[Path], labels: list[str] | None = None) -> Dupl
     """Groups videos by their signatures; by default every other one has the same label."""
     signatures = []
     for path in paths:
-        clips: list[Clip] = []
-        read_clips(path, Sampling(num_frames=16, frame_size=96), deliver=clips.append)
-        signatures.append(compute_signature(clips[0].frames))
+        signatures.append(compute_signature(read_clip(path, Sampling(num_frames=16, frame_size=96)).frames))
     labels = labels or [("one", "two")[number % 2] for number in range(len(paths))]
     return find_duplicate_groups(signatures, range(len(paths)), labels)

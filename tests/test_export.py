@@ -14,12 +14,11 @@ from typer.testing import Result
 from activity_cli import Recognizer
 from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE
 from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
-from activity_cli.video.reader import read_clip
+from data_support import read_clip
 
 Activity = Callable[..., Result]
 HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "tf2onnx"))
 HAS_ONNX_RUNTIME = HAS_ONNX and importlib.util.find_spec("onnxruntime") is not None
-
 
 SAMPLE = Path(__file__).parents[1] / "models" / "sample"
 

@@ -17,9 +17,9 @@ from typer.testing import Result
 from activity_cli import NetworkSettings, Recognizer, Sampling
 from activity_cli.model.network import Network, build_network
 from activity_cli.results import FrameAnswer, Prediction
-from activity_cli.video.reader import read_clip
 from activity_cli.writers.json import prediction_json
 from conftest import TINY_NETWORK, TINY_SAMPLING, draw_video
+from data_support import read_clip
 from test_predict import OK_KEYS
 
 LABELS = ("left", "right", "up")

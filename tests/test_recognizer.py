@@ -10,7 +10,7 @@ import pytest
 
 from activity_cli import BundleError, PredictSettings, Recognizer, VideoError, predict
 from activity_cli.model.bundle import WEIGHTS_FILE
-from activity_cli.video.reader import read_clip
+from data_support import read_clip
 
 
 @pytest.fixture

@@ -65,7 +65,8 @@ def run_train(
     if result.interrupted:
         return INTERRUPTED
     if result.diverged:
-        print_error(f"{result.diverged} The model has the weights of epoch {result.best_epoch}.")
+        kept = f"epoch {result.best_epoch}" if result.best_epoch else "the warm-up"
+        print_error(f"{result.diverged} The model has the weights of {kept}.")
         return SOME_FAILED
     return 0
 

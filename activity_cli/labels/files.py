@@ -7,15 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
+from activity_cli.files import VIDEO_SUFFIXES
 
 __all__ = ["VIDEO_SUFFIXES", "find_videos", "is_video", "read_error", "walk"]
-
-# fmt: off
-VIDEO_SUFFIXES = frozenset([
-    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-    ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
-])
-# fmt: on
 
 
 def is_video(path: Path) -> bool:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from activity_cli.results.evaluate import Baseline, ClassScore, EvaluationResult
 from activity_cli.results.predict import FrameAnswer, Prediction
-from activity_cli.results.prepared import ClipRecord, LeakReport, MetadataShortcut, PrepareResult, RelatedPair
+from activity_cli.results.prepared import (
+    ClipInfo,
+    ClipRecord,
+    LeakReport,
+    MetadataShortcut,
+    PrepareResult,
+    RelatedPair,
+    VideoInfo,
+)
 from activity_cli.results.train import EncoderRow, EpochRecord, HeadScore, LayerRow, TrainResult
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "PREDICTION_SCHEMA",
     "Baseline",
     "ClassScore",
+    "ClipInfo",
     "ClipRecord",
     "EncoderRow",
     "EpochRecord",
@@ -30,6 +39,7 @@ __all__ = [
     "PrepareResult",
     "RelatedPair",
     "TrainResult",
+    "VideoInfo",
 ]
 
 PREDICTION_SCHEMA = "activity.prediction/1"

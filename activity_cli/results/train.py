@@ -90,7 +90,7 @@ class TrainResult:
         labels: The activities.
         history: One record for each epoch of every stage, in the order of the training.
         best_epoch: The epoch of the main stage with the lowest validation loss. The bundle has its weights, unless
-            ``refitted``.
+            ``refitted``. 0: the weights are those of the warm-up, or nothing was trained by epochs.
         interrupted: Whether Ctrl-C stopped the training.
         litert_max_abs_difference: Largest difference between a probability of Keras and one of LiteRT.
         history_picture: Chart of loss and accuracy over the epochs; None where nothing was trained by epochs.

@@ -20,9 +20,10 @@ from activity_cli.settings import TrainPlan, TrainSettings
 from activity_cli.settings.encoders import spec_of
 from activity_cli.streams.truncation import split_encoder
 from activity_cli.training.callbacks import Weights
-from activity_cli.training.data import ClipSet, report_matched_lengths, training_clips, validation_clips
+from activity_cli.training.data import ClipSet, training_clips, validation_clips
 from activity_cli.training.frozen_backbone import FrozenBackbone
 from activity_cli.training.heads import RecurrentHead
+from activity_cli.training.memory import translate_memory_error
 from activity_cli.training.runner import FitResult, FitState, Hyperparameters, OnEpoch, fit
 from activity_cli.training.stages import Stage
 
@@ -63,16 +64,16 @@ class CnnLstm:
         self.head = RecurrentHead(shape)
         self._backbones: dict[bool, FrozenBackbone] = {}
 
+    @translate_memory_error()
     def fit(self, stage: Stage, resumed: FitState | None, on_epoch: OnEpoch) -> FitResult:
         """See :class:`activity_cli.training.stages.Trainee`.
 
         Raises:
             DatasetError: A clip is missing or damaged.
             OutputError: The disk is full, or features cannot be cached.
+            TrainingError, KeyboardInterrupt: As :func:`activity_cli.training.runner.fit`.
         """
         clips = training_clips(self._prepared, stage.splits, self._settings, self._plan)
-        if not stage.refits and stage.starts_anew:
-            report_matched_lengths(clips, self._progress)
         val = None
         if not stage.refits and self._prepared.in_split("val"):
             most = int(clips.kept_frames.max())
@@ -113,6 +114,8 @@ class CnnLstm:
     def _files(self, clips: ClipSet, stage: Stage) -> Sequence[Path]:
         if stage.trains_encoder and self._plan.mode == "joint":
             store = self._prepared.clips
+            for record in clips.records:
+                store.read(record.clip)  # raises the error that says what to do, before hours of training
             return [store.folder / record.clip for record in clips.records]
         return self.backbone(whole=not stage.trains_encoder).files(clips.records)
 
