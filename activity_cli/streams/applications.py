@@ -12,8 +12,6 @@ from typing import Any
 
 import keras
 
-from activity_cli.streams.normalization import with_fused_normalization
-
 __all__ = ["APPLICATIONS", "build_application", "pretrained_application"]
 
 
@@ -78,7 +76,7 @@ def build_application(name: str, frame_size: int) -> keras.Model:
     x = keras.layers.Rescaling(application.scale, offset=application.offset, dtype="float32", name="preprocess")(x)
     network = application.build(input_tensor=x, include_top=False, weights=None, **application.options)
     features = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(network.output)
-    return with_fused_normalization(keras.Model(frames, features, name=name))
+    return keras.Model(frames, features, name=name)
 
 
 def pretrained_application(name: str) -> keras.Model:

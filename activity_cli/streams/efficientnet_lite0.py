@@ -15,7 +15,6 @@ import numpy as np
 
 from activity_cli.errors import BundleError
 from activity_cli.files import sha256_of
-from activity_cli.streams.normalization import BatchNormalization
 
 __all__ = ["NUM_FEATURES", "WEIGHTS", "WEIGHTS_SHA256", "build", "load_imagenet_weights"]
 
@@ -96,7 +95,7 @@ def _conv(
 
 
 def _normalize(x: keras.KerasTensor, name: str, *, relu: bool) -> keras.KerasTensor:
-    x = BatchNormalization(epsilon=_BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
+    x = keras.layers.BatchNormalization(epsilon=_BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
     return keras.layers.ReLU(max_value=6, name=f"{name}_relu")(x) if relu else x
 
 
