@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-__all__ = ["BatchNormalization", "with_fused_normalization"]
+__all__ = ["BatchNormalization"]
 
 # oneDNN computes 16 channels of 16-bit numbers at once. With other numbers of channels it takes four times as long.
 _VECTOR_CHANNELS = 16
@@ -59,18 +59,3 @@ class BatchNormalization(keras.layers.BatchNormalization):
             for moving, now in ((self.moving_mean, mean), (self.moving_variance, batch_variance)):
                 moving.assign(moving * self.momentum + now * (1.0 - self.momentum))
         return normalized
-
-
-def with_fused_normalization(model: keras.Model) -> keras.Model:
-    """A copy of a network, with the same weights, that uses this module's batch normalization.
-
-    For networks that other code has built, such as those of ``keras.applications``.
-    """
-
-    def clone(layer: keras.Layer) -> keras.Layer:
-        kind = BatchNormalization if type(layer) is keras.layers.BatchNormalization else type(layer)
-        return kind.from_config(layer.get_config())
-
-    fused = keras.models.clone_model(model, clone_function=clone)
-    fused.set_weights(model.get_weights())
-    return fused
