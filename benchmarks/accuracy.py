@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Accuracy on people and sources that the model was not trained on.
 
-Every clip is tested once: the groups (persons, source videos) are assigned to folds; in each fold a seeded part of the other
-groups is kept for validation, and the rest is for training. Within a run nothing is chosen by looking at a test fold:
-settings are the defaults. All rows are tested on the same videos in the same folds; the tutorials' network, joint and small
-see fewer pixels of them:
+Every clip is tested once: the groups (persons, source videos) are assigned to folds; in each fold a seeded part of
+the other groups is kept for validation, and the rest is for training. Within a run nothing is chosen by looking at a
+test fold: settings are the defaults. All rows are tested on the same videos in the same folds; the tutorials'
+network, joint and small see fewer pixels of them:
 
     tutorial           the CNN LSTM of the tutorials: four small convolutions, LSTM 32, 64 pixels, from scratch
     middle_frame, frame_average, frame_statistics
@@ -13,17 +13,17 @@ see fewer pixels of them:
     frozen             activity train
     linear             activity train --sequence none: the same without the recurrent head
     finetune           activity train --mode finetune
-    joint, small       activity train --mode joint, --encoder small, on clips of 8 frames of 112 pixels: an eighth of the
-                       pixels, since on all of them each would take hours without a GPU
+    joint, small       activity train --mode joint, --encoder small, on clips of 8 frames of 112 pixels: an eighth of
+                       the pixels, since on all of them each would take hours without a GPU
 
     python benchmarks/accuracy.py [--folds N] [--seeds N ...] [--rows NAME,...] [--groups joined] [--data DIR] [SET ...]
 
-With several seeds the groups are assigned as often, and all folds count. Groups that were given may keep apart what shows
-one place: ``--groups joined`` joins those that ``activity prepare`` finds to be alike, which is harder, and nearer to what a
-new place would give.
+With several seeds the groups are assigned as often, and all folds count. Groups that were given may keep apart what
+shows one place: ``--groups joined`` joins those that ``activity prepare`` finds to be alike, which is harder, and
+nearer to what a new place would give.
 
-SET is sample_videos, or a folder with videos.csv (path,label,group) under --data. Of weizmann4 only the originals are used,
-and each person is a fold.
+SET is sample_videos, or a folder with videos.csv (path,label,group) under --data. Of weizmann4 only the originals are
+used, and each person is a fold.
 """
 
 from __future__ import annotations

@@ -1,23 +1,58 @@
-"""A model folder that is cut, edited, mixed up or forged is refused in one line that names the file."""
+"""A model folder that is cut, edited, mixed up or forged is rejected in one line that names the file."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import BundleError, Recognizer
-from activity_cli.model.bundle import BUNDLE_SCHEMA, ENCODER_FILE, SEQUENCE_FILE, WEIGHTS_FILE, read_bundle
+from activity_cli import BundleError, ExportSettings, NetworkSettings, PredictSettings, Recognizer, export, predict
+from activity_cli.model.bundle import (
+    BUNDLE_SCHEMA,
+    ENCODER_FILE,
+    LINEAR,
+    WEIGHTS_FILE,
+    head_file,
+    read_bundle,
+    write_bundle,
+)
+from activity_cli.model.conversion import encoder_to_litert, head_to_litert
+from activity_cli.model.network import NetworkShape, build_encoder_for, build_head
+from bundle_support import BOTH_HEADS, LABELS, SIZE, STEPS, document_of, random_bundle, random_network
 
 Activity = Callable[..., Result]
+Edit = Callable[[dict[str, Any]], object]
+HEADS = (head_file(LINEAR), head_file("gru"))
 
 
-def edited(folder: Path, change: Callable[[dict[str, Any]], object], *, forge: bool = False) -> Path:
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with two heads."""
+    return random_bundle(tmp_path_factory.mktemp("models") / "mine", random_network(BOTH_HEADS))
+
+
+@pytest.fixture
+def folder(intact: Path, tmp_path: Path) -> Path:
+    """A copy of it to damage."""
+    return Path(shutil.copytree(intact, tmp_path / "copy"))
+
+
+@pytest.fixture
+def video(videos: Path) -> Path:
+    return videos / "left" / "person1_0.avi"
+
+
+def edit(folder: Path, change: Edit, *, forge: bool = True) -> None:
     """Changes bundle.json; ``forge`` also makes its hash fit again."""
     path = folder / "bundle.json"
     document = json.loads(path.read_text())
@@ -26,174 +61,299 @@ def edited(folder: Path, change: Callable[[dict[str, Any]], object], *, forge: b
         rest = {key: value for key, value in document.items() if key != "hash"}
         document["hash"] = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
     path.write_text(json.dumps(document))
+
+
+def replace_file(folder: Path, name: str, by: Path) -> None:
+    """Puts another file into a bundle, and forges bundle.json so that it belongs there."""
+    shutil.copy(by, folder / name)
+    content = by.read_bytes()
+    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    edit(folder, lambda document: document["files"].update({name: entry}))
+
+
+def damage(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    middle = len(content) // 2
+    if how == "folder":
+        path.mkdir()
+    elif how == "pipe":
+        os.mkfifo(path)
+    elif how == "device":
+        path.symlink_to("/dev/zero")
+    elif how == "link to itself":
+        path.symlink_to(path)
+    elif how != "missing":
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes({"cut": content[:middle], "empty": b"", "one bit": flipped}[how])
+
+
+def rejected(folder: Path, *words: str) -> BundleError:
+    """The error of a model that cannot be used."""
+    with pytest.raises(BundleError) as caught:
+        Recognizer(folder)
+    assert "\n" not in str(caught.value)
+    for word in (str(folder), *words):
+        assert word in caught.value.message
+    assert caught.value.hint
+    return caught.value
+
+
+HOW = ["missing", "cut", "empty", "one bit", "folder", "pipe", "device", "link to itself"]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("name", [ENCODER_FILE, HEADS[1]])
+def test_a_damaged_litert_file_is_rejected(folder: Path, name: str, how: str) -> None:
+    damage(folder / name, how)
+    assert rejected(folder, name).code in ("model.incomplete", "model.damaged")
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_damaged_description_is_rejected(folder: Path, how: str) -> None:
+    damage(folder / "bundle.json", how)
+    error = rejected(folder, *(["bundle.json"] if how != "missing" else []))
+    assert error.code == {"missing": "model.missing", "link to itself": "model.unusable"}.get(how, "model.damaged")
+
+
+def test_damaged_keras_weights_matter_only_where_they_are_used(folder: Path, video: Path, tmp_path: Path) -> None:
+    damage(folder / WEIGHTS_FILE, "one bit")
+    assert Recognizer(folder).predict(video).status == "ok"
+    export(ExportSettings(folder, out=tmp_path / "litert"))
+    out = tmp_path / "saved"
+    with pytest.raises(BundleError, match=r"copy/model\.keras"):
+        export(ExportSettings(folder, format="saved_model", out=out))
+    assert not out.exists()
+
+
+def test_predict_needs_no_other_files(folder: Path, video: Path) -> None:
+    for path in folder.iterdir():
+        if path.name not in ("bundle.json", ENCODER_FILE, *HEADS):
+            path.unlink()
+    assert Recognizer(folder).predict(video).status == "ok"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[]", b"null", b"3", b'"text"', b"{}", b"\xff\xfe", b"[" * 100_000, b'{"schema": 1, "hash": 2}', b"9" * 10_000],
+)
+def test_json_that_describes_no_model_is_rejected(folder: Path, content: bytes) -> None:
+    (folder / "bundle.json").write_bytes(content)
+    rejected(folder)
+
+
+def test_an_edited_label_is_rejected(folder: Path) -> None:
+    edit(folder, lambda document: document["labels"].__setitem__(0, "edited"), forge=False)
+    assert "changed" in rejected(folder, "bundle.json").message
+
+
+def test_another_schema_is_rejected_with_what_to_do(folder: Path) -> None:
+    edit(folder, lambda document: document.update(schema="activity.bundle/99"))
+    error = rejected(folder, "activity.bundle/99", BUNDLE_SCHEMA)
+    assert error.code == "model.schema"
+    assert "update activity" in error.hint
+
+
+def test_every_missing_key_is_rejected(folder: Path) -> None:
+    whole = (folder / "bundle.json").read_text()
+    for key in json.loads(whole):
+        (folder / "bundle.json").write_text(whole)
+        edit(folder, lambda document, key=key: document.pop(key), forge=key != "hash")
+        rejected(folder)
+    for key in json.loads(whole)["shape"]:
+        (folder / "bundle.json").write_text(whole)
+        edit(folder, lambda document, key=key: document["shape"].pop(key))
+        rejected(folder, "bundle.json", key)
+
+
+def head(number: int, **values: object) -> Edit:
+    return lambda document: document["heads"][number].update(values)
+
+
+def part(name: str, **values: object) -> Edit:
+    return lambda document: document[name].update(values)
+
+
+def whole(**values: object) -> Edit:
+    return lambda document: document.update(values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        whole(labels="left"),
+        whole(labels=[1, 2, 3]),
+        whole(labels=[]),
+        whole(labels=["left", "", "up"]),
+        whole(labels={"left": 1}),
+        whole(labels=["left", "left", "up"]),
+        whole(labels=["left", "right"]),
+        whole(labels=["left", "right", "up", "down"]),
+        whole(name=3),
+        whole(name=None),
+        whole(settings=[]),
+        whole(settings={"train": {}}),
+        whole(settings={"prepare": {"num_frames": 6}}),
+        lambda document: document["settings"]["prepare"].update(num_frames="6"),
+        lambda document: document["settings"]["prepare"].update(num_frames=6.5),
+        lambda document: document["settings"]["prepare"].update(num_frames=0),
+        lambda document: document["settings"]["prepare"].update(num_frames=5),
+        lambda document: document["settings"]["prepare"].update(frame_size=64),
+        lambda document: document["settings"]["prepare"].update(frames_per_second=float("nan")),
+        lambda document: document["settings"]["prepare"].update(frames_per_second=1e400),
+        whole(network=None),
+        part("network", encoder="no_such_encoder"),
+        part("network", units=None),
+        part("network", units=10**30),
+        part("network", no_such_setting=1),
+        part("shape", num_classes=-3),
+        part("shape", num_classes=3.5),
+        part("shape", num_frames=0),
+        part("shape", num_frames=7),
+        part("shape", num_features=-1),
+        part("shape", num_features=10**400),
+        part("shape", num_read=1000),
+        part("shape", frame_size=33),
+        part("shape", pretrained="yes"),
+        whole(heads=[]),
+        whole(heads={}),
+        lambda document: document["heads"].append(document["heads"][0]),
+        head(0, name="gru"),
+        head(0, name="lstm", file="lstm.tflite"),
+        head(0, name="../linear", file="../linear.tflite"),
+        head(0, file="../mine/linear.tflite"),
+        head(0, file="/etc/passwd"),
+        head(0, file=ENCODER_FILE),
+        head(0, file="linear.tflite\n"),
+        head(0, file="gru.tflite"),
+        head(0, weight=float("nan")),
+        head(0, weight=float("inf")),
+        head(0, weight=-0.5),
+        head(0, weight=1e300),
+        head(0, weight="0.8"),
+        head(0, val_accuracy=float("nan")),
+        part("metrics", val_loss=float("nan")),
+        part("data", prepared=3),
+        part("data", trained_on=[1]),
+        whole(files=[]),
+        whole(files={ENCODER_FILE: "abc"}),
+    ],
+)
+def test_an_impossible_value_is_rejected(folder: Path, change: Edit) -> None:
+    edit(folder, change)
+    assert rejected(folder, "bundle.json").code == "model.damaged"
+
+
+def test_a_file_that_the_description_does_not_list_is_rejected(folder: Path) -> None:
+    edit(folder, lambda document: document["files"].pop(HEADS[0]))
+    rejected(folder, HEADS[0])
+
+
+SHAPE = NetworkShape(BOTH_HEADS, SIZE, STEPS, 256, 100, len(LABELS), pretrained=True)
+
+
+def encoder(settings: NetworkSettings, size: int) -> Callable[[Path], None]:
+    return lambda path: encoder_to_litert(build_encoder_for(settings, size), path)
+
+
+def gru(shape: NetworkShape) -> Callable[[Path], None]:
+    return lambda path: head_to_litert(build_head(shape, "gru"), "gru", shape, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        (ENCODER_FILE, encoder(BOTH_HEADS, 64)),
+        (ENCODER_FILE, encoder(replace(BOTH_HEADS, encoder="mobilenet_v3_small"), SIZE)),
+        (ENCODER_FILE, gru(SHAPE)),
+        (HEADS[1], encoder(BOTH_HEADS, SIZE)),
+        (HEADS[1], gru(replace(SHAPE, num_frames=5))),
+        (HEADS[1], gru(replace(SHAPE, num_features=255))),
+        (HEADS[1], gru(replace(SHAPE, num_classes=4))),
+        (HEADS[1], lambda path: path.write_bytes(b"not a model" * 50)),
+        (HEADS[1], lambda path: path.write_bytes(b"")),
+    ],
+)
+def test_a_litert_file_of_another_network_is_rejected(
+    folder: Path, tmp_path: Path, name: str, write: Callable[[Path], object]
+) -> None:
+    write(tmp_path / "other")
+    replace_file(folder, name, tmp_path / "other")
+    assert rejected(folder, name).code == "model.damaged"
+
+
+@pytest.fixture
+def without_numbers(folder: Path, tmp_path: Path) -> Path:
+    """A bundle whose recurrent head gives NaN."""
+    head = random_network(BOTH_HEADS).heads["gru"]
+    head.get_layer("classes").bias.assign([0.0, np.nan, 0.0])
+    head_to_litert(head, "gru", SHAPE, tmp_path / "other")
+    replace_file(folder, HEADS[1], tmp_path / "other")
     return folder
 
 
-def damaged(path: Path, how: str) -> None:
-    content = path.read_bytes()
-    if how == "missing":
-        path.unlink()
-    elif how == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif how == "empty":
-        path.write_bytes(b"")
-    elif how == "folder":
-        path.unlink()
-        path.mkdir()
-    else:
-        middle = len(content) // 2
-        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+def test_an_answer_that_is_not_a_number_is_an_error(without_numbers: Path, video: Path, tmp_path: Path) -> None:
+    recognizer = Recognizer(without_numbers)
+    for ask in (lambda: recognizer.predict(video), lambda: recognizer.scores(np.zeros((2, SIZE, SIZE, 3), np.uint8))):
+        with pytest.raises(BundleError, match="not finite") as caught:
+            ask()
+        assert str(without_numbers) in caught.value.message
+    answers = list(predict(PredictSettings((video, tmp_path / "missing.mp4", video), without_numbers)))
+    assert [answer.error_code for answer in answers] == ["model.not_finite", "video.missing", "model.not_finite"]
+    assert {answer.status for answer in answers} == {"error"}
 
 
 def refusal(result: Result) -> str:
-    """The one line in which a call was refused."""
-    assert result.exit_code == 2, result.stderr
-    assert result.stdout == ""
+    """The one line in which a command rejects a call."""
+    assert (result.exit_code, result.stdout) == (2, ""), result.stderr
     (line,) = result.stderr.splitlines()
     assert line.startswith("activity: ")
     assert "error in activity itself" not in line
     return line
 
 
-@pytest.mark.parametrize("how", ["missing", "cut", "empty", "folder", "one bit"])
-@pytest.mark.parametrize("name", [ENCODER_FILE, SEQUENCE_FILE])
-def test_predict_and_evaluate_refuse_a_damaged_litert_file(
-    activity: Activity, model_copy: Path, videos: Path, name: str, how: str
+def test_every_command_rejects_a_damaged_model_in_one_line(
+    activity: Activity, folder: Path, prepared: Path, video: Path, tmp_path: Path
 ) -> None:
-    damaged(model_copy / name, how)
-    video = videos / "left" / "person0_0.avi"
-    assert name in refusal(activity("predict", video, "--model", model_copy))
-    assert name in refusal(activity("evaluate", model_copy))
+    calls = [
+        ("predict", video, "--model", folder),
+        ("evaluate", folder, "--data", prepared),
+        ("export", folder, "--out", tmp_path / "exported"),
+    ]
+    damage(folder / HEADS[1], "one bit")
+    for words in calls:
+        assert HEADS[1] in refusal(activity(*words, "--quiet"))
+    edit(folder, whole(labels=["left", "left", "up"]))
+    for words in calls:
+        assert "bundle.json is damaged: a label occurs twice" in refusal(activity(*words, "--quiet"))
+    assert not (tmp_path / "exported").exists()
 
 
-@pytest.mark.parametrize("how", ["missing", "cut", "one bit"])
-def test_damaged_keras_weights_matter_only_where_they_are_used(
-    activity: Activity, model_copy: Path, videos: Path, tmp_path: Path, how: str
+def test_commands_never_answer_ok_without_numbers(
+    activity: Activity, without_numbers: Path, prepared: Path, video: Path
 ) -> None:
-    damaged(model_copy / WEIGHTS_FILE, how)
-    assert activity("predict", videos / "left" / "person0_0.avi", "--model", model_copy).exit_code == 0
-    assert activity("export", model_copy, "--out", tmp_path / "lite").exit_code == 0
-    out = tmp_path / "saved"
-    line = refusal(activity("export", model_copy, "--format", "saved_model", "--out", out))
-    assert WEIGHTS_FILE in line
-    assert not out.exists()
+    result = activity("predict", video, "--model", without_numbers)
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
+    assert (answer["status"], answer["error"]["code"]) == ("error", "model.not_finite")
+    assert len(result.stderr.splitlines()) == 1
+    assert "not finite" in refusal(activity("evaluate", without_numbers, "--data", prepared, "--quiet"))
 
 
-def test_other_files_do_not_matter_to_predict(activity: Activity, model_copy: Path, videos: Path) -> None:
-    for path in model_copy.iterdir():
-        if path.name not in ("bundle.json", ENCODER_FILE, SEQUENCE_FILE):
-            path.unlink()
-    assert activity("predict", videos / "left" / "person0_0.avi", "--model", model_copy).exit_code == 0
+def test_metrics_that_were_not_measured_are_null(folder: Path) -> None:
+    """Without validation clips, the validation loss is NaN."""
+    document = msgspec.structs.replace(document_of(random_network(BOTH_HEADS)), metrics={"val_loss": float("nan")})
+    write_bundle(folder, document)
+    assert read_bundle(folder).document.metrics == {"val_loss": None}
 
 
-@pytest.mark.parametrize("how", ["missing", "cut", "empty", "folder", "one bit"])
-def test_a_damaged_description_is_refused_by_every_command(
-    activity: Activity, model_copy: Path, videos: Path, how: str
-) -> None:
-    damaged(model_copy / "bundle.json", how)
-    named = str(model_copy) if how == "missing" else "bundle.json"
-    for words in (("predict", videos, "--model", model_copy), ("evaluate", model_copy), ("export", model_copy)):
-        assert named in refusal(activity(*words))
-
-
-@pytest.mark.parametrize(
-    "content", [b"[]", b"null", b"3", b'"text"', b"{}", b"\xff\xfe", b"[" * 100_000, b'{"schema": 1, "hash": 2}']
-)
-def test_json_that_is_no_description_is_refused(model_copy: Path, content: bytes) -> None:
-    (model_copy / "bundle.json").write_bytes(content)
-    with pytest.raises(BundleError) as caught:
-        read_bundle(model_copy)
-    assert str(model_copy) in caught.value.message
-
-
-def test_an_edited_label_is_refused(activity: Activity, model_copy: Path, videos: Path) -> None:
-    edited(model_copy, lambda document: document["labels"].__setitem__(0, "edited"))
-    assert "changed" in refusal(activity("predict", videos, "--model", model_copy))
-
-
-def test_files_of_another_model_are_refused(model_copy: Path) -> None:
-    # As if two folders were copied into one another.
-    edited(model_copy, lambda document: document["files"][ENCODER_FILE].update(sha256="0" * 64), forge=True)
-    with pytest.raises(BundleError, match=ENCODER_FILE) as caught:
-        Recognizer(model_copy)
-    assert caught.value.code == "model.damaged"
-
-
-def test_a_newer_schema_says_to_update(activity: Activity, model_copy: Path, videos: Path) -> None:
-    edited(model_copy, lambda document: document.update(schema="activity.bundle/2"), forge=True)
-    line = refusal(activity("predict", videos, "--model", model_copy))
-    assert "activity.bundle/2" in line
-    assert BUNDLE_SCHEMA in line
-    assert "Update" in line
-
-
-@pytest.mark.parametrize("key", ["schema", "labels", "sampling", "network", "name", "files", "hash"])
-def test_a_missing_key_is_refused(activity: Activity, model_copy: Path, videos: Path, key: str) -> None:
-    edited(model_copy, lambda document: document.pop(key), forge=key != "hash")
-    assert "bundle.json" in refusal(activity("predict", videos, "--model", model_copy))
-
-
-@pytest.mark.parametrize("key", ["data", "encoder_fingerprint"])
-def test_a_missing_key_that_only_evaluate_needs_is_refused_there(
-    activity: Activity, model_copy: Path, prepared: Path, key: str
-) -> None:
-    edited(model_copy, lambda document: document.pop(key), forge=True)
-    assert "bundle.json" in refusal(activity("evaluate", model_copy, "--data", prepared))
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("labels", "left"),
-        ("labels", [1, 2, 3]),
-        ("labels", []),
-        ("labels", {"left": 1}),
-        ("labels", ["left", "left", "up"]),
-        ("sampling", {"num_frames": "6"}),
-        ("sampling", {"num_frames": 6.5}),
-        ("sampling", {"num_frames": 0}),
-        ("sampling", {"no_such_setting": 1}),
-        ("sampling", [6, 32]),
-        ("network", {"encoder": "no_such_encoder"}),
-        ("network", {"units": None}),
-        ("network", None),
-        ("files", []),
-        ("files", {ENCODER_FILE: "abc", SEQUENCE_FILE: "abc"}),
-        ("name", 3),
-        ("name", None),
-    ],
-)
-def test_a_value_of_a_wrong_kind_is_refused(
-    activity: Activity, model_copy: Path, videos: Path, key: str, value: object
-) -> None:
-    edited(model_copy, lambda document: document.update({key: value}), forge=True)
-    assert "bundle.json" in refusal(activity("predict", videos, "--model", model_copy))
-
-
-@pytest.mark.parametrize("fingerprint", ["../../../escaped", "/tmp/escaped", "a/b", "", "..", 3])
-def test_a_forged_fingerprint_cannot_name_a_folder_elsewhere(
-    activity: Activity, model_copy: Path, prepared_copy: Path, fingerprint: object
-) -> None:
-    before = set(prepared_copy.parent.iterdir())
-    edited(model_copy, lambda document: document.update(encoder_fingerprint=fingerprint), forge=True)
-    assert "bundle.json" in refusal(activity("evaluate", model_copy, "--data", prepared_copy))
-    assert set(prepared_copy.parent.iterdir()) == before
-
-
-def test_more_labels_than_the_network_has_outputs_are_refused(
-    activity: Activity, model_copy: Path, videos: Path
-) -> None:
-    for labels in (["left", "right"], ["left", "right", "up", "down"]):
-        edited(model_copy, lambda document, labels=labels: document.update(labels=labels), forge=True)
-        refusal(activity("predict", videos, "--model", model_copy))
-
-
-def test_a_sound_bundle_knows_what_it_was_made_with(model: Path) -> None:
+def test_a_trained_bundle_describes_how_it_was_made(model: Path, prepared: Path) -> None:
     bundle = read_bundle(model)
-    assert bundle.name == f"model@{bundle.document['hash'][:8]}"
-    assert bundle.labels == ("left", "right", "up")
+    document = bundle.document
+    assert bundle.name == f"model@{document.hash[:8]}"
+    assert bundle.labels == LABELS
     assert (bundle.sampling.num_frames, bundle.sampling.frame_size) == (6, 32)
     assert (bundle.network.encoder, bundle.network.units) == ("small", 8)
-    for name in (WEIGHTS_FILE, ENCODER_FILE, SEQUENCE_FILE):
-        assert bundle.file(name).stat().st_size == bundle.document["files"][name]["bytes"]
-    assert {"training", "metrics", "data", "versions", "litert", "encoder_fingerprint"} <= set(bundle.document)
+    assert (model / document.data.prepared).resolve() == prepared.resolve()
+    for name in (WEIGHTS_FILE, ENCODER_FILE, *(head.file for head in document.heads)):
+        assert bundle.file(name).stat().st_size == document.files[name].bytes

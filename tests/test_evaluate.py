@@ -1,4 +1,4 @@
-"""evaluate: the score, the files beside it, and what it refuses to judge."""
+"""evaluate: the scores, the files, the warnings, and the clips that it rejects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import EvaluateSettings, PrepareSettings, Recognizer, evaluate, prepare
+from activity_cli import EvaluateSettings, PrepareSettings, Recognizer, Sampling, evaluate, prepare
 from activity_cli.dataset.manifest import read_prepared
 from conftest import TINY_SAMPLING
 
@@ -30,6 +30,11 @@ def evaluated(activity: Activity, model: Path) -> dict[str, Any]:
     result = activity("evaluate", model)
     assert result.exit_code == 0, result.stderr
     return dict(json.loads(result.stdout))
+
+
+def prepared_again(videos: Path, out: Path, labels: Path | None = None, sampling: Sampling = TINY_SAMPLING) -> Path:
+    prepare(PrepareSettings(videos, out, labels, sampling=sampling, workers=1))
+    return out
 
 
 def test_the_document_has_exactly_these_keys(evaluated: dict[str, Any], model: Path, prepared: Path) -> None:
@@ -48,16 +53,16 @@ def test_the_document_has_exactly_these_keys(evaluated: dict[str, Any], model: P
     assert list(evaluated["confusion"]) == ["labels", "rows"]
 
 
-def test_the_figures_belong_together(evaluated: dict[str, Any], prepared: Path) -> None:
+def test_the_figures_agree_with_each_other(evaluated: dict[str, Any], prepared: Path) -> None:
     rows = np.array(evaluated["confusion"]["rows"])
     clips = read_prepared(prepared).in_split("test")
     assert rows.sum() == evaluated["num_clips"] == len(clips)
     assert rows.sum(axis=1).tolist() == [score["support"] for score in evaluated["classes"]]
-    assert rows.sum(axis=1).tolist() == [sum(c.label == label for c in clips) for label in evaluated["labels"]]
+    assert rows.sum(axis=1).tolist() == [sum(clip.label == label for clip in clips) for label in evaluated["labels"]]
     assert evaluated["accuracy"] == pytest.approx(np.trace(rows) / rows.sum(), abs=1e-6)
 
 
-def test_the_score_is_that_of_what_predict_says(model: Path, videos: Path, prepared: Path) -> None:
+def test_the_accuracy_is_that_of_the_answers_of_predict(model: Path, videos: Path, prepared: Path) -> None:
     recognizer = Recognizer(model)
     clips = read_prepared(prepared).in_split("all")
     right = [recognizer.predict(videos / clip.path).label == clip.label for clip in clips]
@@ -65,14 +70,13 @@ def test_the_score_is_that_of_what_predict_says(model: Path, videos: Path, prepa
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test", "all"])
-def test_every_split_can_be_judged(activity: Activity, model: Path, prepared: Path, split: str) -> None:
+def test_every_split_can_be_scored(activity: Activity, model: Path, prepared: Path, split: str) -> None:
     result = activity("evaluate", model, "--split", split)
     assert result.exit_code == 0
     document = json.loads(result.stdout)
     assert document["num_clips"] == len(read_prepared(prepared).in_split(split))
-    warned = any("trained on" in warning for warning in document["warnings"])
+    warned = any("training clips" in warning for warning in document["warnings"])
     assert warned == (split in ("train", "all"))
-    assert ("trained on" in result.stderr) == warned
     assert [f"warning: {warning}" for warning in document["warnings"]] == result.stderr.splitlines()
     assert activity("evaluate", model, "--split", split, "--quiet").stderr == ""
 
@@ -85,12 +89,10 @@ def test_the_json_in_a_pipe_equals_the_file(activity: Activity, model: Path, tmp
     assert table.stdout != result.stdout
 
 
-def test_a_table_shows_the_model_beside_the_simpler_judges(
-    activity: Activity, model: Path, evaluated: dict[str, Any]
-) -> None:
+def test_a_table_shows_the_model_and_the_baselines(activity: Activity, model: Path, evaluated: dict[str, Any]) -> None:
     result = activity("evaluate", model, "--format", "table", env={"COLUMNS": "120"})
     assert result.exit_code == 0
-    for text in ("majority_class", "frame_average", "this model", f"Accuracy {evaluated['accuracy']:.1%}"):
+    for text in ("majority_class", "frame_average", "this model", f"{evaluated['accuracy']:.1%}"):
         assert text.replace("_", " ") in result.stdout.replace("_", " ")
     assert "\x1b" not in result.stdout
 
@@ -112,57 +114,69 @@ def test_a_place_that_cannot_be_written_is_one_line(activity: Activity, model: P
         assert result.exit_code == 2
         (line,) = result.stderr.splitlines()
         assert "folder" in line
+    result = activity("evaluate", model, "--html", ".", "--quiet")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
 
 
-def test_clips_of_other_settings_are_refused(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
-    other = replace(TINY_SAMPLING, num_frames=5, fit="pad")
-    prepare(PrepareSettings(videos, tmp_path / "other", sampling=other, workers=1))
-    result = activity("evaluate", model, "--data", tmp_path / "other")
+def test_clips_of_other_settings_are_rejected(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
+    other = prepared_again(videos, tmp_path / "other", sampling=replace(TINY_SAMPLING, num_frames=5, fit="pad"))
+    result = activity("evaluate", model, "--data", other)
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
-    for text in ("num_frames 5", "num_frames 6", "fit pad", "fit squash", "model@"):
+    for text in ("num_frames 5", "num_frames 6", "fit pad", "fit stretch", "model@"):
         assert text in line
     assert "frame_size" not in line
 
 
-def test_clips_of_other_labels_are_refused(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
+def test_clips_of_other_labels_are_rejected(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
     for label, source in (("dance", "left"), ("right", "right"), ("up", "up")):
         shutil.copytree(videos / source, tmp_path / "videos" / label)
-    prepare(PrepareSettings(tmp_path / "videos", tmp_path / "other", sampling=TINY_SAMPLING, workers=1))
-    result = activity("evaluate", model, "--data", tmp_path / "other", "--split", "all")
+    result = activity(
+        "evaluate", model, "--data", prepared_again(tmp_path / "videos", tmp_path / "other"), "--split", "all"
+    )
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
     assert "dance" in line
     assert "It knows: left, right, up." in line
 
 
-def test_clips_of_fewer_labels_are_judged_without_training_clips(
+def test_clips_of_fewer_labels_are_scored_without_training_clips(
     activity: Activity, model: Path, videos: Path, tmp_path: Path
 ) -> None:
     for label in ("left", "up"):
         shutil.copytree(videos / label, tmp_path / "videos" / label)
-    rows = "".join(f"{path.relative_to(tmp_path / 'videos')},{path.parent.name},test\n"
-                   for path in sorted((tmp_path / "videos").rglob("*.avi")))  # fmt: skip
+    paths = sorted((tmp_path / "videos").rglob("*.avi"))
+    rows = "".join(f"{path.relative_to(tmp_path / 'videos')},{path.parent.name},test\n" for path in paths)
     (tmp_path / "labels.csv").write_text(f"path,label,split\n{rows}")
-    prepare(PrepareSettings(
-        tmp_path / "videos", tmp_path / "other", tmp_path / "labels.csv", sampling=TINY_SAMPLING, workers=1
-    ))  # fmt: skip
-    result = activity("evaluate", model, "--data", tmp_path / "other")
+    other = prepared_again(tmp_path / "videos", tmp_path / "other", tmp_path / "labels.csv")
+    result = activity("evaluate", model, "--data", other)
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
     assert document["labels"] == ["left", "right", "up"]
     assert [score["support"] for score in document["classes"]] == [12, 0, 12]
     assert {baseline["accuracy"] for baseline in document["baselines"]} == {None}
     assert all(baseline["reason"] for baseline in document["baselines"])
-    nothing = activity("evaluate", model, "--data", tmp_path / "other", "--split", "val")
+    nothing = activity("evaluate", model, "--data", other, "--split", "val")
     assert nothing.exit_code == 2
     assert "no clips" in nothing.stderr
 
 
-def test_a_prepared_folder_that_is_gone_is_named(activity: Activity, model: Path, tmp_path: Path) -> None:
+def test_a_prepared_folder_that_is_missing_is_named(activity: Activity, model: Path, tmp_path: Path) -> None:
     result = activity("evaluate", model, "--data", tmp_path / "nothing")
     assert result.exit_code == 2
     assert "nothing" in result.stderr
+
+
+def test_a_model_that_was_moved_away_from_its_clips_asks_for_them(
+    activity: Activity, model: Path, prepared: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(model, tmp_path / "elsewhere")
+    result = activity("evaluate", moved)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "--data" in line
+    assert activity("evaluate", moved, "--data", prepared).exit_code == 0
 
 
 def test_a_missing_clip_is_one_line(activity: Activity, model: Path, prepared_copy: Path) -> None:
@@ -176,17 +190,22 @@ def test_a_missing_clip_is_one_line(activity: Activity, model: Path, prepared_co
     assert "activity prepare" in line
 
 
-def test_a_folder_in_place_of_a_file_is_one_line(activity: Activity, model: Path) -> None:
-    result = activity("evaluate", model, "--html", ".")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.splitlines()[-1] == "activity: '.' is a folder, not a file. Name a file."
+def warnings_of(activity: Activity, *words: object) -> str:
+    return " ".join(json.loads(activity("evaluate", *words).stdout)["warnings"])
 
 
-def test_clips_that_the_model_has_learned_from_are_told(
+def test_evaluate_warns_of_training_videos_in_another_folder(
     activity: Activity, model: Path, videos: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "other"
-    words = ("--out", out, "--num-frames", 6, "--frame-size", 32, "--workers", 1, "--seed", 9)
-    assert activity("prepare", videos, *words).exit_code == 0
-    told = json.loads(activity("evaluate", model, "--data", out, "--split", "all").stdout)["warnings"]
-    assert any("The model knows" in line and "of these 36 clips" in line for line in told), told
+    other = prepared_again(videos, tmp_path / "other")
+    # The training videos and the validation videos.
+    assert "trained on 30 of these 36 clips" in warnings_of(activity, model, "--data", other, "--split", "all")
+
+
+def test_evaluate_warns_of_a_folder_that_was_prepared_again(
+    activity: Activity, model: Path, videos: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(model, tmp_path / "mine")
+    prepared_again(videos, tmp_path / "prepared")  # where the copy looks for its clips
+    assert "prepared again" in warnings_of(activity, moved)
+    assert "prepared again" not in warnings_of(activity, model)

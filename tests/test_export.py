@@ -1,186 +1,208 @@
-"""export: files that other runtimes load, with the same answers."""
+"""export: files that other runtimes run, with the bundle's own answers, by their description alone."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import Recognizer
-from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE
-from activity_cli.runtime.litert import EncoderRuntime, SequenceRuntime
+from activity_cli import ExportSettings, MissingDependencyError, Recognizer, export
+from bundle_support import BOTH_HEADS, PER_FRAME, PYRAMID, SAMPLING, random_bundle, random_network, scores_in_order
 from data_support import read_clip
 
 Activity = Callable[..., Result]
+Arrays = dict[str, np.ndarray]
 HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "tf2onnx"))
-HAS_ONNX_RUNTIME = HAS_ONNX and importlib.util.find_spec("onnxruntime") is not None
-
-SAMPLE = Path(__file__).parents[1] / "models" / "sample"
-
-
-@pytest.fixture
-def frames(model: Path, videos: Path) -> np.ndarray:
-    """A short clip, so that padding and mask have a part in the answer."""
-    return short_clip(model, videos)
+needs_onnx = pytest.mark.skipif(
+    not HAS_ONNX or importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed"
+)
 
 
-def short_clip(model: Path, videos: Path) -> np.ndarray:
-    return read_clip(videos / "left" / "person0_1.avi", Recognizer(model).sampling).frames
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with two heads."""
+    return random_bundle(tmp_path_factory.mktemp("models") / "mine", random_network(BOTH_HEADS))
 
 
-@pytest.fixture
-def expected(model: Path, frames: np.ndarray) -> list[float]:
-    recognizer = Recognizer(model)
-    scores = recognizer.scores(frames)
-    return [scores[label] for label in recognizer.labels]
+def checked(arrays: Arrays, described: dict[str, str]) -> None:
+    """Fails if arrays have other names, types or shapes than those that are described."""
+    assert list(arrays) == list(described)
+    for name, text in described.items():
+        dtype, sizes = re.fullmatch(r"(\w+) \[(.*)\]", text).groups()  # type: ignore[union-attr]
+        assert arrays[name].dtype == dtype, (name, text)
+        for size, wanted in zip(arrays[name].shape, sizes.split(", "), strict=True):
+            assert wanted in ("N", "B", str(size)), (name, text)
 
 
-def padded(frames: np.ndarray, num_frames: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    clips = np.zeros((1, num_frames, *frames.shape[1:]), np.uint8)
-    clips[0, : len(frames)] = frames
-    return clips, np.arange(num_frames)[np.newaxis] < len(frames)
+def run_litert(path: Path, inputs: Arrays) -> list[np.ndarray]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path))
+    for details in interpreter.get_input_details():
+        interpreter.resize_tensor_input(details["index"], inputs[details["name"]].shape)
+    interpreter.allocate_tensors()
+    for details in interpreter.get_input_details():
+        interpreter.set_tensor(details["index"], inputs[details["name"]])
+    interpreter.invoke()
+    outputs = sorted(interpreter.get_output_details(), key=lambda details: len(details["shape"]))
+    return [interpreter.get_tensor(details["index"]) for details in outputs]
 
 
-def test_litert_files_and_their_description(
-    activity: Activity, model: Path, tmp_path: Path, frames: np.ndarray, expected: list[float]
-) -> None:
-    out = tmp_path / "deep" / "exported"
-    result = activity("export", model, "--out", out)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{out}\n", "")
-    assert {path.name for path in out.iterdir()} == {ENCODER_FILE, SEQUENCE_FILE, "description.json"}
-    assert [path.name for path in out.parent.iterdir()] == ["exported"]
-
-    features = EncoderRuntime(out / ENCODER_FILE, threads=1).features(frames)
-    np.testing.assert_allclose(SequenceRuntime(out / SEQUENCE_FILE).probabilities(features), expected, atol=1e-5)
-
-    description = json.loads((out / "description.json").read_text())
-    assert list(description) == ["schema", "model", "format", "labels", "sampling", "encoder", "sequence"]
-    assert description["schema"] == "activity.export/1"
-    assert description["labels"] == ["left", "right", "up"]
-    assert description["model"] == Recognizer(model).name
-    assert description["sampling"]["num_frames"] == 6
-    assert "[N, 32, 32, 3]" in description["encoder"]["input"]
-
-
-def test_a_saved_model_loads_in_tensorflow_and_agrees(
-    activity: Activity, model: Path, tmp_path: Path, frames: np.ndarray, expected: list[float]
-) -> None:
-    import keras
-    import tensorflow as tf
-
-    out = tmp_path / "exported"
-    result = activity("export", model, "--format", "saved_model", "--out", out)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{out}\n", "")
-    clips, mask = padded(frames)
-    loaded = tf.saved_model.load(str(out / "saved_model"))
-    np.testing.assert_allclose(np.asarray(loaded.serve([clips, mask]))[0], expected, atol=1e-4)
-    layer = keras.layers.TFSMLayer(str(out / "saved_model"), call_endpoint="serve")
-    both = np.concatenate([clips, clips]), np.concatenate([mask, mask])
-    np.testing.assert_allclose(np.asarray(layer(list(both)))[1], expected, atol=1e-4)
-
-
-@pytest.mark.skipif(not HAS_ONNX_RUNTIME, reason="onnx, tf2onnx and onnxruntime are not installed")
-def test_onnx_files_agree(
-    activity: Activity, model: Path, tmp_path: Path, frames: np.ndarray, expected: list[float]
-) -> None:
-    out = tmp_path / "exported"
-    assert activity("export", model, "--format", "onnx", "--out", out).exit_code == 0
-    np.testing.assert_allclose(from_onnx(out, frames, 6), expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("format", ["saved_model", "onnx"])
-def test_what_default_settings_have_in_them_is_exported(
-    activity: Activity, tmp_path: Path, videos: Path, format: str
-) -> None:
-    if format == "onnx" and not HAS_ONNX_RUNTIME:
-        pytest.skip("onnx, tf2onnx and onnxruntime are not installed")
-    recognizer = Recognizer(SAMPLE)
-    frames, num_frames = short_clip(SAMPLE, videos), recognizer.sampling.num_frames
-    assert 1 < len(frames) < num_frames
-    scores = recognizer.scores(frames)
-    assert activity("export", SAMPLE, "--format", format, "--out", tmp_path / "out").exit_code == 0
-    found = answer_of[format](tmp_path / "out", frames, num_frames)
-    np.testing.assert_allclose(found, [scores[label] for label in recognizer.labels], atol=1e-4)
-
-
-def from_saved_model(folder: Path, frames: np.ndarray, num_frames: int) -> np.ndarray:
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(folder / "saved_model"))
-    return np.asarray(loaded.serve([*padded(frames, num_frames)]))[0]
-
-
-def from_onnx(folder: Path, frames: np.ndarray, num_frames: int) -> np.ndarray:
+def run_onnx(path: Path, inputs: Arrays) -> list[np.ndarray]:
     import onnxruntime
 
-    encoder = onnxruntime.InferenceSession(folder / "encoder.onnx")
-    found = encoder.run(None, {encoder.get_inputs()[0].name: frames.astype(np.float32)})[0]
-    features = np.zeros((1, num_frames, found.shape[1]), np.float32)
-    features[0, : len(found)] = found
-    sequence = onnxruntime.InferenceSession(folder / "sequence.onnx")
-    by_rank = {3: features, 2: padded(frames, num_frames)[1]}
-    return sequence.run(None, {given.name: by_rank[len(given.shape)] for given in sequence.get_inputs()})[0][0]
+    return list(onnxruntime.InferenceSession(path).run(None, inputs))
 
 
-answer_of = {"saved_model": from_saved_model, "onnx": from_onnx}
+def run_saved_model(path: Path, inputs: Arrays) -> list[np.ndarray]:
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    return [value.numpy() for value in signature(**{name: tf.constant(one) for name, one in inputs.items()}).values()]
+
+
+RUN = {"litert": run_litert, "onnx": run_onnx, "saved_model": run_saved_model}
+
+
+def answer(folder: Path, frames: np.ndarray) -> tuple[list[float], list[np.ndarray]]:
+    """The probabilities that another program computes, which knows the description only; and all outputs."""
+    description = json.loads((folder / "description.json").read_text())
+    run, files, outputs = RUN[description["format"]], description["files"], []
+    assert {path.name for path in folder.iterdir()} == {"description.json", *files}
+
+    def ran(name: str, inputs: Arrays) -> list[np.ndarray]:
+        checked(inputs, files[name]["inputs"])
+        found = run(folder / name, inputs)
+        checked(dict(zip(files[name]["outputs"], found, strict=True)), files[name]["outputs"])
+        outputs.extend(found)
+        return found
+
+    encoder, *rest = files
+    if not rest:
+        steps = int(re.findall(r"\d+", files[encoder]["inputs"]["mask"])[0])
+        clips = np.zeros((1, steps, *frames.shape[1:]), np.uint8)
+        clips[0, : len(frames)] = frames
+        return ran(encoder, {"clips": clips, "mask": np.arange(steps)[np.newaxis] < len(frames)})[0][
+            0
+        ].tolist(), outputs
+    features = ran(encoder, {"frames": frames})[0]
+    steps = int(re.findall(r"\d+", files[rest[0]]["inputs"]["mask"])[-1])
+    clip = np.zeros((1, steps, features.shape[1]), np.float32)
+    clip[0, : len(frames)] = features
+    inputs = {"features": clip, "mask": np.arange(steps)[np.newaxis] < len(frames)}
+    if description["format"] == "onnx":
+        return ran(rest[0], inputs)[0][0].tolist(), outputs
+    total = sum(files[name]["weight"] * ran(name, inputs)[0][0].astype(np.float64) for name in rest)
+    return (np.exp(total) / np.exp(total).sum()).tolist(), outputs
+
+
+@pytest.mark.parametrize("format", ["litert", "saved_model", pytest.param("onnx", marks=needs_onnx)])
+def test_another_program_gets_the_answers_of_the_bundle(
+    bundle: Path, videos: Path, tmp_path: Path, format: Any
+) -> None:
+    recognizer, found = Recognizer(bundle), []
+    assert export(ExportSettings(bundle, format, tmp_path / "out")) == tmp_path / "out"
+    for name in ("left/person1_0.avi", "up/person0_1.avi"):  # one that fills a clip, and one of four frames
+        frames = read_clip(videos / name, recognizer.sampling).frames
+        found.append(answer(tmp_path / "out", frames)[0])
+        np.testing.assert_allclose(found[-1], scores_in_order(recognizer.scores(frames)), atol=1e-4)
+    assert np.ptp(found, axis=0).max() > 0.01, "all clips have the same answer, so the test shows nothing"
+
+
+@pytest.mark.slow
+@needs_onnx
+def test_a_pretrained_encoder_with_a_pyramid_is_exported(videos: Path, tmp_path: Path) -> None:
+    sampling = replace(SAMPLING, frame_size=64)
+    bundle = random_bundle(tmp_path / "mine", random_network(PYRAMID, sampling), sampling)
+    frames = read_clip(videos / "up" / "person0_1.avi", sampling).frames
+    expected = scores_in_order(Recognizer(bundle).scores(frames))
+    for format in ("saved_model", "onnx"):
+        export(ExportSettings(bundle, format, tmp_path / format))  # type: ignore[arg-type]
+        np.testing.assert_allclose(answer(tmp_path / format, frames)[0], expected, atol=1e-4)
+
+
+def test_litert_files_of_a_model_for_frames_answer_for_each_frame(videos: Path, tmp_path: Path) -> None:
+    recognizer = Recognizer(random_bundle(tmp_path / "model", random_network(PER_FRAME)))
+    export(ExportSettings(tmp_path / "model", out=tmp_path / "out"))
+    prediction = recognizer.predict(videos / "up" / "person0_1.avi")
+    frames = read_clip(videos / "up" / "person0_1.avi", recognizer.sampling).frames
+    probabilities, outputs = answer(tmp_path / "out", frames)
+    np.testing.assert_allclose(probabilities, scores_in_order(prediction.scores), atol=1e-4)
+    assert prediction.frames is not None
+    confidences = outputs[-1][0, : len(frames)].max(axis=1)
+    np.testing.assert_allclose(confidences, [frame.confidence for frame in prediction.frames], atol=1e-4)
+
+
+def test_the_description_has_labels_and_sampling(activity: Activity, bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "exported"
+    result = activity("export", bundle, "--out", out)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{out}\n", "")
+    assert [path.name for path in out.parent.iterdir()] == ["exported"]
+    description = json.loads((out / "description.json").read_text())
+    assert list(description) == ["schema", "model", "format", "labels", "sampling", "files", "usage"]
+    assert description["schema"] == "activity.export/2"
+    assert description["labels"] == ["left", "right", "up"]
+    assert description["model"] == Recognizer(bundle).name
+    assert (description["sampling"]["num_frames"], description["sampling"]["frame_size"]) == (6, 32)
 
 
 @pytest.mark.skipif(HAS_ONNX, reason="onnx and tf2onnx are installed")
-def test_onnx_without_its_packages_is_refused_in_one_line(activity: Activity, model: Path, tmp_path: Path) -> None:
-    result = activity("export", model, "--format", "onnx", "--out", tmp_path / "exported")
-    assert result.exit_code == 2
-    (line,) = result.stderr.splitlines()
-    assert "pip install 'activity-cli[onnx]'" in line
+def test_onnx_without_its_packages_is_an_error_with_what_to_install(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingDependencyError, match=r"pip install 'activity-cli\[onnx\]'"):
+        export(ExportSettings(bundle, "onnx", tmp_path / "exported"))
     assert not list(tmp_path.iterdir())
 
 
-def test_what_was_exported_is_replaced_only_when_asked(activity: Activity, model: Path, tmp_path: Path) -> None:
+def test_an_earlier_export_is_replaced_only_with_overwrite(activity: Activity, bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "exported"
-    assert activity("export", model, "--out", out).exit_code == 0
+    out.mkdir()
+    assert activity("export", bundle, "--out", out).exit_code == 0  # into an empty folder
     (out / "old").write_text("old")
-    refused = activity("export", model, "--out", out)
-    assert refused.exit_code == 2
-    assert "--overwrite" in refused.stderr
+    result = activity("export", bundle, "--out", out)
+    assert result.exit_code == 2
+    assert "--overwrite" in result.stderr
     assert (out / "old").is_file()
-    assert activity("export", model, "--out", out, "--overwrite").exit_code == 0
+    assert activity("export", bundle, "--out", out, "--overwrite").exit_code == 0
     assert not (out / "old").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["exported"]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_that_was_not_exported_is_never_replaced(
-    activity: Activity, model: Path, tmp_path: Path, overwrite: bool
+    activity: Activity, bundle: Path, tmp_path: Path, overwrite: bool
 ) -> None:
     out = tmp_path / "thesis"
     out.mkdir()
     (out / "chapter.tex").write_text("years of work")
     for place in (out, out / "chapter.tex"):
-        result = activity("export", model, "--out", place, *(["--overwrite"] if overwrite else []))
+        result = activity("export", bundle, "--out", place, *(["--overwrite"] if overwrite else []))
         assert result.exit_code == 2
         assert "not made by 'activity export'" in result.stderr
         assert "--overwrite" not in result.stderr
     assert (out / "chapter.tex").read_text() == "years of work"
 
 
-def test_an_empty_folder_is_taken(activity: Activity, model: Path, tmp_path: Path) -> None:
-    (tmp_path / "exported").mkdir()
-    assert activity("export", model, "--out", tmp_path / "exported").exit_code == 0
-    assert (tmp_path / "exported" / "description.json").is_file()
-
-
-def test_a_place_that_cannot_be_written_is_refused_in_one_line(activity: Activity, model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["file/exported", "x" * 300])
+def test_a_place_that_cannot_be_written_is_one_line(
+    activity: Activity, bundle: Path, tmp_path: Path, place: str
+) -> None:
     (tmp_path / "file").write_text("")
-    result = activity("export", model, "--out", tmp_path / "file" / "exported")
+    result = activity("export", bundle, "--out", tmp_path / place)
     assert result.exit_code == 2
-    assert len(result.stderr.splitlines()) == 1
+    (line,) = result.stderr.splitlines()
+    assert place in line
+    assert "--out" in line
 
 
-def test_a_model_that_is_not_there_is_refused(activity: Activity, tmp_path: Path) -> None:
+def test_a_model_that_is_missing_is_one_line(activity: Activity, tmp_path: Path) -> None:
     result = activity("export", tmp_path / "nothing", "--out", tmp_path / "exported")
     assert result.exit_code == 2
     assert "nothing" in result.stderr

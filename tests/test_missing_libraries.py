@@ -1,4 +1,4 @@
-"""A bare server: what cannot be loaded is told in one line that says what to install."""
+"""A library that cannot be loaded is one line that says what to install."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def broken_package(folder: Path, name: str, message: str) -> dict[str, str]:
     """An environment in which importing ``name`` fails, as it does where a system library is missing."""
     (folder / name).mkdir()
     (folder / name / "__init__.py").write_text(f"raise ImportError({message!r})\n")
-    return os.environ | {"PYTHONPATH": str(folder)}
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.mark.parametrize("verb", ["predict", "prepare"])

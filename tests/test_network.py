@@ -1,9 +1,10 @@
-"""The network as built, as listed, as unrolled, and as loaded from a file that nobody trusts."""
+"""The network as built, as listed, and as loaded from a file that nobody trusts."""
 
 from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,31 +12,121 @@ import keras
 import numpy as np
 import pytest
 
-from activity_cli import BundleError, NetworkSettings, Sampling
-from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
+from activity_cli import BundleError
+from activity_cli.model.bundle import LINEAR, WEIGHTS_FILE
 from activity_cli.model.layers import FrameEncoder
-from activity_cli.model.network import Network, build_network, layer_rows, load_network
-from activity_cli.model.sequence import build_sequence
+from activity_cli.model.network import Network, NetworkShape, layer_rows, load_network
+from bundle_support import BOTH_HEADS, SMALL, STEPS, noise, padded, probabilities_of, random_network
 
-CONFIG = NetworkSettings(encoder="small", units=8)
-SAMPLING = Sampling(num_frames=4, frame_size=32)
-LENGTHS = (4, 3, 1)
+LENGTHS = (6, 3, 1)
 
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    keras.utils.set_random_seed(5)
-    return build_network(CONFIG, SAMPLING, 3)
+    return random_network(BOTH_HEADS)
 
 
-def some_clips() -> list[np.ndarray]:
-    clips = np.random.default_rng(0).integers(0, 256, (len(LENGTHS), 4, 32, 32, 3), dtype=np.uint8)
-    return [clips, np.arange(4)[np.newaxis] < np.array(LENGTHS)[:, np.newaxis]]
+@pytest.fixture(scope="module")
+def saved(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of the network, as a bundle has them."""
+    path = tmp_path_factory.mktemp("saved") / WEIGHTS_FILE
+    network.whole().save(path)
+    return path
 
 
-def loaded_from(bundle_folder: Path, path: Path | None = None) -> Network:
-    bundle = read_bundle(bundle_folder)
-    return load_network(path or bundle_folder / WEIGHTS_FILE, bundle.network, bundle.sampling, len(bundle.labels))
+@pytest.mark.parametrize("settings", [SMALL, BOTH_HEADS, replace(SMALL, per_frame=True)])
+def test_the_parts_in_a_row_are_the_whole(settings: object) -> None:
+    network = random_network(settings)  # type: ignore[arg-type]
+    found = []
+    for length in LENGTHS:
+        frames = noise(length)
+        features = np.zeros((1, STEPS, network.shape.num_features), np.float32)
+        features[0, :length] = network.encoder(frames, training=False)
+        mask = padded(frames)[1]
+        heads = {name: np.asarray(head([features, mask], training=False)) for name, head in network.heads.items()}
+        powers = np.exp(sum(network.weights[name] * answer for name, answer in heads.items()))
+        whole = probabilities_of(network, frames)
+        np.testing.assert_allclose(whole, (powers / powers.sum())[0], atol=1e-5)
+        np.testing.assert_allclose(network.classifier()([features, mask])[0], whole, atol=1e-6)
+        found.append(whole)
+    np.testing.assert_allclose(np.sum(found, axis=1), 1, atol=1e-6)
+    assert np.ptp(found, axis=0).max() > 0.01, "all clips have the same answer, so the test shows nothing"
+
+
+def test_each_head_counts_as_much_as_its_weight(network: Network) -> None:
+    frames = noise(4)
+    alone = {name: probabilities_of(replace(network, heads={name: head}, weights={name: 1.0}), frames)
+             for name, head in network.heads.items()}  # fmt: skip
+    both = np.prod([alone[name] ** network.weights[name] for name in alone], axis=0)
+    np.testing.assert_allclose(probabilities_of(network, frames), both / both.sum(), atol=1e-5)
+    assert np.abs(alone[LINEAR] - alone["gru"]).max() > 0.01
+
+
+def test_the_layer_table_has_every_layer_with_its_shape_and_parameters(network: Network) -> None:
+    rows, whole = layer_rows(network), network.whole()
+    outer = [row for row in rows if row.depth == 0]
+    assert [row.name for row in outer] == [layer.name for layer in whole.layers]
+    assert sum(row.parameters for row in outer) == whole.count_params()
+    # A layer that contains others is not counted twice.
+    leaves = [row for row, after in zip(rows, [*rows[1:], rows[0]], strict=True) if after.depth <= row.depth]
+    assert sum(row.parameters for row in leaves) == whole.count_params()
+    (encoder,) = [row for row in rows if row.kind == FrameEncoder.__name__]
+    assert encoder.parameters == network.encoder.count_params()
+    assert encoder.output_shape == f"{STEPS} x {network.shape.num_features}"
+    names = [layer.name for part in (network.encoder, *network.heads.values()) for layer in part.layers]
+    assert sorted(row.name for row in rows if row.depth > 0) == sorted(names)
+
+
+def test_the_layer_table_shows_what_is_trained() -> None:
+    network = random_network(BOTH_HEADS)
+    network.encoder.trainable = False
+    trained = {row.name for row in layer_rows(network) if row.trainable and row.kind not in ("Functional",)}
+    assert trained == {"gru", "classes"}  # of the recurrent head; the linear head is solved for
+
+
+def test_a_loaded_network_gives_the_same_answers(network: Network, saved: Path) -> None:
+    keras.utils.set_random_seed(77)
+    again = load_network(saved, network.shape, network.weights)
+    for length in LENGTHS:
+        np.testing.assert_array_equal(probabilities_of(again, noise(length)), probabilities_of(network, noise(length)))
+
+
+def other(shape: NetworkShape, **settings: object) -> NetworkShape:
+    return replace(shape, settings=replace(shape.settings, **settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda shape: other(shape, units=9),
+        lambda shape: other(shape, pca_components=5),
+        lambda shape: other(shape, encoder="mobilenet_v3_small"),
+        lambda shape: other(shape, truncate_blocks=4),
+        lambda shape: other(shape, pyramid=7),
+        lambda shape: replace(shape, num_classes=4),
+        lambda shape: replace(shape, num_features=255),
+        lambda shape: replace(shape, num_features=100_000_000),
+        lambda shape: replace(shape, num_read=99),
+        lambda shape: replace(shape, frame_size=0),
+    ],
+)
+def test_weights_of_another_network_are_rejected(
+    network: Network, saved: Path, change: Callable[[NetworkShape], NetworkShape]
+) -> None:
+    with pytest.raises(BundleError) as caught:
+        load_network(saved, change(network.shape), network.weights)
+    assert str(saved) in caught.value.message
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_numbers_are_rejected(tmp_path: Path) -> None:
+    network = random_network()
+    classes = network.heads["lstm"].get_layer("classes")
+    for value in (np.nan, np.inf):
+        classes.bias.assign([0.0, value, 0.0])
+        network.whole().save(tmp_path / WEIGHTS_FILE)
+        with pytest.raises(BundleError, match=r"model\.keras .*not finite"):
+            load_network(tmp_path / WEIGHTS_FILE, network.shape, network.weights)
 
 
 def rewritten(path: Path, to: Path, **replaced: bytes) -> Path:
@@ -46,106 +137,24 @@ def rewritten(path: Path, to: Path, **replaced: bytes) -> Path:
     return to
 
 
-@pytest.mark.parametrize("encoder", ["small", "efficientnet_lite0"])
-def test_the_layer_table_has_every_layer_with_its_shape_and_parameters(encoder: str) -> None:
-    config = replace(CONFIG, encoder=encoder)
-    network = build_network(config, SAMPLING, 3)
-    rows = layer_rows(network)
-
-    assert sum(row.parameters for row in rows if row.depth == 0) == network.whole.count_params()
-    # One that contains others is not counted twice.
-    leaves = [row for row, after in zip(rows, [*rows[1:], rows[0]], strict=True) if after.depth <= row.depth]
-    assert sum(row.parameters for row in leaves) == network.whole.count_params()
-
-    assert [row.name for row in rows if row.depth == 0] == [layer.name for layer in network.whole.layers]
-    inner = [layer for part in (network.encoder, network.sequence) for layer in part.layers]
-    found = [row for row in rows if row.depth > 0]
-    for row, layer in zip(found, inner, strict=True):
-        sizes = [str(size) for size in layer.output.shape[1:]]
-        expected = (layer.name, type(layer).__name__, " x ".join(sizes), layer.count_params())
-        assert (row.name, row.kind, row.output_shape, row.parameters) == expected
-    (encoder_row,) = [row for row in rows if row.kind == FrameEncoder.__name__]
-    assert encoder_row.parameters == network.encoder.count_params()
-    assert encoder_row.output_shape == f"4 x {network.encoder.output_shape[-1]}"
-
-
-def test_the_layer_table_says_what_is_frozen(network: Network) -> None:
-    frozen = build_network(CONFIG, SAMPLING, 3)
-    frozen.encoder.trainable = False
-    cnn_layers = {layer.name for layer in frozen.encoder.layers if layer.weights}
-    assert {row.name for row in layer_rows(network) if row.trainable} >= cnn_layers
-    rows = layer_rows(frozen)
-    assert not {row.name for row in rows if row.trainable} & cnn_layers
-    assert any(row.trainable for row in rows)
-
-
-def test_probabilities_are_probabilities(network: Network) -> None:
-    found = np.asarray(network.whole(some_clips()))
-    assert found.shape == (len(LENGTHS), 3)
-    assert found.min() >= 0
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-
-
-def test_the_parts_in_a_row_are_the_whole(network: Network) -> None:
-    clips, mask = some_clips()
-    features = np.zeros((len(LENGTHS), 4, network.encoder.output_shape[-1]), np.float32)
-    features[mask] = network.encoder(clips[mask].astype(np.float32), training=False)
-    np.testing.assert_allclose(
-        network.sequence([features, mask], training=False), network.whole([clips, mask], training=False), atol=1e-6
-    )
-
-
-def test_the_unrolled_sequence_equals_the_other(network: Network) -> None:
-    num_features = network.encoder.output_shape[-1]
-    unrolled = build_sequence(CONFIG, 4, num_features, 3, unroll=True)
-    unrolled.set_weights(network.sequence.get_weights())
-    features = np.random.default_rng(1).normal(size=(len(LENGTHS), 4, num_features)).astype(np.float32)
-    inputs = [features, some_clips()[1]]
-    plain = np.asarray(network.sequence(inputs, training=False))
-    np.testing.assert_allclose(unrolled(inputs, training=False), plain, atol=1e-6)
-    assert np.abs(plain[0] - plain[1]).max() > 1e-4, "every clip has the same answer, so the test shows nothing"
-
-
-def test_a_loaded_network_gives_the_same_answers(network: Network, tmp_path: Path) -> None:
-    network.whole.save(tmp_path / WEIGHTS_FILE)
-    keras.utils.set_random_seed(77)
-    again = load_network(tmp_path / WEIGHTS_FILE, CONFIG, SAMPLING, 3)
-    np.testing.assert_array_equal(again.whole(some_clips()), network.whole(some_clips()))
-    np.testing.assert_array_equal(again.encoder.get_weights()[0], network.encoder.get_weights()[0])
-
-
-@pytest.mark.parametrize(
-    ("config", "num_classes"),
-    [(replace(CONFIG, units=9), 3), (CONFIG, 4), (replace(CONFIG, encoder="efficientnet_lite0"), 3)],
-)
-def test_weights_of_another_shape_are_refused(
-    network: Network, tmp_path: Path, config: NetworkSettings, num_classes: int
-) -> None:
-    path = tmp_path / WEIGHTS_FILE
-    network.whole.save(path)
-    with pytest.raises(BundleError) as caught:
-        load_network(path, config, SAMPLING, num_classes)
-    assert str(path) in caught.value.message
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut"])
-def test_a_file_that_is_no_keras_model_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_keras_model_is_rejected(network: Network, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / WEIGHTS_FILE
     path.write_bytes(content)
     with pytest.raises(BundleError, match=r"model\.keras"):
-        load_network(path, CONFIG, SAMPLING, 3)
+        load_network(path, network.shape, network.weights)
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5", None])
-def test_a_keras_file_without_sound_weights_is_refused(network: Network, tmp_path: Path, content: bytes | None) -> None:
-    network.whole.save(tmp_path / "good.keras")
-    with zipfile.ZipFile(tmp_path / "good.keras") as archive:
+def test_a_keras_file_without_intact_weights_is_rejected(
+    network: Network, saved: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    with zipfile.ZipFile(saved) as archive:
         weights = archive.read("model.weights.h5")
-    content = weights[: len(weights) // 2] if content is None else content
-    path = rewritten(tmp_path / "good.keras", tmp_path / "bad.keras", model_weights_h5=content)
+    cut = weights[: len(weights) // 2] if content is None else content
+    path = rewritten(saved, tmp_path / "bad.keras", model_weights_h5=cut)
     with pytest.raises(BundleError, match=r"bad\.keras"):
-        load_network(path, CONFIG, SAMPLING, 3)
+        load_network(path, network.shape, network.weights)
 
 
 def malicious_config(marker: Path) -> bytes:
@@ -163,26 +172,15 @@ def malicious_config(marker: Path) -> bytes:
     return config
 
 
-def test_loading_a_bundle_runs_no_code_from_its_description_of_layers(model: Path, tmp_path: Path) -> None:
-    marker = tmp_path / "ran"
-    path = rewritten(model / WEIGHTS_FILE, tmp_path / WEIGHTS_FILE, config_json=malicious_config(marker))
-
-    evil, good = loaded_from(model, path), loaded_from(model)
-
-    assert not marker.exists()
-    kinds = {type(layer).__name__ for layer in (*evil.whole.layers, *evil.sequence.layers)}
-    assert "Lambda" not in kinds
-    for one, other in zip(evil.whole.get_weights(), good.whole.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_a_class_that_a_description_names_is_not_imported(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_loading_runs_no_code_from_the_description_of_layers(
+    network: Network, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marker = tmp_path / "ran"
     (tmp_path / "evil_layers.py").write_text(f"open({str(marker)!r}, 'w').close()\n")
     monkeypatch.syspath_prepend(tmp_path)
     named = {"module": "evil_layers", "class_name": "Evil", "config": {}, "registered_name": "Evil"}
-    config = json.dumps(named).encode()
-    loaded_from(model, rewritten(model / WEIGHTS_FILE, tmp_path / WEIGHTS_FILE, config_json=config))
-    assert not marker.exists()
+    for config in (malicious_config(marker), json.dumps(named).encode()):
+        path = rewritten(saved, tmp_path / WEIGHTS_FILE, config_json=config)
+        loaded = load_network(path, network.shape, network.weights)
+        assert not marker.exists()
+        np.testing.assert_array_equal(probabilities_of(loaded, noise(2)), probabilities_of(network, noise(2)))

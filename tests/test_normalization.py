@@ -1,4 +1,4 @@
-"""The fused batch normalization is that of Keras: outputs, statistics, gradients and weights."""
+"""The fused batch normalization computes what Keras' own computes: outputs, statistics and gradients."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from activity_cli.streams.normalization import BatchNormalization, with_fused_normalization
+from activity_cli.streams.normalization import BatchNormalization
 
 STOCK = keras.layers.BatchNormalization
 Layer = keras.layers.BatchNormalization
 
 
 def pair(shape: tuple[int, ...], **settings: object) -> tuple[Layer, Layer]:
-    """Ours and that of Keras, with the same weights as after some training."""
+    """Ours and Keras' own, with the same weights, as after some training."""
     layers = (BatchNormalization(**settings), STOCK(**settings))
     for layer in layers:
         layer.build(shape)
@@ -23,13 +23,13 @@ def pair(shape: tuple[int, ...], **settings: object) -> tuple[Layer, Layer]:
     return layers
 
 
-def pictures(channels: int, dtype: str = "float32") -> tf.Tensor:
+def maps(channels: int, dtype: str = "float32") -> tf.Tensor:
     values = np.random.default_rng(0).normal(3, 2, (6, 5, 4, channels))
     return tf.cast(tf.constant(values, tf.float32), dtype)
 
 
-def learned(layer: Layer, x: tf.Tensor) -> list[tf.Tensor]:
-    """What a step of training gives: output, gradients, and the statistics after it."""
+def trained(layer: Layer, x: tf.Tensor) -> list[tf.Tensor]:
+    """The results of a step of training: output, gradients, and the statistics after it."""
     weight = tf.cast(np.random.default_rng(2).normal(size=x.shape), x.dtype)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -41,28 +41,27 @@ def learned(layer: Layer, x: tf.Tensor) -> list[tf.Tensor]:
 
 @pytest.mark.parametrize("channels", [16, 5])
 @pytest.mark.parametrize("settings", [{}, {"scale": False}, {"center": False, "momentum": 0.5, "epsilon": 1e-2}])
-def test_a_step_of_training_is_that_of_keras(channels: int, settings: dict[str, object]) -> None:
-    x = pictures(channels)
+def test_a_step_of_training_gives_what_keras_gives(channels: int, settings: dict[str, object]) -> None:
+    x = maps(channels)
     ours, stock = pair(x.shape, **settings)
-    for one, other in zip(learned(ours, x), learned(stock, x), strict=True):
+    for one, other in zip(trained(ours, x), trained(stock, x), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(ours(x, training=False), stock(x, training=False), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [16, 5])
-def test_in_sixteen_bits_it_is_as_near_as_those_bits_allow(channels: int) -> None:
-    with_policy = {"dtype": "mixed_bfloat16"}
-    x = pictures(channels, "bfloat16")
-    ours, stock = pair(x.shape, **with_policy)
-    found, expected = learned(ours, x), learned(stock, x)
+def test_in_16_bits_it_differs_by_rounding_only(channels: int) -> None:
+    x = maps(channels, "bfloat16")
+    ours, stock = pair(x.shape, dtype="mixed_bfloat16")
+    found, expected = trained(ours, x), trained(stock, x)
     assert found[0].dtype == tf.bfloat16
     for one, other in zip(found, expected, strict=True):
         spread = float(np.abs(np.asarray(other, np.float32)).max())
         np.testing.assert_allclose(np.asarray(one, np.float32), np.asarray(other, np.float32), atol=0.02 * spread)
 
 
-def test_frozen_it_keeps_its_statistics_and_uses_them() -> None:
-    x = pictures(16)
+def test_a_frozen_layer_keeps_and_uses_its_statistics() -> None:
+    x = maps(16)
     ours, stock = pair(x.shape)
     ours.trainable = stock.trainable = False
     before = ours.get_weights()
@@ -71,22 +70,14 @@ def test_frozen_it_keeps_its_statistics_and_uses_them() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("shape", [(6, 7), (6, 5, 7)])
-def test_what_is_no_picture_is_left_to_keras(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "settings"),
+    [((6, 7), {}), ((6, 5, 7), {}), ((6, 5, 4, 7), {"axis": 1}), ((6, 5, 4, 7), {"renorm": True})],
+)
+def test_what_the_fused_operation_cannot_compute_is_left_to_keras(
+    shape: tuple[int, ...], settings: dict[str, object]
+) -> None:
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
-    ours, stock = pair(shape)
-    for one, other in zip(learned(ours, x), learned(stock, x), strict=True):
+    ours, stock = pair(shape, **settings)
+    for one, other in zip(trained(ours, x), trained(stock, x), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_a_network_of_others_keeps_its_answers() -> None:
-    frames = keras.Input((8, 8, 3))
-    x = keras.layers.Conv2D(16, 3, name="conv")(frames)
-    x = STOCK(name="norm")(x)
-    network = keras.Model(frames, keras.layers.Add(name="both")([x, keras.layers.ReLU(name="relu")(x)]), name="cnn")
-    network.get_layer("norm").moving_mean.assign(np.full(16, 0.3))
-    fused = with_fused_normalization(network)
-    assert type(fused.get_layer("norm")) is BatchNormalization
-    assert fused.name == network.name
-    some = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
-    np.testing.assert_allclose(fused(some), network(some), rtol=1e-5, atol=1e-5)

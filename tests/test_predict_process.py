@@ -1,4 +1,4 @@
-"""predict as a process of its own: what reaches the two streams, and how it ends."""
+"""predict as a process: what it writes to stdout and stderr, and how it ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def on_a_terminal(command: list[str], *words: object, env: dict[str, str] | None
         while block := os.read(terminal, 65536):
             shown += block
     except OSError:
-        pass  # how Linux says that the other side is closed
+        pass  # Linux reports the closed side in this way
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1]), shown.decode()
 
@@ -51,7 +51,7 @@ def test_stdout_has_json_lines_only_and_stderr_nothing(command: list[str], model
     assert {answer["status"] for answer in answers} == {"ok"}
 
 
-def test_a_broken_file_gives_one_line_on_stderr_and_no_chatter(
+def test_a_broken_file_is_one_line_on_stderr_without_messages_of_libraries(
     command: list[str], model: Path, video: Path, tmp_path: Path
 ) -> None:
     cut = tmp_path / "cut.avi"
@@ -98,7 +98,7 @@ def test_a_dash_reads_a_video_from_stdin(command: list[str], model: Path, video:
     assert answer == by_name | {"source": "-"}
 
 
-def test_what_is_no_video_on_stdin_is_named_stdin(command: list[str], model: Path) -> None:
+def test_the_error_of_a_broken_video_on_stdin_names_stdin(command: list[str], model: Path) -> None:
     for content in (b"", b"not a video"):
         result = run(command, "predict", "-", "--model", model, input=content)
         assert result.returncode == 1
@@ -118,7 +118,7 @@ def test_a_pipe_by_name_is_read_like_stdin(command: list[str], model: Path, vide
     assert piped["scores"] == named["scores"]
 
 
-def test_a_closed_pipe_ends_it_quietly(command: list[str], model: Path, videos: Path) -> None:
+def test_a_closed_pipe_ends_predict_without_a_message(command: list[str], model: Path, videos: Path) -> None:
     inputs = [videos] * 30
     with subprocess.Popen(
         [*command, "predict", *map(str, inputs), "--model", str(model)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -131,7 +131,7 @@ def test_a_closed_pipe_ends_it_quietly(command: list[str], model: Path, videos: 
         assert process.wait(timeout=30) == 141
 
 
-def test_interrupting_ends_it_quietly(command: list[str], model: Path, videos: Path) -> None:
+def test_ctrl_c_ends_predict_without_a_message(command: list[str], model: Path, videos: Path) -> None:
     inputs = [videos] * 200
     with subprocess.Popen(
         [*command, "predict", *map(str, inputs), "--model", str(model)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -140,16 +140,14 @@ def test_interrupting_ends_it_quietly(command: list[str], model: Path, videos: P
         assert process.stderr is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, told = process.communicate(timeout=30)
+        rest, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert told == b""
+    assert errors == b""
     assert all(json.loads(line)["status"] == "ok" for line in rest.splitlines())
     assert len(rest.splitlines()) < len(inputs) * 36 - 1
 
 
-def test_interrupting_does_not_wait_for_a_long_video(
-    command: list[str], model: Path, tmp_path: Path, video: Path
-) -> None:
+def test_ctrl_c_does_not_wait_for_a_long_video(command: list[str], model: Path, tmp_path: Path, video: Path) -> None:
     import cv2
     import numpy as np
 
@@ -168,8 +166,8 @@ def test_interrupting_does_not_wait_for_a_long_video(
         time.sleep(0.5)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        rest, told = process.communicate(timeout=5)
-    assert (process.returncode, rest, told) == (130, b"", b"")
+        rest, errors = process.communicate(timeout=5)
+    assert (process.returncode, rest, errors) == (130, b"", b"")
 
 
 def test_a_full_disk_behind_stdout_is_one_line(command: list[str], model: Path, video: Path) -> None:
@@ -185,7 +183,7 @@ def test_a_full_disk_behind_stdout_is_one_line(command: list[str], model: Path, 
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&-"])
-def test_a_closed_stream_is_no_reason_to_fail(command: list[str], model: Path, video: Path, closed: str) -> None:
+def test_predict_works_with_a_closed_stdin_or_stderr(command: list[str], model: Path, video: Path, closed: str) -> None:
     words = ["sh", "-c", f'exec "$@" {closed}', "sh", *command, "predict", str(video), "--model", str(model)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -194,7 +192,9 @@ def test_a_closed_stream_is_no_reason_to_fail(command: list[str], model: Path, v
 
 
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", ">&- <&-"])
-def test_an_answer_that_is_lost_is_no_success(command: list[str], model: Path, video: Path, closed: str) -> None:
+def test_an_answer_that_cannot_be_written_is_an_error(
+    command: list[str], model: Path, video: Path, closed: str
+) -> None:
     words = ["sh", "-c", f'exec "$@" {closed}', "sh", *command, "predict", str(video), "--model", str(model)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
@@ -209,7 +209,7 @@ def test_a_dash_without_a_stdin_is_one_line(command: list[str], model: Path) -> 
     assert done.stderr.startswith("activity: '-' is stdin, which is closed.")
 
 
-def test_a_terminal_gets_a_table_with_colors_unless_told_otherwise(
+def test_a_terminal_gets_a_table_with_colors_unless_no_color_is_set(
     command: list[str], model: Path, video: Path
 ) -> None:
     def colors(text: str) -> list[str]:
@@ -227,13 +227,17 @@ def test_a_terminal_gets_a_table_with_colors_unless_told_otherwise(
     assert not colors(shown)
 
 
-def test_predicting_never_loads_tensorflow(model: Path, video: Path) -> None:
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+def test_a_command_that_uses_a_model_never_loads_tensorflow(model: Path, video: Path, verb: str) -> None:
+    words = {"predict": ["predict", str(video), "--model", str(model)], "evaluate": ["evaluate", str(model), "-q"]}[
+        verb
+    ]
     code = (
-        "import sys; from activity_cli.cli.app import app\n"
-        f"try: app(['predict', {str(video)!r}, '--model', {str(model)!r}])\n"
+        f"import sys; from activity_cli.cli.app import app\ntry: app({words!r})\n"
         "except SystemExit as end: assert end.code in (0, None), end.code\n"
-        "print(sorted({'tensorflow', 'keras', 'sklearn', 'rich.console'} & set(sys.modules)), file=sys.stderr)"
+        "loaded = {'tensorflow', 'keras', 'rich.console', 'sklearn'} & set(sys.modules)\n"
+        "print(sorted(loaded - {'sklearn'}), 'sklearn' in loaded, file=sys.stderr)"
     )
     result = run([sys.executable], "-c", code)
-    assert result.stderr.decode().strip() == "[]"
-    assert json.loads(result.stdout)["status"] == "ok"
+    assert result.stderr.decode().strip() == f"[] {verb == 'evaluate'}"
+    json.loads(result.stdout)

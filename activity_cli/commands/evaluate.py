@@ -1,6 +1,6 @@
-"""evaluate: how good a model is on clips that it was not trained on, beside baselines on the same clips.
+"""evaluate: scores a model on clips that it was not trained on, and baselines on the same clips.
 
-It runs the very files that ``predict`` runs, so the score is that of what is shipped.
+It runs the same LiteRT files as ``predict``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import BundleError, DatasetError
 from activity_cli.evaluation.baselines import score_baselines
 from activity_cli.evaluation.metrics import class_scores, confusion_matrix, macro_f1
-from activity_cli.model.bundle import ENCODER_FILE, TRAINED_ON_DIGITS, Bundle, read_bundle
+from activity_cli.model.bundle import TRAINED_ON_DIGITS, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import ClipRecord, EvaluationResult
 from activity_cli.settings import EvaluateSettings, plain_values
@@ -27,19 +27,25 @@ _FEW_CLIPS = 30
 
 
 def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> EvaluationResult:
-    """Scores a bundle, and baselines: the majority class, one frame, the average over frames, and frame statistics.
+    """Scores a model, and the baselines of :mod:`activity_cli.evaluation.baselines`, on prepared clips.
 
     Args:
-        settings: Which model, which clips.
+        settings: Which model, and which clips.
         progress: Shows bars and warnings.
 
     Raises:
-        BundleError: There is no such model, or it is damaged.
-        DatasetError: The clips are missing, or were prepared with other settings than the model's.
+        BundleError: There is no such model, it is damaged, or the clips have other settings or labels.
+        DatasetError: The clips are missing or damaged.
+        OutputError: The features cannot be cached.
     """
     progress = progress or SilentProgress()
     bundle = read_bundle(settings.model)
-    folder = settings.data or _remembered_folder(bundle)
+    folder = settings.data or _training_folder(bundle)
+    if not settings.data and not os.path.isdir(folder):  # noqa: PTH112 (no error for a name that is too long)
+        raise DatasetError(
+            f"The prepared folder that {bundle.name} was trained on is not at {str(folder)!r} any more.",
+            "Name a prepared folder with --data.",
+        )
     prepared = read_prepared(folder)
     records = prepared.in_split(settings.split)
     _check(bundle, prepared, records, settings.split)
@@ -48,11 +54,11 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     for warning in warnings:
         progress.warn(warning)
 
-    # The baselines are fitted to what the model was trained on.
+    # The baselines get the training clips of the model.
     trained = [record for split in bundle.document.data.splits for record in prepared.in_split(split)]
     known = [record for record in trained if record.label in bundle.labels]
     note_feature_cache(prepared, progress)
-    store = feature_store(prepared, bundle.file(ENCODER_FILE))
+    store = feature_store(prepared, network.encoder.path)
     names = [record.clip for record in (*records, *known)]
     paths = ensure_features(names, prepared.clips, store, network.encoder.features, progress)
     features = [np.asarray(np.load(path, allow_pickle=False), np.float32) for path in paths]
@@ -60,9 +66,8 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
 
     number_of = {label: number for number, label in enumerate(bundle.labels)}
     truth = np.array([number_of[record.label] for record in records], np.int64)
-    answer = np.array([network.answer(clip).probabilities.argmax() for clip in tested], np.int64)
-    confusion = confusion_matrix(truth, answer, len(bundle.labels))
-    scores = class_scores(confusion, bundle.labels)
+    answers = np.array([network.answer(clip).probabilities.argmax() for clip in tested], np.int64)
+    scores = class_scores(truth, answers, bundle.labels)
     known_numbers = np.array([number_of[record.label] for record in known], np.int64)
     return EvaluationResult(
         model=bundle.name,
@@ -70,27 +75,17 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
         split=settings.split,
         num_clips=len(records),
         labels=bundle.labels,
-        accuracy=float(np.mean(answer == truth)),
+        accuracy=float(np.mean(answers == truth)),
         macro_f1=macro_f1(scores),
         classes=scores,
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        confusion=confusion_matrix(truth, answers, len(bundle.labels)),
         baselines=score_baselines(fitted, known_numbers, tested, truth, bundle.labels),
         warnings=warnings,
     )
 
 
-def _remembered_folder(bundle: Bundle) -> Path:
-    folder = _trained_from(bundle)
-    if not folder.is_dir():
-        raise DatasetError(
-            f"The clips that {bundle.name} was trained on are not at {str(folder)!r} any more.",
-            "Name a prepared folder with --data.",
-        )
-    return folder
-
-
-def _trained_from(bundle: Bundle) -> Path:
-    """The prepared folder of the training; the bundle remembers the way to it from itself."""
+def _training_folder(bundle: Bundle) -> Path:
+    """The prepared folder of the training. Its path in the bundle is relative to the bundle."""
     return Path(os.path.normpath(bundle.folder / bundle.document.data.prepared))
 
 
@@ -119,16 +114,16 @@ def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecor
     data = bundle.document.data
     trained_here = data.fingerprint == prepared.fingerprint
     if split in (*data.splits, "all") and trained_here:
-        warnings.append("These clips include those that the model was trained on: the score says nothing of new clips.")
-    if not trained_here and os.path.abspath(_trained_from(bundle)) == os.path.abspath(prepared.folder):
+        warnings.append("These clips include training clips of the model, so the score says nothing about new clips.")
+    if not trained_here and os.path.abspath(_training_folder(bundle)) == os.path.abspath(prepared.folder):
         warnings.append(
-            "The folder was prepared again after this model was trained: clips that it was trained on may be among "
-            "those that it is tested on. Train again."
+            "The folder was prepared again after this model was trained, so the test clips may include training clips. "
+            "Train again."
         )
     known = frozenset(data.trained_on)
     seen = sum(record.content_hash[:TRAINED_ON_DIGITS] in known for record in records)
     if seen and not trained_here:
-        warnings.append(f"The model was trained on {seen} of these {len(records)} clips: the score is too good.")
+        warnings.append(f"The model was trained on {seen} of these {len(records)} clips, so the score is too high.")
     if len(records) < _FEW_CLIPS:
-        warnings.append(f"Only {len(records)} clips: one more right or wrong is {1 / len(records):.0%} of the score.")
+        warnings.append(f"There are only {len(records)} clips: each is {1 / len(records):.0%} of the accuracy.")
     return tuple(warnings)

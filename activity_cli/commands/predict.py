@@ -1,4 +1,4 @@
-"""predict: a video -> its activity, without TensorFlow."""
+"""predict: recognizes the activity in videos, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from activity_cli.labels.discovery import find_videos
 from activity_cli.model.bundle import ENCODER_FILE, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import FrameAnswer, Prediction, VideoInfo
-from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime
+from activity_cli.runtime.litert import Answer, EncoderRuntime, HeadRuntime, NetworkRuntime
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
 from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import Clip, ClipReader
 
 __all__ = ["Recognizer", "find_model", "open_network", "predict"]
 
-# Videos that are decoded while the network is busy with an earlier one.
+# Videos that are decoded in the background while the network classifies an earlier one.
 _AHEAD = 2
 
 
 class Recognizer:
-    """A trained model that is loaded once and answers many times.
+    """A trained model, loaded once for many videos.
 
     Args:
-        model: A bundle; None: ``models/activity``, or else the sample model of the project.
+        model: Path of a bundle; None: ``models/activity`` if it exists, else the sample model.
 
     Attributes:
         name: Name and short hash of the bundle.
-        labels: The activities it knows.
-        sampling: Which frames of a video it wants.
+        labels: The activities that it recognizes.
+        sampling: Which frames of a video it reads.
+        folder: Path of the bundle.
 
     Raises:
         BundleError: There is no such bundle, or it is damaged.
@@ -57,17 +58,19 @@ class Recognizer:
 
         Raises:
             VideoError: The video cannot be used.
+            BundleError: The network gives no finite number.
         """
         return self._answer(os.fspath(video), self._clips(Path(video)))
 
     def scores(self, frames: npt.NDArray[np.uint8]) -> dict[str, float]:
-        """Score of every activity for the frames of one clip, highest first.
+        """The score of every activity for the frames of one clip, highest first.
 
         Args:
             frames: ``uint8 [T, frame_size, frame_size, 3]``, RGB, at most ``sampling.num_frames``.
 
         Raises:
             ValueError: The frames have another shape or type.
+            BundleError: The network gives no finite number.
         """
         size, most = self.sampling.frame_size, self.sampling.num_frames
         fits = frames.ndim == 4 and frames.shape[1:] == (size, size, 3) and 1 <= len(frames) <= most
@@ -76,16 +79,14 @@ class Recognizer:
             raise ValueError(f"frames must be {wanted}, got {frames.dtype}{list(frames.shape)}")
         return self._scored(self._network.answer(self._network.encoder.features(frames)).probabilities)
 
-    def _scored(self, probabilities: npt.NDArray[np.float32]) -> dict[str, float]:
+    def _scored(self, probabilities: npt.NDArray[np.floating]) -> dict[str, float]:
         order = np.argsort(-probabilities, kind="stable")
         return {self.labels[number]: float(probabilities[number]) for number in order}
 
     def _answer(self, source: str, video: _Video) -> Prediction:
-        """Where the model learned from windows, a video's answer is the mean of those of its windows."""
+        """Averages the answers for all windows of the video; without windows there is one clip."""
         answers = [self._network.answer(self._network.encoder.features(clip.frames)) for clip in video.clips]
-        each = [self._scored(answer.probabilities) for answer in answers]
-        mean = {label: sum(scores[label] for scores in each) / len(each) for label in each[0]}
-        scores = dict(sorted(mean.items(), key=lambda item: -item[1]))
+        scores = self._scored(np.mean([answer.probabilities for answer in answers], axis=0, dtype=np.float64))
         label, confidence = next(iter(scores.items()))
         return Prediction(
             source=source,
@@ -96,23 +97,21 @@ class Recognizer:
             duration_seconds=video.info.duration_seconds,
             frames_used=sum(len(clip.frames) for clip in video.clips),
             model=self.name,
-            frames=self._frames(video.clips, [answer.frames for answer in answers if answer.frames is not None]),
+            frames=self._frames(video.clips, answers),
         )
 
-    def _frames(
-        self, clips: Sequence[Clip], answers: Sequence[npt.NDArray[np.float32]]
-    ) -> tuple[FrameAnswer, ...] | None:
-        """The answers for the frames of all windows, in a row."""
-        if not answers:
+    def _frames(self, clips: Sequence[Clip], answers: Sequence[Answer]) -> tuple[FrameAnswer, ...] | None:
+        """The answers for the frames of all windows, in their order; None: the model classifies clips only."""
+        if any(answer.frames is None for answer in answers):
             return None
         return tuple(
             FrameAnswer(seconds, self.labels[int(scores.argmax())], float(scores.max()))
-            for clip, rows in zip(clips, answers, strict=True)
-            for seconds, scores in zip(clip.times_seconds, rows, strict=True)
+            for clip, answer in zip(clips, answers, strict=True)
+            for seconds, scores in zip(clip.times_seconds, answer.frames, strict=True)  # type: ignore[arg-type]
         )
 
     def _answer_all(self, sources: Sequence[_Source]) -> Iterator[Prediction]:
-        """Answers in the order of the sources; decodes ahead while the network works."""
+        """Yields answers in the order of the sources. Decodes ahead while the network computes."""
         waiting = deque(sources)
         running: deque[tuple[_Source, Future[_Video]]] = deque()
         decoder = ThreadPoolExecutor(_AHEAD)
@@ -124,10 +123,10 @@ class Recognizer:
                 source, future = running.popleft()
                 try:
                     yield self._answer(source.name, future.result())
-                except VideoError as error:
+                except (VideoError, BundleError) as error:
                     yield _failed(source.name, error)
         finally:
-            # Whoever leaves early does not wait for a long video to be decoded to its end.
+            # A caller that stops early does not wait until a long video is decoded.
             decoder.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, source: _Source) -> _Video:
@@ -136,7 +135,7 @@ class Recognizer:
         return self._clips(source.path)
 
     def _clips(self, path: Path) -> _Video:
-        # Drawn clips are for learning, and whoever asks about a short video wants an answer.
+        # Random clips are for training only, and a short video gets an answer, too.
         short = "mask" if self.sampling.short_clips == "drop" else self.sampling.short_clips
         sampling = replace(self.sampling, clips_per_video=1, short_clips=short)
         reader = ClipReader(FileSource(path), sampling)
@@ -152,34 +151,33 @@ class _Video:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One input: its name as it was given, and where it is, or why it cannot be used."""
+    """One input: its name as given, and its path, or the reason why it cannot be used."""
 
     name: str
     path: Path
     error: VideoError | None = None
 
 
-def predict(config: PredictSettings, progress: Progress | None = None) -> Iterator[Prediction]:
-    """Recognizes the activity in videos, one answer for each, in their order, as they are ready.
+def predict(settings: PredictSettings, progress: Progress | None = None) -> Iterator[Prediction]:
+    """Recognizes the activity in videos. Yields one answer for each, in their order, as soon as it is known.
 
-    A folder stands for all videos below it. A video that cannot be used is answered with an error;
-    the others are not held up.
+    A folder stands for all videos below it. For a video that cannot be used, the answer is an error.
 
     Args:
-        config: Which videos, and which model.
-        progress: Who listens.
+        settings: Which videos, and which model.
+        progress: Shows a bar and notes.
 
     Raises:
-        BundleError: There is no such model, or it is damaged; before the first answer.
+        BundleError: Before the first answer: there is no such model, or it is damaged.
     """
     progress = progress or SilentProgress()
-    recognizer = Recognizer(config.model)
-    if config.model is None and recognizer.folder != DEFAULT_MODEL:
+    recognizer = Recognizer(settings.model)
+    if settings.model is None and recognizer.folder != DEFAULT_MODEL:
         progress.note(
-            f"No trained model in {DEFAULT_MODEL}: using the sample model, which knows only: "
+            f"There is no trained model in {DEFAULT_MODEL}. predict uses the sample model, which recognizes only: "
             f"{', '.join(recognizer.labels)}."
         )
-    return _predict_all(recognizer, _expand(config.inputs), progress)
+    return _predict_all(recognizer, _expand(settings.inputs), progress)
 
 
 def _predict_all(recognizer: Recognizer, sources: Sequence[_Source], progress: Progress) -> Iterator[Prediction]:
@@ -190,43 +188,41 @@ def _predict_all(recognizer: Recognizer, sources: Sequence[_Source], progress: P
 
 
 def open_network(bundle: Bundle) -> NetworkRuntime:
-    """The files of a bundle that predicting uses, ready to run.
+    """Loads the LiteRT files of a bundle.
 
     Raises:
-        BundleError: One is missing, damaged, or does not fit the bundle's description.
+        BundleError: A file is missing, damaged, or does not fit ``bundle.json``.
     """
     encoder = EncoderRuntime(bundle.file(ENCODER_FILE), default_workers())
     entries, shape = bundle.document.heads, bundle.document.shape
     heads = {head.name: HeadRuntime(bundle.file(head.file)) for head in entries}
-    fits = encoder.frame_size == bundle.sampling.frame_size == shape.frame_size and all(
-        (head.num_frames, head.num_classes) == (shape.num_frames, shape.num_classes) for head in heads.values()
-    )
-    if not fits:
-        raise BundleError(
-            f"{bundle.folder / 'bundle.json'} is damaged: its sampling and labels do not fit its LiteRT files.",
-            "Train the model again.",
-            code="model.damaged",
-        )
+    fits = {encoder.path: (encoder.frame_size, encoder.num_features) == (shape.frame_size, shape.num_features)}
+    for entry, head in zip(entries, heads.values(), strict=True):
+        expected = (shape.num_frames, shape.num_features, shape.num_classes)
+        fits[bundle.folder / entry.file] = (head.num_frames, head.num_features, head.num_classes) == expected
+    for path, does_fit in fits.items():
+        if not does_fit:
+            raise BundleError(f"{path} does not fit bundle.json.", "Train the model again.", code="model.damaged")
     return NetworkRuntime(encoder, heads, {head.name: head.weight for head in entries})
 
 
 def find_model(model: Path | None) -> Path:
-    """The bundle to use: the one that is named, or the trained one, or the sample model.
+    """The path of the bundle to use: the given one, else ``models/activity`` if it exists, else the sample model.
 
     Raises:
-        BundleError: None is named and there is none.
+        BundleError: No bundle is given, and there is none.
     """
     if model is not None:
         return model
     if DEFAULT_MODEL.exists():
         return DEFAULT_MODEL
     package = Path(__file__).resolve().parent.parent
-    # In an installed package the sample model lies inside it, in a clone beside it.
+    # The sample model is inside an installed package, but beside the package in a clone.
     for place in (package / "models" / "sample", package.parent / "models" / "sample"):
         if (place / "bundle.json").is_file():
             return place
     raise BundleError(
-        f"No model in {DEFAULT_MODEL}, and no sample model in this installation.",
+        f"There is no model in {DEFAULT_MODEL}, and no sample model in this installation.",
         "Train one with 'activity train', or name one with --model.",
         code="model.missing",
     )
@@ -235,7 +231,7 @@ def find_model(model: Path | None) -> Path:
 def _expand(inputs: Sequence[Path]) -> list[_Source]:
     sources = []
     for path in inputs:
-        # Unlike Path.is_dir, this has no exceptions: a name may be too long or its folder locked.
+        # Path.is_dir raises an error for a name that is too long, or in a folder that cannot be read.
         if not os.path.isdir(path):  # noqa: PTH112
             sources.append(_Source(str(path), path))
             continue
@@ -246,12 +242,12 @@ def _expand(inputs: Sequence[Path]) -> list[_Source]:
             continue
         sources += [_Source(str(video), video) for video in found]
         if not found:
-            missing = VideoError(f"{path}: no videos in this folder.", "Check the path.", code="video.none")
-            sources.append(_Source(str(path), path, missing))
+            none = VideoError(f"{path}: there are no videos in this folder.", "Check the path.", code="video.none")
+            sources.append(_Source(str(path), path, none))
     return sources
 
 
-def _failed(source: str, error: VideoError) -> Prediction:
+def _failed(source: str, error: ActivityError) -> Prediction:
     return Prediction(
         source=source,
         status="error",

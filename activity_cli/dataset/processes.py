@@ -50,35 +50,35 @@ def default_workers() -> int:
 def call_in_processes(
     function: Callable[..., _Answer],
     items: Iterable[_Item],
-    number: int,
+    processes: int,
     *,
     limit_seconds: float = math.inf,
     advance: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[_Item, _Answer | Lost]]:
-    """Calls a function with each item, each process with one at a time; yields the answers as they come.
+    """Calls a function with each item, one at a time in each process; yields the answers as they come.
 
     Args:
-        function: To call; where ``advance`` is given, it gets it by name, too.
+        function: What to call; where ``advance`` is given, it also gets ``advance`` by name.
         items: What to call it with.
-        number: Of processes at most.
-        limit_seconds: After this a call is given up.
+        processes: Their number at most.
+        limit_seconds: A call that takes longer is given up.
         advance: Gets what the function calls its ``advance`` with.
 
     Raises:
-        Exception: Whatever a call has raised; the others end.
+        Exception: Whatever a call has raised; the other calls end.
     """
     waiting, idle = deque(items), list[Connection]()
     running: dict[Connection, tuple[_Item, float]] = {}  # and since when
-    processes: dict[Connection, SpawnProcess] = {}
+    started: dict[Connection, SpawnProcess] = {}
     try:
         while waiting or running:
-            while waiting and len(running) < number:
+            while waiting and len(running) < processes:
                 item, began = waiting.popleft(), time.monotonic()
                 if idle:
                     pipe = idle.pop()
                 else:
                     process, pipe = _start()
-                    processes[pipe], began = process, math.inf  # until it says that it has started
+                    started[pipe], began = process, math.inf  # until it says that it has started
                 running[pipe] = item, began
                 with suppress(OSError):  # it has died, which shows below
                     pipe.send((function, item, advance is not None))
@@ -87,7 +87,7 @@ def call_in_processes(
                 try:
                     kind, content = pipe.recv()
                 except (EOFError, OSError):
-                    _end(processes.pop(pipe), pipe)
+                    _end(started.pop(pipe), pipe)
                     yield item, Lost.DIED
                     continue
                 if kind == "error":
@@ -102,10 +102,10 @@ def call_in_processes(
             for pipe, (item, began) in list(running.items()):
                 if time.monotonic() - began > limit_seconds:
                     del running[pipe]
-                    _end(processes.pop(pipe), pipe)
+                    _end(started.pop(pipe), pipe)
                     yield item, Lost.LATE
     finally:
-        for pipe, process in processes.items():
+        for pipe, process in started.items():
             _end(process, pipe)
 
 

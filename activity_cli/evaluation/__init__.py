@@ -1,4 +1,4 @@
-"""Metrics, and baselines on the same clips.
+"""Scores of a model, and of baselines on the same clips.
 
-May import :mod:`~activity_cli.dataset` and what is below it; scikit-learn loads where a baseline is fitted.
+May import :mod:`~activity_cli.dataset` and the packages below it. scikit-learn is imported where it is used.
 """

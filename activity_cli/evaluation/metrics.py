@@ -1,4 +1,4 @@
-"""Scores from labels and probabilities."""
+"""Scores of the answers for clips, by scikit-learn."""
 
 from __future__ import annotations
 
@@ -11,30 +11,35 @@ from activity_cli.results import ClassScore
 
 __all__ = ["class_scores", "confusion_matrix", "macro_f1"]
 
-
-def confusion_matrix(
-    truth: npt.NDArray[np.int64], answer: npt.NDArray[np.int64], num_classes: int
-) -> npt.NDArray[np.int64]:
-    """Counts ``int64 [classes, classes]``: rows are the truth, columns the answer."""
-    counts = np.zeros((num_classes, num_classes), np.int64)
-    np.add.at(counts, (truth, answer), 1)
-    return counts
+Numbers = npt.NDArray[np.int64]
 
 
-def class_scores(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Precision, recall, F1 and support of each class; 0 where there is nothing to divide by."""
-    right = np.diag(confusion).astype(float)
-    support, answered = confusion.sum(axis=1), confusion.sum(axis=0)
-    recall = right / np.maximum(support, 1)
-    precision = right / np.maximum(answered, 1)
-    f1 = 2 * right / np.maximum(support + answered, 1)
+def confusion_matrix(truth: Numbers, answers: Numbers, num_labels: int) -> tuple[tuple[int, ...], ...]:
+    """Number of clips for each right label (rows) and each predicted label (columns)."""
+    from sklearn import metrics  # takes a second to load
+
+    counts = metrics.confusion_matrix(truth, answers, labels=range(num_labels))
+    return tuple(tuple(int(count) for count in row) for row in counts)
+
+
+def class_scores(truth: Numbers, answers: Numbers, labels: Sequence[str]) -> tuple[ClassScore, ...]:
+    """Precision, recall, F1 and support of each activity; 0 where there is nothing to divide by.
+
+    Args:
+        truth: The number of the right label of each clip, ``int64 [N]``.
+        answers: The number of the predicted label of each clip, ``int64 [N]``.
+        labels: The labels, in the order of their numbers.
+    """
+    from sklearn import metrics  # takes a second to load
+
+    columns = metrics.precision_recall_fscore_support(truth, answers, labels=range(len(labels)), zero_division=0)
     return tuple(
-        ClassScore(label, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
-        for i, label in enumerate(labels)
+        ClassScore(label, float(precision), float(recall), float(f1), int(support))
+        for label, precision, recall, f1, support in zip(labels, *columns, strict=True)
     )
 
 
 def macro_f1(scores: Sequence[ClassScore]) -> float:
-    """Mean F1 over the classes that occur in the truth; each counts the same, however rare."""
+    """Mean F1 of the activities that occur in the truth; rare ones count as much as frequent ones."""
     f1 = [score.f1 for score in scores if score.support]
     return float(np.mean(f1)) if f1 else 0.0

@@ -1,13 +1,14 @@
-"""A trained model in one folder, with all that predicting needs.
+"""A trained model in one folder, with everything that predicting needs.
 
-``bundle.json`` describes the model and carries the SHA-256 of every file, itself included; a bundle that was cut, edited
-or mixed up is refused. Everything in it is data: loading runs no code from it, and no TensorFlow.
+``bundle.json`` describes the model and holds the SHA-256 of every file and of itself, so a bundle that was cut, edited
+or mixed with another is rejected. A bundle holds only data: loading it runs no code from it, and loads no TensorFlow.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from activity_cli.settings import NetworkSettings, Sampling, build, leaves
 __all__ = [
     "BUNDLE_SCHEMA",
     "ENCODER_FILE",
+    "LINEAR",
     "TRAINED_ON_DIGITS",
     "WEIGHTS_FILE",
     "Bundle",
@@ -35,11 +37,13 @@ __all__ = [
 ]
 
 BUNDLE_SCHEMA = "activity.bundle/2"
-# For training on and exporting:
+# Name of the linear head. The recurrent head is named like the setting `sequence`.
+LINEAR = "linear"
+# All weights, for `export` to other formats.
 WEIGHTS_FILE = "model.keras"
-# For predicting: frames to features.
+# Frames to features, for `predict` and `evaluate`.
 ENCODER_FILE = "encoder.tflite"
-# Of the SHA-256 of a video, in the list of those that a model was trained on.
+# Digits of a video's SHA-256 that the list of training videos keeps.
 TRAINED_ON_DIGITS = 20
 
 _DOCUMENT = "bundle.json"
@@ -50,11 +54,11 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
 
 
 class HeadEntry(msgspec.Struct, frozen=True):
-    """A head: its name, its LiteRT file, its weight in the sum, and what it reaches alone on validation clips."""
+    """A head: its name, its LiteRT file, its weight in the sum, and its own accuracy on the validation clips."""
 
     name: str
-    file: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]+\.tflite$")]
-    weight: float
+    file: str
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1)]
     val_accuracy: float | None = None
 
 
@@ -70,9 +74,14 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class Data(msgspec.Struct, frozen=True):
-    """What a model was trained on: the way from the bundle to the prepared folder, and which clips.
+    """What a model was trained on.
 
-    ``trained_on`` are the first digits of the SHA-256 of each video, ``splits`` the splits that they are from.
+    Attributes:
+        prepared: Path of the prepared folder, relative to the bundle.
+        fingerprint: Of the prepared folder.
+        trained_on: The first :data:`TRAINED_ON_DIGITS` digits of the SHA-256 of each video.
+        splits: The splits that these videos are from.
+        clips: Number of clips in each split.
     """
 
     prepared: str
@@ -90,20 +99,20 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """``bundle.json``, apart from its schema, files and hash.
+    """``bundle.json`` without its schema, files and hash.
 
     Attributes:
-        name: Of the model's folder when it was trained.
+        name: Name of the folder that the model was trained into.
         labels: The activities, in the order of the network's outputs.
-        settings: What was asked for, flat, by command; None is a choice left open.
-        network: The settings of the network with every choice made, flat.
-        shape: Its numbers.
+        settings: The settings as the user gave them, by command; None: the command chose.
+        network: The settings of the network with every choice made.
+        shape: The sizes of the network.
         heads: In the order of the sum.
-        training: The choices that were made, and how training ended.
-        metrics: On the validation clips, and of the best epoch.
-        data: What it was trained on.
-        versions: Of the packages.
-        litert: How the LiteRT files compare with Keras.
+        training: The choices of the training, and how it ended.
+        metrics: On the validation clips, and the best epoch; None: not measured.
+        data: What the model was trained on.
+        versions: Versions of the packages.
+        litert: Differences between the LiteRT files and Keras.
     """
 
     name: str
@@ -127,10 +136,10 @@ class _Written(Document, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose ``bundle.json`` is sound; each file is checked when it is asked for.
+    """A bundle with a valid ``bundle.json``. :meth:`file` checks each file when it is needed.
 
     Attributes:
-        folder: Where it is.
+        folder: Path of the bundle.
         name: Name and the first 8 digits of the hash, such as ``activity@3fa9c1d2``.
         sampling: Which frames of a video the network reads, and their size.
         network: The network's settings with every choice made.
@@ -149,18 +158,21 @@ class Bundle:
         return tuple(self.document.labels)
 
     def file(self, name: str) -> Path:
-        """The path of a file whose content is what was written with the bundle.
+        """The path of a file of the bundle, after a check of its content.
 
         Raises:
-            BundleError: It is missing (``model.incomplete``) or differs (``model.damaged``).
+            BundleError: The file is missing or cannot be read (``model.incomplete``), or its content is not what
+                training wrote (``model.damaged``).
         """
-        path = self.folder / name
+        path, entry = self.folder / name, self.document.files.get(name)
         try:
-            whole = name in self.document.files and sha256_of(path) == self.document.files[name].sha256
+            size = path.stat().st_size
+            # A link to a device or a pipe would be read without end.
+            intact = entry and path.is_file() and size == entry.bytes and sha256_of(path) == entry.sha256
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise BundleError(f"{path} cannot be read: {reason}.", _TRAIN_AGAIN, code="model.incomplete") from None
-        if not whole:
+        if not intact:
             raise BundleError(
                 f"{path} is not the file that was written with this model.", _TRAIN_AGAIN, code="model.damaged"
             )
@@ -173,7 +185,7 @@ def head_file(name: str) -> str:
 
 
 def write_bundle(folder: Path, document: Document) -> None:
-    """Writes ``bundle.json`` for the files that are already in ``folder``.
+    """Writes ``bundle.json`` for the files in ``folder``.
 
     Raises:
         OutputError: It cannot be written.
@@ -181,6 +193,10 @@ def write_bundle(folder: Path, document: Document) -> None:
     names = [WEIGHTS_FILE, ENCODER_FILE, *(head.file for head in document.heads)]
     files = {name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
     content = {"schema": BUNDLE_SCHEMA, **msgspec.to_builtins(document), "files": files}
+    # JSON has no NaN, which is the validation loss where there are no validation clips.
+    content["metrics"] = {
+        name: value if math.isfinite(value or 0) else None for name, value in document.metrics.items()
+    }
     content["hash"] = _hash_of(content)
     write_text(folder / _DOCUMENT, json.dumps(content, indent=2) + "\n")
 
@@ -189,13 +205,17 @@ def read_bundle(folder: Path) -> Bundle:
     """Reads and checks ``bundle.json``.
 
     Raises:
-        BundleError: There is no bundle (``model.missing``), it was edited or cut (``model.damaged``), or it is of
-            another version (``model.schema``).
+        BundleError: There is no bundle (``model.missing``), it was edited or cut (``model.damaged``), or it has another
+            schema (``model.schema``).
     """
     path = folder / _DOCUMENT
     try:
+        if path.exists() and not path.is_file():
+            raise _damaged(path, "it is not a file")
         content = json.loads(path.read_text(encoding="utf-8"))
         schema, written_hash = content["schema"], content["hash"]
+        if schema == BUNDLE_SCHEMA and _hash_of(content) != written_hash:
+            raise _damaged(path, "it was changed after it was written")
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(
             f"No model at {str(folder)!r}.",
@@ -203,38 +223,52 @@ def read_bundle(folder: Path) -> Bundle:
             code="model.missing",
         ) from None
     except OSError as error:
-        raise BundleError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
+        reason = (error.strerror or str(error)).lower()
+        raise BundleError(f"{path} cannot be read: {reason}.", "Check the path and who may read it.") from None
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise BundleError(f"{path} is damaged.", _TRAIN_AGAIN, code="model.damaged") from None
+        raise _damaged(path, "it is not the description of a model") from None
     if schema != BUNDLE_SCHEMA:
         raise BundleError(
-            f"{folder} has the schema {schema!r}, this version of activity reads {BUNDLE_SCHEMA!r}.",
+            f"{folder} has the schema {schema!r}, but this version of activity reads {BUNDLE_SCHEMA!r}.",
             "Train the model again, or update activity if the model is newer.",
             code="model.schema",
         )
-    if _hash_of(content) != written_hash:
-        raise BundleError(f"{path} was changed after it was written.", _TRAIN_AGAIN, code="model.damaged")
     try:
-        # The hash proves that nothing was lost, not that values are of the right kind.
+        # The hash protects from accidents. A value of a wrong type may still be there on purpose.
         document = msgspec.convert(content, _Written)
-        if len(set(document.labels)) < len(document.labels) or len(document.labels) != document.shape.num_classes:
-            raise ValueError("the labels do not fit the network")
-        return Bundle(
-            folder=folder,
-            name=f"{document.name}@{document.hash[:8]}",
-            sampling=_subset(Sampling, document.settings["prepare"]),
-            network=build(NetworkSettings, document.network),
-            document=document,
-        )
-    except (msgspec.ValidationError, ConfigError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).rstrip(".") if not isinstance(error, KeyError) else f"it has no {error}"
-        raise BundleError(f"{path} is damaged: {reason}.", _TRAIN_AGAIN, code="model.damaged") from None
+        prepare = document.settings["prepare"]
+        sampling = build(Sampling, {leaf.name: prepare[leaf.name] for leaf in leaves(Sampling)})
+        network = build(NetworkSettings, document.network)
+    except KeyError as error:
+        raise _damaged(path, f"the setting {error} is missing") from None
+    except (msgspec.ValidationError, ConfigError, RecursionError) as error:
+        raise _damaged(path, str(error).rstrip(".")) from None
+    if reason := _contradiction(document, sampling, network):
+        raise _damaged(path, reason)
+    return Bundle(folder, f"{document.name}@{document.hash[:8]}", sampling, network, document)
 
 
-def _subset(cls: type[Sampling], values: Mapping[str, Any]) -> Sampling:
-    return build(cls, {leaf.name: values[leaf.name] for leaf in leaves(cls)})
+def _contradiction(document: Document, sampling: Sampling, network: NetworkSettings) -> str:
+    """The first contradiction between parts of ``bundle.json``; empty: there is none."""
+    labels, shape, heads = document.labels, document.shape, document.heads
+    names = [head.name for head in heads]
+    rules = {
+        "a label occurs twice": len(set(labels)) == len(labels),
+        f"there are {len(labels)} labels for {shape.num_classes} outputs": len(labels) == shape.num_classes,
+        "its frame sizes differ": shape.frame_size == sampling.frame_size,
+        "the network reads more frames than a clip has": shape.num_frames <= sampling.num_frames,
+        "a head reads more features than there are": shape.num_read <= shape.num_features,
+        "a head occurs twice": len(set(names)) == len(names),
+        "a head has an unknown name": {*names} <= {LINEAR, network.sequence} - {"none"},
+        "a head has an unknown file": all(head.file == head_file(head.name) for head in heads),
+    }
+    return next((reason for reason, holds in rules.items() if not holds), "")
+
+
+def _damaged(path: Path, reason: str) -> BundleError:
+    return BundleError(f"{path} is damaged: {reason}.", _TRAIN_AGAIN, code="model.damaged")
 
 
 def _hash_of(content: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in content.items() if key != "hash"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""The parts of a network -> LiteRT files of built-in operations, which run without Keras and TensorFlow."""
+"""Converts the parts of a network to LiteRT files, which run without Keras and TensorFlow.
+
+The files use only operations that are built into LiteRT.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ __all__ = ["encoder_to_litert", "head_to_litert"]
 
 
 def encoder_to_litert(encoder: keras.Model, path: Path) -> None:
-    """Writes an encoder, or its first blocks: ``uint8 [N, H, W, 3]`` to ``[N, ...]``.
+    """Converts an encoder, or its first blocks: from ``frames``, ``uint8 [N, H, W, 3]``, to ``float32 [N, ...]``.
 
     Raises:
         OutputError: The file cannot be written.
@@ -31,14 +34,15 @@ def encoder_to_litert(encoder: keras.Model, path: Path) -> None:
 
 
 def head_to_litert(head: keras.Model, name: str, shape: NetworkShape, path: Path) -> None:
-    """Writes a head for one clip at a time: ``float32 [1, T, D]`` and ``bool [1, T]`` to ``[1, classes]``.
+    """Converts a head for one clip at a time, from ``features`` and ``mask`` to log probabilities.
 
-    A head that classifies frames has a second output, ``[1, T, classes]``.
+    ``features`` are ``float32 [1, T, D]``, ``mask`` is ``bool [1, T]``, the output is ``float32 [1, classes]``. A head
+    that classifies frames has a second output, their probabilities, ``float32 [1, T, classes]``.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    # An LSTM converts to built-in operations only where the batch size is fixed.
+    # The converter needs a fixed batch size to use the built-in LSTM.
     single = build_head(shape, name, batch_size=1)
     single.set_weights(head.get_weights())
     frames = frame_outputs(single)
@@ -57,7 +61,7 @@ def head_to_litert(head: keras.Model, name: str, shape: NetworkShape, path: Path
 
 
 def _convert(function: Any, path: Path) -> None:
-    # From the function itself: Keras' own export goes through a SavedModel and takes three times as long.
+    # Not with Keras' own export, which writes a SavedModel first and takes three times as long.
     with native_output_silenced():
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
         content = converter.convert()

@@ -1,6 +1,7 @@
-"""Layers that Keras does not have: a CNN over time, and two that read a clip as a whole. All skip padding.
+"""Layers that Keras does not have. Those that read clips skip padding.
 
-Each takes ``mask``, ``bool [B, T]``, as an argument: True for the real frames, which come first, at least one of them.
+These take ``mask``, ``bool [B, T]``, as an argument. It is True for the real frames: at least one, all before the
+padding.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from keras import ops
 __all__ = ["NUM_COSINES", "FrameEncoder", "SubtractMean", "TimeStatistics", "WeightedSum"]
 
 NUM_COSINES = 4
-# Under the square root: a clip of one frame has no deviation, and the slope of its root would be infinite.
+# Keeps the gradient of the standard deviation finite for a clip of one frame, whose variance is zero.
 _MIN_VARIANCE = 1e-6
 
 Shape = tuple[int | None, ...]
 
 
 class _MaskedLayer(keras.layers.Layer):
-    """Takes its mask as an argument and passes none on: a mask that travels by itself is easily lost."""
+    """A layer whose mask is an argument. It passes no implicit mask on, because other layers drop implicit masks."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,8 +38,8 @@ class _MaskedLayer(keras.layers.Layer):
 class FrameEncoder(_MaskedLayer):
     """Applies a CNN to every real frame of a batch of clips.
 
-    It means the same as ``keras.layers.TimeDistributed`` on real frames. Time is folded into the batch, so the CNN runs
-    once over all frames, and padding is taken out before it: no padded frame reaches a weight or a batch statistic.
+    On real frames it computes the same as ``keras.layers.TimeDistributed``. It folds time into the batch, so the CNN
+    runs once over all frames. It removes padding first, so no padded frame changes a weight or a batch statistic.
 
     Args:
         cnn: A model from ``[N, H, W, C]`` to ``[N, D]``.
@@ -87,8 +88,8 @@ class FrameEncoder(_MaskedLayer):
 class SubtractMean(_MaskedLayer):
     """Subtracts each clip's mean over its real frames: ``[B, T, D]`` to the same shape, zeros on padding.
 
-    What does not change during a clip (the place, the clothes) goes, what moves stays. A clip of one frame keeps its
-    features, since nothing would be left.
+    This removes what is constant during a clip, such as the place and the clothes. A clip of one frame keeps its
+    features, because the difference would be zero.
     """
 
     def call(self, features: Any, mask: Any) -> Any:
@@ -103,10 +104,10 @@ class SubtractMean(_MaskedLayer):
 
 @keras.saving.register_keras_serializable("activity")
 class TimeStatistics(_MaskedLayer):
-    """Mean, standard deviation and first cosines over time of each feature: ``[B, T, D]`` to ``[B, (2 + cosines) * D]``.
+    """Computes each feature's mean, deviation and first cosines over time: ``[B, T, D]`` to ``[B, (2 + cosines) * D]``.
 
-    The cosines (of a discrete cosine transform, without its constant) describe how a feature rises and falls during the
-    clip, from slow to fast, whatever the number of frames.
+    The cosines are the first coefficients of a discrete cosine transform, without the constant one. They describe how a
+    feature rises and falls during the clip, independent of the number of frames.
     """
 
     def call(self, features: Any, mask: Any) -> Any:
@@ -117,7 +118,6 @@ class TimeStatistics(_MaskedLayer):
         deviation = ops.sqrt(ops.sum(centered * centered, axis=1) / length[:, 0] + _MIN_VARIANCE)
         places = ops.cast(ops.arange(features.shape[1]), features.dtype)[None, :, None]
         angle = math.pi * (places + 0.5) / length
-        # On the centered features: a cosine over all frames is zero on the mean itself.
         cosines = [
             ops.sum(centered * (2.0 * ops.cos(angle * number) / length), axis=1) for number in range(1, NUM_COSINES + 1)
         ]
@@ -130,10 +130,10 @@ class TimeStatistics(_MaskedLayer):
 
 @keras.saving.register_keras_serializable("activity")
 class WeightedSum(keras.layers.Layer):
-    """Adds log probabilities, ``[B, classes]`` of each head, times one weight for each head.
+    """Adds the weighted log probabilities ``[B, classes]`` of the heads.
 
     Args:
-        weights: One for each head.
+        weights: One weight for each head.
     """
 
     def __init__(self, weights: Sequence[float], **kwargs: Any) -> None:

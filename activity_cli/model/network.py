@@ -1,7 +1,7 @@
 """The CNN LSTM: encoder -> heads -> activities (LRCN: Donahue et al. 2015).
 
-The encoder turns frames into features; each head reads a clip's features and gives log probabilities; their weighted
-sum is the answer. Training and predicting run the parts one after the other.
+The encoder computes features of each frame. Each head computes log probabilities from the features of a clip. The
+softmax of their weighted sum is the answer.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import keras
+import numpy as np
 
-from activity_cli.errors import BundleError
+from activity_cli.errors import BundleError, ConfigError
+from activity_cli.model.bundle import LINEAR
 from activity_cli.model.heads import build_linear_head, build_recurrent_head
 from activity_cli.model.layers import FrameEncoder, WeightedSum
 from activity_cli.results import LayerRow
@@ -24,20 +26,18 @@ from activity_cli.streams.encoders import build_encoder
 
 __all__ = ["LINEAR", "Network", "NetworkShape", "build_encoder_for", "build_head", "layer_rows", "load_network"]
 
-LINEAR = "linear"
-
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """All that is needed to build a network again; its weights are in a file.
+    """Everything needed to build a network again, apart from its weights.
 
     Attributes:
-        settings: With every choice made; ``pca_components`` as many as were measured.
+        settings: With every choice made; ``pca_components`` is the number that the training clips allowed.
         frame_size: Height and width of a frame in pixels.
-        num_frames: Frames that the heads read at most.
-        num_features: Of each frame.
-        num_read: Features that the recurrent head reads, the first ones; 0: all.
-        num_classes: Activities.
+        num_frames: Largest number of frames that the heads read.
+        num_features: Number of features of each frame.
+        num_read: Number of features that the recurrent head reads, the first ones; 0: all.
+        num_classes: Number of activities.
         pretrained: Whether the encoder started from pretrained weights.
     """
 
@@ -52,13 +52,13 @@ class NetworkShape:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network in its parts, which share their weights with :meth:`whole`.
+    """The parts of a network. The models of :meth:`whole` and :meth:`classifier` share their weights.
 
     Attributes:
-        shape: How it is built.
+        shape: What it was built from.
         encoder: From frames ``[N, H, W, 3]`` to features ``[N, D]``.
-        heads: From features ``[B, T, D]`` and mask ``bool [B, T]`` to log probabilities ``[B, classes]``, by name.
-        weights: Of each head in the sum.
+        heads: By name: from features ``[B, T, D]`` and mask ``bool [B, T]`` to log probabilities ``[B, classes]``.
+        weights: The weight of each head in the sum.
     """
 
     shape: NetworkShape
@@ -82,7 +82,6 @@ class Network:
         return keras.Model([clips, mask], self._answer(features, mask), name="activity")
 
     def _answer(self, features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
-        # The weights stand in the order of the heads.
         heads = [head([features, mask]) for head in self.heads.values()]
         weights = [self.weights[name] for name in self.heads]
         return keras.layers.Softmax(name="probabilities")(WeightedSum(weights, dtype="float32", name="sum")(heads))
@@ -96,11 +95,11 @@ def build_encoder_for(
     Args:
         settings: With every choice made.
         frame_size: Height and width of a frame in pixels.
-        weights: What it starts from: ``imagenet``, ``none`` or a file.
-        policy: Keras' name of what it computes in; its weights are always float32.
+        weights: Its first weights: ``imagenet``, ``none`` (random) or a file.
+        policy: Keras dtype policy that it computes in. Its weights are always float32.
 
     Raises:
-        ActivityError: The weights are not there, or do not fit; says what to do.
+        ActivityError: The weights are missing or do not fit.
     """
     with _dtype_policy(policy):
         return build_encoder(
@@ -114,7 +113,7 @@ def build_encoder_for(
 
 
 def build_head(shape: NetworkShape, name: str, *, batch_size: int | None = None) -> keras.Model:
-    """Builds the head of this name with weights that say nothing yet: :data:`LINEAR`, or the recurrent one."""
+    """Builds a head with its first weights: the linear head if ``name`` is :data:`LINEAR`, else the recurrent one."""
     if name == LINEAR:
         return build_linear_head(shape.num_frames, shape.num_features, shape.num_classes, batch_size=batch_size)
     return build_recurrent_head(
@@ -129,34 +128,39 @@ def build_head(shape: NetworkShape, name: str, *, batch_size: int | None = None)
 
 
 def load_network(path: Path, shape: NetworkShape, weights: Mapping[str, float]) -> Network:
-    """Builds a network and takes only its weights from ``model.keras``.
+    """Builds a network and loads only its weights from ``model.keras``.
 
-    The file's own description of layers is never followed, so loading runs no code from it.
+    It ignores the description of layers in the file, so loading runs no code from it.
 
     Args:
         path: The file.
-        shape: How the network is built.
+        shape: What the network is built from.
         weights: The weight of each head, by name.
 
     Raises:
-        BundleError: The weights do not fit, or cannot be read.
+        BundleError: The weights cannot be read, do not fit, or are not finite numbers.
     """
-    encoder = build_encoder_for(shape.settings, shape.frame_size)
-    network = Network(shape, encoder, {name: build_head(shape, name) for name in weights}, weights)
     try:
-        # Keras only warns where it finds no weights for a layer, and leaves random ones in it.
+        encoder = build_encoder_for(shape.settings, shape.frame_size)
+        if encoder.output_shape != (None, shape.num_features):
+            raise ValueError(f"the encoder has {encoder.output_shape[-1]} features instead of {shape.num_features}")
+        network = Network(shape, encoder, {name: build_head(shape, name) for name in weights}, weights)
+        # Keras only warns when a layer has no weights in the file, and leaves random weights in the layer.
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             network.whole().load_weights(path)
-    except (OSError, ValueError, KeyError, UserWarning, BadZipFile) as error:
+        if not all(np.isfinite(one).all() for one in network.whole().get_weights()):
+            raise ValueError("some are not finite numbers")
+    except (ConfigError, OSError, ValueError, KeyError, UserWarning, BadZipFile) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise BundleError(
-            f"The weights in {path} cannot be read: {str(error).splitlines()[0]}", "Train the model again."
+            f"The weights in {path} cannot be used: {reason}.", "Train the model again.", code="model.damaged"
         ) from None
     return network
 
 
 def layer_rows(network: Network) -> list[LayerRow]:
-    """Every layer of a network, those of the CNN included, in the order of the data."""
+    """All layers of a network, with those inside its parts, in the order of the data."""
     return list(_rows(network.whole(), depth=0))
 
 

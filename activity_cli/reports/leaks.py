@@ -31,8 +31,8 @@ def _lines(leaks: LeakReport) -> Iterator[str]:
     if leaks.num_near_duplicates:
         labels = f" Pairs with different labels: {leaks.num_label_conflicts}." if leaks.num_label_conflicts else ""
         yield (
-            f"Near-duplicates: {counted(leaks.num_near_duplicates, 'pair')} of clips from one recording (re-encoded, cut, "
-            f"mirrored or played backward).{labels}"
+            f"Near-duplicates: {counted(leaks.num_near_duplicates, 'pair')} of clips from one recording (re-encoded, "
+            f"cut, mirrored or played backward).{labels}"
         )
     if leaks.leaked_share is not None and leaks.leaked_share_random_split:
         yield (

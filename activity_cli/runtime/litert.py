@@ -1,7 +1,7 @@
-"""The trained network in LiteRT: ready in less than a second, without TensorFlow.
+"""The trained network in LiteRT. It loads in less than a second and needs no TensorFlow.
 
-The encoder turns frames into features, the heads turn a clip's features into log probabilities, whose weighted sum is
-the answer. Padding never reaches the encoder; the heads get it as zeros with a mask.
+The encoder computes features of each frame. Each head computes log probabilities from the features of a clip. The
+softmax of their weighted sum is the answer. The encoder reads no padding; the heads read it as zeros with a mask.
 """
 
 from __future__ import annotations
@@ -26,85 +26,89 @@ Floats = npt.NDArray[np.float32]
 
 
 class EncoderRuntime:
-    """Frames to features.
+    """Computes features of frames.
 
     Args:
         path: A LiteRT file.
-        threads: Cores to use.
+        threads: Number of threads.
 
     Attributes:
+        path: The file.
         frame_size: Height and width of a frame in pixels.
+        num_features: Number of features of a frame.
 
     Raises:
-        BundleError: The file is not one that LiteRT can run.
+        BundleError: LiteRT cannot run the file, or it is not an encoder.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
+        self.path = path
         self._interpreter = _interpreter(path, threads, accelerated=True)
-        inputs = self._interpreter.get_input_details()
-        if [len(details["shape"]) for details in inputs] != [4]:
-            raise _wrong_kind(path, "frames")
-        self._input = inputs[0]
-        self.frame_size = int(self._input["shape"][1])
-        self._output = self._interpreter.get_output_details()[0]
-        with native_output_silenced():  # LiteRT reports its delegates
-            self._interpreter.allocate_tensors()
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        size = int(inputs[0]["shape"][1]) if inputs and len(inputs[0]["shape"]) == 4 else 0
+        _check(path, "an encoder", inputs, [("uint8", (1, size, size, 3))])
+        _check(path, "an encoder", outputs, [("float32", (1, *outputs[0]["shape"][1:]) if outputs else ())])
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self.frame_size = size
+        self.num_features = int(np.prod(outputs[0]["shape"]))
 
     def features(self, frames: npt.NDArray[np.uint8]) -> Floats:
         """Features ``float32 [T, ...]`` of frames ``uint8 [T, H, W, 3]``."""
-        # One by one: several at once are not faster, and each would cost megabytes of activations.
+        # One frame at a time: a batch is not faster, and needs megabytes more for each frame.
         return np.stack([self._features_of_one(frame) for frame in frames])
 
     def _features_of_one(self, frame: npt.NDArray[np.uint8]) -> Floats:
-        self._interpreter.set_tensor(self._input["index"], frame[np.newaxis].astype(self._input["dtype"]))
+        self._interpreter.set_tensor(self._input, frame[np.newaxis])
         self._interpreter.invoke()
-        return np.array(self._interpreter.get_tensor(self._output["index"])[0], np.float32)
+        return np.array(self._interpreter.get_tensor(self._output)[0], np.float32)
 
 
 class HeadRuntime:
-    """Features over time to log probabilities.
+    """Computes log probabilities from the features of a clip.
 
     Args:
         path: A LiteRT file.
 
     Attributes:
-        num_frames: Frames that it reads at most.
-        num_classes: Activities that it tells apart.
+        num_frames: Largest number of frames that it reads.
+        num_features: Number of features of a frame.
+        num_classes: Number of activities.
 
     Raises:
-        BundleError: The file is not one that LiteRT can run.
+        BundleError: LiteRT cannot run the file, or it is not a head.
     """
 
     def __init__(self, path: Path) -> None:
-        # The accelerator (XNNPACK) gains nothing on steps this small, and would copy the weights.
+        # The accelerator (XNNPACK) is not faster for such small steps, and would copy the weights.
         self._interpreter = _interpreter(path, threads=1, accelerated=False)
-        inputs = {len(details["shape"]): details for details in self._interpreter.get_input_details()}
-        # By rank, because converting does not keep their order: of the clip, and of its frames.
-        outputs = {len(details["shape"]): details for details in self._interpreter.get_output_details()}
-        if set(inputs) != {2, 3} or 2 not in outputs:
-            raise _wrong_kind(path, "features and a mask")
-        with native_output_silenced():
-            self._interpreter.allocate_tensors()
-        self._features, self._mask = inputs[3], inputs[2]
-        self._clip, self._frames = outputs[2], outputs.get(3)
-        self.num_frames = int(self._features["shape"][1])
-        self.num_classes = int(self._clip["shape"][-1])
+        # Sorted by rank, because conversion does not keep their order.
+        inputs, outputs = (
+            sorted(details, key=lambda one: len(one["shape"]))
+            for details in (self._interpreter.get_input_details(), self._interpreter.get_output_details())
+        )
+        steps, width = inputs[-1]["shape"][1:] if inputs and len(inputs[-1]["shape"]) == 3 else (0, 0)
+        classes = outputs[0]["shape"][-1] if outputs and len(outputs[0]["shape"]) else 0
+        _check(path, "a head", inputs, [("bool", (1, steps)), ("float32", (1, steps, width))])
+        each_frame = [("float32", (1, steps, classes))] if len(outputs) > 1 else []
+        _check(path, "a head", outputs, [("float32", (1, classes)), *each_frame])
+        self._mask, self._features = (details["index"] for details in inputs)
+        self._outputs = [details["index"] for details in outputs]
+        self.num_frames, self.num_features, self.num_classes = int(steps), int(width), int(classes)
 
     def log_probabilities(self, features: Floats) -> tuple[Floats, Floats | None]:
         """Log probabilities ``[classes]`` of a clip's features ``[T, D]``, ``T <= num_frames``.
 
         Returns:
-            And the probabilities of each frame, ``[T, classes]``; None where frames are not classified.
+            The log probabilities, and the probabilities of each frame, ``[T, classes]``; None: the head classifies
+            clips only.
         """
-        padded = np.zeros(self._features["shape"], np.float32)
+        padded = np.zeros((1, self.num_frames, self.num_features), np.float32)
         padded[0, : len(features)] = features
-        self._interpreter.set_tensor(self._features["index"], padded)
-        self._interpreter.set_tensor(self._mask["index"], np.arange(self.num_frames)[np.newaxis] < len(features))
+        self._interpreter.set_tensor(self._features, padded)
+        self._interpreter.set_tensor(self._mask, np.arange(self.num_frames)[np.newaxis] < len(features))
         self._interpreter.invoke()
-        clip = np.array(self._interpreter.get_tensor(self._clip["index"])[0], np.float32)
-        if self._frames is None:
-            return clip, None
-        return clip, np.array(self._interpreter.get_tensor(self._frames["index"])[0, : len(features)], np.float32)
+        clip, *frames = (np.array(self._interpreter.get_tensor(index)[0], np.float32) for index in self._outputs)
+        return clip, frames[0][: len(features)] if frames else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Answer:
 
     Attributes:
         probabilities: ``float32 [classes]``.
-        frames: Of each frame, ``float32 [T, classes]``; None where frames are not classified.
+        frames: Probabilities of each frame, ``float32 [T, classes]``; None: the network classifies clips only.
     """
 
     probabilities: Floats
@@ -122,31 +126,36 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NetworkRuntime:
-    """The whole network.
+    """A whole network.
 
     Attributes:
-        encoder: Frames to features.
-        heads: By name.
-        weights: Of each head in the sum.
+        encoder: Computes features of frames.
+        heads: Classify clips by these features, by name.
+        weights: The weight of each head in the sum.
     """
 
     encoder: EncoderRuntime
     heads: Mapping[str, HeadRuntime]
     weights: Mapping[str, float]
 
-    @property
-    def num_frames(self) -> int:
-        """Frames that the heads read at most."""
-        return next(iter(self.heads.values())).num_frames
-
     def answer(self, features: Floats) -> Answer:
-        """The answer for a clip's features ``float32 [T, D]``, whatever their number.
+        """The answer for a clip's features ``float32 [T, D]``, for any number of frames.
 
-        The heads have never read more frames than ``num_frames``, so of a longer clip the middle frame of each of so many
-        equal parts is read, and every frame gets the answer of its part.
+        The heads were trained on at most ``num_frames`` frames. Of a longer clip they read the middle frame of each of
+        ``num_frames`` equal parts, and every frame gets the answer of its part.
+
+        Raises:
+            BundleError: The answer is not a finite number (``model.not_finite``).
         """
-        read = evenly_spaced(len(features), self.num_frames)
+        num_frames = next(iter(self.heads.values())).num_frames
+        read = evenly_spaced(len(features), num_frames)
         answers = {name: head.log_probabilities(features[list(read)]) for name, head in self.heads.items()}
+        if not all(np.isfinite(clip).all() for clip, _ in answers.values()):
+            raise BundleError(
+                f"The model in {self.encoder.path.parent} gives probabilities that are not finite numbers.",
+                _TRAIN_AGAIN,
+                code="model.not_finite",
+            )
         probabilities = combine({name: clip for name, (clip, _) in answers.items()}, self.weights)
         frames = next((frames for _, frames in answers.values() if frames is not None), None)
         if frames is not None:
@@ -155,7 +164,7 @@ class NetworkRuntime:
 
 
 def combine(log_probabilities: Mapping[str, npt.NDArray[Any]], weights: Mapping[str, float]) -> Floats:
-    """Probabilities ``[..., classes]`` from the log probabilities of each head, weighted and added."""
+    """Probabilities ``[..., classes]``: the softmax of the weighted sum of the heads' log probabilities."""
     total = sum(weights[name] * np.asarray(one, np.float64) for name, one in log_probabilities.items())
     powers = np.exp(total - np.max(total, axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
@@ -168,14 +177,19 @@ def _interpreter(path: Path, threads: int, *, accelerated: bool) -> Any:
         raise MissingDependencyError(
             f"LiteRT cannot be loaded: {error}.", "Install it: pip install ai-edge-litert", code="dependency.litert"
         ) from error
+    kernels = OpResolverType.BUILTIN if accelerated else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        with native_output_silenced():
-            kernels = OpResolverType.BUILTIN if accelerated else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            return Interpreter(model_path=str(path), num_threads=threads, experimental_op_resolver_type=kernels)
+        with native_output_silenced():  # LiteRT prints its delegates
+            interpreter = Interpreter(model_path=str(path), num_threads=threads, experimental_op_resolver_type=kernels)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it cannot be read"
-        raise BundleError(f"{path} is not a LiteRT model: {reason}.", _TRAIN_AGAIN) from None
+        reason = (str(error).splitlines() or ["it cannot be read"])[0].rstrip(".")
+        raise BundleError(f"{path} is not a LiteRT model: {reason}.", _TRAIN_AGAIN, code="model.damaged") from None
+    return interpreter
 
 
-def _wrong_kind(path: Path, wanted: str) -> BundleError:
-    return BundleError(f"{path} is a LiteRT model, but not one that takes {wanted}.", _TRAIN_AGAIN)
+def _check(path: Path, kind: str, details: list[dict[str, Any]], expected: list[tuple[str, Any]]) -> None:
+    """Checks the dtypes and shapes of the inputs or outputs of a LiteRT file."""
+    found = [(np.dtype(one["dtype"]).name, tuple(one["shape"])) for one in details]
+    if found != [(dtype, tuple(shape)) for dtype, shape in expected] or not all(all(shape) for _, shape in found):
+        raise BundleError(f"{path} is not the LiteRT file of {kind}.", _TRAIN_AGAIN, code="model.damaged")

@@ -1,4 +1,4 @@
-"""Spatial pyramid pooling: the mean of a map's cells at several sizes, side by side."""
+"""Spatial pyramid pooling: the means of the cells of a map at several cell sizes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["PyramidPooling", "num_larger_features"]
 
 @keras.saving.register_keras_serializable("activity")
 class PyramidPooling(keras.layers.Layer):
-    """The means of the cells of a spatial pyramid: from ``[N, h, w, C]`` to ``float32 [N, cells * C]``.
+    """Computes the means of the cells of a spatial pyramid: from ``[N, h, w, C]`` to ``float32 [N, cells * C]``.
 
-    A spatial pyramid (Lazebnik et al. 2006) is the whole map, and the map in ever more rows and columns, twice as many
-    each time. Global average pooling forgets where things are; small cells keep whether an arm is up or down, and large
-    cells say the same when it is a little higher. All sizes count the same: the numbers of a cell are divided by the
-    cells in a row.
+    A spatial pyramid (Lazebnik et al. 2006) divides a map at several levels: into 1 cell, 2 x 2 cells, 4 x 4 cells and
+    so on. Global average pooling loses the position of things. Small cells keep it, such as whether an arm is up or
+    down. Large cells stay the same when the arm is a little higher. The means of a level with ``n x n`` cells are
+    divided by ``n``, so all levels have the same weight.
 
     Args:
-        size: Rows and columns of the smallest cells, as far as the map has so many. Where a map cannot be divided
+        size: Rows and columns of cells at the finest level, at most those of the map. If a map cannot be divided
             evenly, neighboring cells overlap.
     """
 
@@ -39,29 +39,29 @@ class PyramidPooling(keras.layers.Layer):
         return tf.concat(cells, axis=-1)
 
     def levels(self, maps_shape: Any) -> list[int]:
-        """Cells in a row, from few to many."""
-        level, levels = min(self.size, int(maps_shape[1] or 0), int(maps_shape[2] or 0)), []
+        """Rows and columns of cells at each level, from one cell to the finest level."""
+        level, levels = min(self.size, int(maps_shape[1]), int(maps_shape[2])), []
         while level:
             levels.append(level)
             level //= 2
         return levels[::-1]
 
-    def compute_output_shape(self, maps_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (maps_shape[0], sum(level**2 for level in self.levels(maps_shape)) * int(maps_shape[3] or 0))
+    def compute_output_shape(self, maps_shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (maps_shape[0], sum(level**2 for level in self.levels(maps_shape)) * int(maps_shape[3]))
 
     def get_config(self) -> dict[str, Any]:
         return dict(super().get_config(), size=self.size)
 
 
 def num_larger_features(encoder: keras.Model) -> int:
-    """How many features of an encoder, the first ones, are not of the smallest cells; 0: it has no pyramid."""
+    """Number of features of an encoder, the first ones, that are not of the finest level; 0: it has no pyramid."""
     pooling = encoder.layers[-1]
     if not isinstance(pooling, PyramidPooling):
         return 0
-    shape = pooling.input.shape
-    *larger, _ = pooling.levels(shape)
-    return sum(level**2 for level in larger) * int(shape[3])
+    *larger, _ = pooling.levels(pooling.input.shape)
+    return sum(level**2 for level in larger) * int(pooling.input.shape[3])
 
 
 def _bounds(size: int, cells: int) -> list[tuple[int, int]]:
+    """First pixel, and the one after the last, of each of ``cells`` equal parts, rounded outward."""
     return [(cell * size // cells, -(-(cell + 1) * size // cells)) for cell in range(cells)]

@@ -1,8 +1,8 @@
-"""Which part of an encoder is trained: its last blocks, all of it, or nothing.
+"""Trains an encoder in part: its last blocks, all of it, or nothing.
 
-A block is what the encoder's paper calls one (an inverted bottleneck, a residual block, the convolutions between two
-poolings); ``EncoderSpec.block_starts`` lists them. What comes before the first block is the stem; what comes after the
-last one (a convolution that widens the maps, the pooling) counts with it.
+A block is what the encoder's paper calls a block: an inverted bottleneck, a residual block, the convolutions between
+two poolings. ``EncoderSpec.block_starts`` lists them. The layers before the first block are the stem. The layers after
+the last block (a convolution that widens the maps, the pooling) belong to the last block.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from activity_cli.settings.encoders import EncoderSpec
 
 __all__ = ["set_trainable", "split_encoder"]
 
-# Of the running statistics: a few hundred steps must be enough for them to settle.
+# keras.applications has a momentum of 0.999, for the million steps of an ImageNet training. After the few hundred steps
+# on a small data set, the moving statistics would still be near their first values.
 _FAST_MOMENTUM = 0.9
 
 
 def split_encoder(encoder: keras.Model, spec: EncoderSpec, blocks: int) -> tuple[keras.Model, keras.Model]:
-    """Splits an encoder where its last blocks begin, so that what is before them runs once for each frame.
+    """Splits an encoder before its last blocks, so that training computes the frozen part once for each frame.
 
     Args:
-        encoder: What ``build_encoder`` returns.
-        spec: Of it.
-        blocks: Last blocks in the second part, 1 up to all of them.
+        encoder: From ``build_encoder``.
+        spec: The description of the encoder.
+        blocks: Number of last blocks in the second part: 1 up to all.
 
     Returns:
         The frozen part, from frames ``[N, H, W, 3]`` to maps ``float32 [N, h, w, C]``, and the trained part, from maps
-        to features ``[N, D]``. Their layers are those of the encoder, not copies.
+        to features ``[N, D]``. Both share their layers with the encoder.
     """
     cut = encoder.get_layer(spec.block_starts[-blocks]).input
     maps = keras.layers.Activation("linear", dtype="float32", name="maps")(cut)
@@ -36,29 +37,26 @@ def split_encoder(encoder: keras.Model, spec: EncoderSpec, blocks: int) -> tuple
 
 
 def set_trainable(encoder: keras.Model, spec: EncoderSpec, blocks: int, *, pretrained: bool) -> None:
-    """Sets which layers of an encoder are trained; a later call undoes an earlier one.
+    """Sets which layers of an encoder are trained.
 
-    Batch normalization of a pretrained encoder stays as it is, and computes with the statistics of its weights. A batch
-    holds the frames of a few clips, which resemble each other, so its statistics are not those of the pictures that the
-    weights were trained on, and moving them would spoil the features sooner than the weights can follow. Random weights
-    have no statistics yet and need those of the batch.
+    In a pretrained encoder, batch normalization is not trained and keeps its moving statistics. A batch holds the
+    frames of a few clips, which resemble each other, so its statistics differ from those of ImageNet, and would change
+    the features faster than the weights can adapt. Random weights have no statistics yet and need those of the batch.
 
     Args:
-        encoder: What ``build_encoder`` returns.
-        spec: Of it.
-        blocks: Last blocks that are trained: 0 up to all of them.
+        encoder: From ``build_encoder``.
+        spec: The description of the encoder.
+        blocks: Number of last blocks that are trained: 0 up to all.
         pretrained: Whether the encoder starts from pretrained weights.
     """
     encoder.trainable = blocks > 0
     if not blocks:
         return
-    everything = blocks == len(spec.block_starts)
-    # Layers stand in the order of the data: nothing of a block is before its first layer.
-    first = 0 if everything else encoder.layers.index(encoder.get_layer(spec.block_starts[-blocks]))
+    # Keras lists layers in the order of the data, so the first layer of a block comes before its other layers.
+    stem_too = blocks == len(spec.block_starts)
+    first = 0 if stem_too else encoder.layers.index(encoder.get_layer(spec.block_starts[-blocks]))
     for place, layer in enumerate(encoder.layers):
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = place >= first and not (is_norm and pretrained)
         if is_norm and layer.trainable:
-            # keras.applications has 0.999, made for the million steps of ImageNet: after the few hundred of a small
-            # data set, predicting would still use the statistics of the start.
             layer.momentum = min(layer.momentum, _FAST_MOMENTUM)

@@ -1,7 +1,8 @@
-"""A trained network -> a bundle whose LiteRT files were compared with Keras."""
+"""Writes the files of a trained network, and compares the LiteRT files with Keras."""
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from activity_cli._version import __version__
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.processes import default_workers
-from activity_cli.errors import TrainingError
+from activity_cli.errors import BundleError, TrainingError
 from activity_cli.model.bundle import (
     ENCODER_FILE,
     TRAINED_ON_DIGITS,
@@ -36,7 +37,7 @@ __all__ = [
     "write_network_files",
 ]
 
-# Of a probability. Rounding gives about 1e-6; more than this is a wrong conversion.
+# Of a probability. Rounding causes about 1e-6; a larger difference is a wrong conversion.
 MAX_LITERT_DIFFERENCE = 1e-3
 _CLIPS_COMPARED = 4
 
@@ -47,16 +48,16 @@ def write_network_files(
     """Writes the Keras and LiteRT files of a network and compares them.
 
     Args:
-        network: The trained network, computing in float32.
-        folder: Where they go.
-        clips: Real clips, ``uint8 [T, H, W, 3]`` of different lengths, to compare on.
-        litert_encoder: The encoder's LiteRT file, where it has been converted already.
+        network: The trained network, which computes in float32.
+        folder: The folder to write to.
+        clips: Real clips of different lengths, ``uint8 [T, H, W, 3]``, to compare on.
+        litert_encoder: The encoder's LiteRT file; None: it is converted here.
 
     Returns:
         The largest absolute difference of a probability.
 
     Raises:
-        TrainingError: It is more than ``MAX_LITERT_DIFFERENCE``.
+        TrainingError: The difference is more than ``MAX_LITERT_DIFFERENCE``, or not a finite number.
         OutputError: The folder cannot be written.
     """
     network.whole().save(folder / WEIGHTS_FILE)
@@ -77,7 +78,10 @@ def write_network_files(
 
 
 def litert_difference(network: Network, folder: Path, clips: Sequence[npt.NDArray[np.uint8]]) -> float:
-    """The largest absolute difference of a probability between Keras and the LiteRT files in ``folder``."""
+    """The largest absolute difference of a probability between Keras and the LiteRT files in ``folder``.
+
+    It is NaN or infinite if the network gives no finite numbers.
+    """
     encoder = EncoderRuntime(folder / ENCODER_FILE, default_workers())
     heads = {name: HeadRuntime(folder / head_file(name)) for name in network.heads}
     runtime, whole = NetworkRuntime(encoder, heads, network.weights), network.whole()
@@ -87,16 +91,18 @@ def litert_difference(network: Network, folder: Path, clips: Sequence[npt.NDArra
         padded = np.zeros((1, steps, *frames.shape[1:]), np.uint8)
         padded[0, : len(frames)] = frames
         mask = np.arange(steps)[np.newaxis] < len(frames)
-        keras_says = np.asarray(whole.predict_on_batch([padded, mask]))[0]
-        litert_says = runtime.answer(encoder.features(frames)).probabilities
-        # A NaN on either side must not look like agreement.
-        difference = np.nan_to_num(np.abs(keras_says - litert_says), nan=np.inf).max()
-        largest = max(largest, float(difference))
+        expected = np.asarray(whole.predict_on_batch([padded, mask]))[0]
+        try:
+            found = runtime.answer(encoder.features(frames)).probabilities
+        except BundleError:  # not finite numbers
+            return math.inf
+        # Unlike Python's max, NumPy's keeps a NaN.
+        largest = float(np.maximum(largest, np.abs(expected - found).max()))
     return largest
 
 
 def compared_clips(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:
-    """A few real clips, the shortest and the longest among them, and one frame alone."""
+    """A few training clips, with the shortest and the longest, and a clip of one frame."""
     records = sorted(prepared.in_split("train"), key=lambda record: (record.clip_frames, record.path))
     places = np.linspace(0, len(records) - 1, min(_CLIPS_COMPARED, len(records))).astype(int)
     clips = [np.asarray(prepared.clips.read(records[place].clip)) for place in places]
@@ -104,16 +110,16 @@ def compared_clips(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:
 
 
 def trained_on(prepared: PreparedFolder, out: Path, splits: Sequence[str]) -> Data:
-    """What a bundle at ``out`` remembers of its clips."""
+    """The description of the training data for a bundle at ``out``."""
     return Data(
-        # From the bundle to the clips, so that a project can be moved as a whole.
+        # Relative, so that the folder of a project can be moved.
         prepared=os.path.relpath(prepared.folder, out),
         fingerprint=prepared.fingerprint,
-        # By content: evaluate warns where it is given clips that the model knows.
+        # evaluate warns if it scores the model on these videos.
         trained_on=sorted(
             {
                 record.content_hash[:TRAINED_ON_DIGITS]
-                # Validation clips chose the best epoch, so they are known, too.
+                # Validation clips chose the best epoch, so the model has seen them, too.
                 for split in {*splits, "val"}
                 for record in prepared.in_split(split)
             }
@@ -124,7 +130,7 @@ def trained_on(prepared: PreparedFolder, out: Path, splits: Sequence[str]) -> Da
 
 
 def package_versions() -> dict[str, str]:
-    """Of what a training depends on."""
+    """The versions of the packages that a training depends on."""
     packages = ("tensorflow", "keras", "numpy", "opencv-python", "ai-edge-litert")
     return {
         "activity": __version__,
@@ -138,4 +144,4 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "unknown"  # installed under another name, such as tensorflow-cpu
+        return "unknown"  # it has another name, such as tensorflow-cpu
