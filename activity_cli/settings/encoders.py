@@ -79,7 +79,7 @@ def encoder_rows() -> list[EncoderRow]:
     ]
 
 
-# Times: LiteRT, one thread, 224 pixels. A test compares the addresses with those in keras.applications.
+# Times: LiteRT, one thread, 224 pixels.
 
 _SPECS = (
     EncoderSpec(
