@@ -70,6 +70,19 @@ def test_a_frame_that_is_read_twice_keeps_its_time(
     np.testing.assert_allclose([frame.seconds for frame in prediction.frames], np.array(indices) / 12, atol=1e-3)
 
 
+def test_of_a_longer_clip_every_frame_gets_the_answer_of_its_part(videos: Path, tmp_path: Path) -> None:
+    """The network was trained on clips of at most 3 frames, and reads the frames 1, 3 and 5 of 6."""
+    short = replace(SAMPLING, num_frames=3)
+    folder = random_bundle(tmp_path / "model", random_network(PER_FRAME, short), SAMPLING)
+    recognizer, video = Recognizer(folder), videos / "left" / "person1_0.avi"
+    prediction, frames = recognizer.predict(video), read_clip(video, SAMPLING).frames
+    assert prediction.scores == recognizer.scores(frames[1::2])
+    assert prediction.frames is not None
+    answers = [(frame.label, frame.confidence) for frame in prediction.frames]
+    assert answers[::2] == answers[1::2]
+    assert len(set(answers)) == 3
+
+
 def test_the_answers_for_frames_are_one_more_key(
     bundle: tuple[Path, Network], model: Path, videos: Path, activity: Callable[..., Result]
 ) -> None:
