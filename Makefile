@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format models samples reference bench clean
+.PHONY: help setup demo check test lint format coverage models samples reference bench clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -27,10 +27,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## Prepare, train, evaluate and predict on sample_videos/
 	@$(BIN)/activity demo
 
-test: lint  ## Lint, check types, and run all tests
+check: lint  ## Lint, check types and imports, and run the fast tests (a minute)
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not slow"
+
+test: lint  ## Lint, check types and imports, and run all tests (some ten minutes)
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-lint: $(INSTALLED)  ## Check style and types
+coverage: $(INSTALLED)  ## Run all tests and report which lines they reach
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS) --cov --cov-report=term
+
+lint: $(INSTALLED)  ## Check style, types and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -57,4 +63,4 @@ bench: $(INSTALLED)  ## Measure speed and accuracy (minutes)
 	$(BIN)/python benchmarks/accuracy.py
 
 clean:  ## Remove what make made
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

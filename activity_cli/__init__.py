@@ -1,7 +1,7 @@
-"""activity: a folder of labeled videos -> a recognizer that works in a shell pipe.
+"""activity: turns a folder of labeled videos into a recognizer that works in a shell pipe.
 
-Every name below is loaded on first use, so ``import activity_cli`` costs nothing and predicting never
-loads TensorFlow.
+Python imports each name below on first use. So ``import activity_cli`` takes no time, and predicting never loads
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -43,41 +43,23 @@ if TYPE_CHECKING:
         TrainSettings,
     )
 
-# Before TensorFlow can load: what it says at start-up is for its developers.
+# Before TensorFlow loads: its messages at start-up are for its developers.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-_HOMES = {
-    "activity_cli.settings": (
-        "Augmentation",
-        "EvaluateSettings",
-        "ExportSettings",
-        "NetworkSettings",
-        "PredictSettings",
-        "PrepareSettings",
-        "Sampling",
-        "Split",
-        "TrainSettings",
-    ),
-    "activity_cli.errors": (
-        "ActivityError",
-        "BundleError",
-        "ConfigError",
-        "DatasetError",
-        "MissingDependencyError",
-        "OutputError",
-        "TrainingError",
-        "UsageError",
-        "VideoError",
-    ),
-    "activity_cli.commands.evaluate": ("evaluate",),
-    "activity_cli.commands.export": ("export",),
-    "activity_cli.commands.predict": ("Recognizer", "predict"),
-    "activity_cli.commands.prepare": ("prepare",),
-    "activity_cli.progress": ("Progress",),
-    "activity_cli.results": ("EvaluationResult", "Prediction", "PrepareResult", "TrainResult"),
-    "activity_cli.commands.train": ("train",),
+_MODULES = {
+    "commands.evaluate": "evaluate",
+    "commands.export": "export",
+    "commands.predict": "Recognizer predict",
+    "commands.prepare": "prepare",
+    "commands.train": "train",
+    "errors": "ActivityError BundleError ConfigError DatasetError MissingDependencyError OutputError TrainingError "
+    "UsageError VideoError",
+    "progress": "Progress",
+    "results": "EvaluationResult Prediction PrepareResult TrainResult",
+    "settings": "Augmentation EvaluateSettings ExportSettings NetworkSettings PredictSettings PrepareSettings Sampling "
+    "Split TrainSettings",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
     "ActivityError",
@@ -114,10 +96,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # PEP 562: resolved on first use, then kept.
-    if name not in _HOME_OF:
+    # PEP 562: Python calls this for a name that is not imported yet.
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
+    value = getattr(import_module(f"activity_cli.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

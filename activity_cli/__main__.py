@@ -8,7 +8,7 @@ import os
 def main() -> None:
     """The entry point of the command."""
     try:
-        # Here, so that Ctrl-C is met quietly from the first moment on.
+        # Here, so that Ctrl-C during the imports prints no traceback.
         from activity_cli.cli.app import main
     except KeyboardInterrupt:
         os._exit(130)

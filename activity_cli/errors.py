@@ -1,17 +1,18 @@
-"""What can go wrong, as a tree.
+"""The errors that users see, as a tree.
 
 ActivityError                     code, message, hint, exit_code
 ├── UsageError                    the call itself is wrong (exit code 2)
 │   ├── ConfigError               a setting has an impossible value
-│   ├── OutputError               the output folder exists, is not ours, or cannot be written
+│   ├── OutputError               the output exists, has another origin, or cannot be written
 │   ├── MissingDependencyError    a package or a system library is not installed
-│   ├── DatasetError              the videos or the prepared folder cannot be learned from
-│   └── BundleError               no such model, or a model that is cut, edited or too new
-├── VideoError                    one file cannot be used (exit code 1, the others go on)
-└── TrainingError                 training cannot go on
+│   ├── DatasetError              the videos or the prepared folder do not allow training
+│   └── BundleError               there is no such model, or it is damaged or too new
+├── VideoError                    one file cannot be used (exit code 1; the others continue)
+└── TrainingError                 training cannot continue
 
-Every error says what is wrong, with which value, and (``hint``) what to do. ``code`` is stable and
-meant for programs: ``<area>.<what>``, such as ``video.undecodable``.
+Each error says what is wrong, with the value, and (``hint``) what to do. Both write settings in backquotes, as
+`` `mode` `` or `` `mode=joint` ``. The command line replaces these by what the user types. ``code`` is a stable name
+for programs, ``<area>.<problem>``, such as ``video.undecodable``.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ __all__ = [
 
 
 class ActivityError(Exception):
-    """Base of all errors that are explained to the user.
+    """Base of all errors that a user can solve.
 
     Args:
-        message: What is wrong, with which value. One line.
+        message: What is wrong, with the value. One line.
         hint: What to do about it. One line, may be empty.
         code: Stable name for programs; the class has a default.
     """
@@ -52,12 +53,8 @@ class ActivityError(Exception):
         return f"{self.message} {self.hint}".rstrip()
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions cross process boundaries (decoding workers); the default would drop the hint.
-        return (_rebuild, (type(self), self.message, self.hint, self.code))
-
-
-def _rebuild(cls: type[ActivityError], message: str, hint: str, code: str) -> ActivityError:
-    return cls(message, hint, code=code)
+        # Decoding processes send errors to the main process. The default would drop all but the message.
+        return type(self), (self.message, self.hint), self.__dict__
 
 
 class UsageError(ActivityError):
@@ -72,7 +69,7 @@ class ConfigError(UsageError):
 
     Args:
         message, hint, code: As for every error.
-        setting: Its name, so that the command line can show it as it was typed; may be empty.
+        setting: Its name; may be empty.
     """
 
     code = "config.invalid"
@@ -83,7 +80,7 @@ class ConfigError(UsageError):
 
 
 class OutputError(UsageError):
-    """The output exists, is not ours, or cannot be written."""
+    """The output exists, has another origin, or cannot be written."""
 
     code = "output.unusable"
 
@@ -95,24 +92,24 @@ class MissingDependencyError(UsageError):
 
 
 class DatasetError(UsageError):
-    """The videos or the prepared folder cannot be learned from."""
+    """The videos or the prepared folder do not allow training."""
 
     code = "dataset.unusable"
 
 
 class BundleError(UsageError):
-    """No such model, or one that is cut, edited or too new."""
+    """There is no such model, or it is damaged or too new."""
 
     code = "model.unusable"
 
 
 class VideoError(ActivityError):
-    """One file cannot be used; the others go on."""
+    """One file cannot be used; the others continue."""
 
     code = "video.undecodable"
 
 
 class TrainingError(ActivityError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
     code = "training.failed"

@@ -1,7 +1,6 @@
-"""Files that are whole or not there: written aside, then renamed into place.
+"""Files that are complete or absent: written under another name, then renamed. Locks. Which files are videos.
 
-A run may be killed, and a disk may fill, at any moment; what stands under its final name has always
-been written to its end.
+A run may be killed, and a disk may fill, at any moment; a file with its final name is always complete.
 """
 
 from __future__ import annotations
@@ -11,23 +10,23 @@ import glob
 import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
+from secrets import token_hex
 
 from activity_cli.errors import OutputError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 __all__ = [
     "ASIDE_MARK",
+    "VIDEO_CONTAINERS",
+    "VIDEO_PROTOCOLS",
+    "VIDEO_SUFFIXES",
     "atomic_folder",
     "atomic_write",
     "folder_lock",
+    "is_empty",
     "path_lock",
     "remove_stale",
     "remove_stale_files",
@@ -37,19 +36,49 @@ __all__ = [
     "write_text",
 ]
 
-# Part of every unfinished file's or folder's name, so that a later run can sweep up after a killed one.
+# The containers that may be opened, by FFmpeg's names, with the suffixes of their files. All of them hold the pictures
+# themselves. No playlist (m3u8, ffconcat, MPD) is among them: it could make the decoder open other files or addresses.
+VIDEO_CONTAINERS = {
+    "asf": (".asf", ".wmv"),
+    "avi": (".avi",),
+    "dv": (".dv",),
+    "flv": (".flv",),
+    "gif": (".gif",),
+    "h264": (".h264", ".264"),
+    "hevc": (".hevc", ".h265"),
+    "ivf": (".ivf",),
+    "m4v": (),  # a raw MPEG-4 stream; files named .m4v are of the container mov
+    "matroska": (".mkv",),
+    "mjpeg": (".mjpeg", ".mjpg"),
+    "mov": (".mov", ".mp4", ".m4v", ".3gp"),
+    "mpeg": (".mpeg", ".mpg", ".vob"),
+    "mpegts": (".ts", ".mts", ".m2ts"),
+    "mpegvideo": (".m1v", ".m2v"),
+    "mxf": (".mxf",),
+    "nut": (".nut",),
+    "ogg": (".ogv",),
+    "rm": (".rm", ".rmvb"),
+    "webm": (".webm",),
+}
+VIDEO_PROTOCOLS = ("file",)
+VIDEO_SUFFIXES = frozenset(chain.from_iterable(VIDEO_CONTAINERS.values()))
+
+# Part of every unfinished file's or folder's name, so that a later run can remove what a killed one left.
 ASIDE_MARK = ".unfinished-"
 
-_HASH_BLOCK_BYTES = 1 << 20
+# A lock inside a folder, for as long as a run writes to that folder.
+_LOCK_NAME = ".lock"
+# What network shares without locks answer.
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def translate_os_error(path: Path, option: str = "--out") -> Iterator[None]:
-    """Turns an operating system's refusal to write ``path`` into one line with a hint.
+def translate_os_error(path: Path, option: str = "`out`") -> Iterator[None]:
+    """Turns the system's error while ``path`` is written into one line with a hint.
 
     Args:
-        path: What is written.
-        option: What it can be named with.
+        path: The file or folder.
+        option: The option that names another place.
 
     Raises:
         OutputError: The disk is full (``output.full``) or the place cannot be written
@@ -73,7 +102,7 @@ def translate_os_error(path: Path, option: str = "--out") -> Iterator[None]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside ``path`` that becomes ``path`` when the block ends well.
+    """Yields a temporary path beside ``path``, which replaces ``path`` when the block ends without an error.
 
     Raises:
         OutputError: The place cannot be written, or the disk is full.
@@ -86,13 +115,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
             yield aside
             os.replace(aside, path)
     finally:
-        # Where the place itself is not usable there is nothing to remove, and the reason is told already.
+        # Where the place itself cannot be used there is nothing to remove, and the error has been raised.
         with suppress(OSError):
             aside.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file, or leaves what was there."""
+    """Writes a whole file, or leaves the earlier one."""
     with atomic_write(path) as aside:
         aside.write_bytes(content)
 
@@ -103,127 +132,115 @@ def write_text(path: Path, content: str) -> None:
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Removes the files that killed runs left unfinished in ``folder``; those of a living one stay."""
-    for path in folder.glob(f"{ASIDE_MARK}*"):
-        owner = path.name.removeprefix(ASIDE_MARK).partition("-")[0]
-        # Our own are finished by now, whatever their name says: a number may be given out again.
-        if not owner.isdigit() or int(owner) == os.getpid() or not _is_running(int(owner)):
-            with suppress(OSError):
-                path.unlink()
+    """Removes the unfinished files of killed runs from ``folder``; those of a running one stay."""
+    _remove_stale(folder.glob(f"{ASIDE_MARK}*"))
 
 
 def remove_stale(path: Path) -> None:
-    """Removes what killed runs left of the file or folder ``path``; another run that is under way keeps its own."""
+    """Removes what killed runs left unfinished of the file or folder ``path``; that of a running one stays."""
     name = glob.escape(path.name)
-    for left in (*path.parent.glob(f"{ASIDE_MARK}*-{name}"), *path.parent.glob(f"{ASIDE_MARK}*-{name}-*")):
-        owner = left.name.removeprefix(ASIDE_MARK).partition("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
+    _remove_stale(chain(*(path.parent.glob(f"{ASIDE_MARK}*-{name}{end}") for end in ("", "-*"))))
+
+
+def _remove_stale(paths: Iterable[Path]) -> None:
+    for path in paths:
+        owner = path.name.removeprefix(ASIDE_MARK).partition("-")[0]
+        # What is under this process's own number is of a killed run that had it before.
+        if not owner.isdigit() or int(owner) == os.getpid() or not _is_running(int(owner)):
             with suppress(OSError):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Only one run at a time writes to ``folder``; the system lets go of the lock when a run is killed.
+    """Lets one run at a time write to ``folder``; the system releases the lock of a run that is killed.
+
+    The lock is a file inside the folder, which works where the folder around it cannot be written, such as a mounted
+    volume; it is removed at the end.
 
     Raises:
         OutputError: Another run holds it (``output.locked``), or the folder cannot be written.
     """
-    if fcntl is None:
+    with _lock(folder / _LOCK_NAME, folder):
         yield
-        return
-    with translate_os_error(folder):
-        handle = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(handle, folder)
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager
 def path_lock(path: Path) -> Iterator[None]:
-    """Only one run at a time makes what will stand at ``path``; the lock is a file beside it while that lasts.
+    """Lets one run at a time make what will be renamed to ``path``; the lock is a file beside it meanwhile.
 
     Raises:
         OutputError: Another run holds it (``output.locked``), or the place cannot be written.
     """
-    if fcntl is None:
-        yield
-        return
     place = path.resolve()
-    file = place.with_name(f".{place.name}.lock")
     with translate_os_error(path):
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        _lock(handle, path)
+    with _lock(place.with_name(f".{place.name}.lock"), path):
+        yield
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether nothing but a lock is in a folder."""
+    return all(path.name == _LOCK_NAME for path in folder.iterdir())
+
+
+@contextmanager
+def _lock(file: Path, path: Path) -> Iterator[None]:
+    import filelock  # here: only commands that write load it
+
+    lock = filelock.FileLock(file, timeout=0)
+    with translate_os_error(path):
         try:
-            yield
-        finally:
-            with suppress(OSError):  # a name alone: the next run takes it as it is
-                file.unlink()
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, path: Path) -> None:
+            lock.acquire()
+        except filelock.Timeout:
+            raise OutputError(
+                f"Another run is writing to {str(path)!r} right now.",
+                "Wait for it to end, or choose another folder with `out`.",
+                code="output.locked",
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError(
-            f"Another run is writing to {str(path)!r} right now.",
-            "Wait for it to end, or choose another folder with --out.",
-            code="output.locked",
-        ) from None
-    except OSError:
-        pass  # a file system without locks, such as some network shares
+        yield
+    finally:
+        # Before the release, so that no other run has locked this file yet; Windows removes it with the release.
+        with suppress(OSError):
+            file.unlink()
+        lock.release()
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields an empty folder beside ``path`` that takes the place of ``path`` when the block ends well.
+    """Yields an empty folder beside ``path``, which replaces ``path`` when the block ends without an error.
 
-    What stood at ``path`` is removed only after the new folder has its name.
+    The earlier folder is removed only after the new one has its name.
 
     Raises:
         OutputError: The place cannot be written, or the disk is full.
     """
-    # Behind a link stands the folder that is meant; the link itself stays.
+    # A link stays: the folder that it points to is replaced.
     path = path.resolve()
+    aside, old = (path.with_name(f"{ASIDE_MARK}{os.getpid()}-{path.name}-{token_hex(4)}") for _ in range(2))
     with translate_os_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path)
-        aside = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{os.getpid()}-{path.name}-", dir=path.parent))
+        aside.mkdir()
     try:
         with translate_os_error(path):
-            aside.chmod(0o777 & ~_umask())
             yield aside
             if path.exists():
-                old = Path(tempfile.mkdtemp(prefix=f"{ASIDE_MARK}{os.getpid()}-{path.name}-", dir=path.parent))
                 os.replace(path, old)
-                os.replace(aside, path)
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                os.replace(aside, path)
+            os.replace(aside, path)
+            shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal; reads in blocks, so memory stays flat."""
-    digest = hashlib.sha256()
+    """SHA-256 of a file's bytes, hexadecimal; memory stays flat."""
     with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _umask() -> int:
-    # The only way to read it is to set it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_running(process: int) -> bool:
@@ -232,5 +249,5 @@ def _is_running(process: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's
+        return True  # of another user
     return True

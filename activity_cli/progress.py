@@ -1,7 +1,7 @@
-"""How a verb says where it stands, without knowing who listens.
+"""How a command reports its progress. The caller decides how to show it.
 
-A verb opens a stage for each long step and advances it; the command line draws a bar from that, a
-notebook may draw something else, and by default nobody listens.
+A command opens a stage for each long step and advances it. The command line draws a bar, a notebook may draw something
+else, and by default nothing is shown.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ __all__ = ["Progress", "SilentProgress", "Stage"]
 
 
 class Stage(Protocol):
-    """One long step that is under way."""
+    """One long step of a command."""
 
     def advance(self, amount: int = 1, note: str = "") -> None:
-        """Counts ``amount`` units as done; ``note`` is a short live text, such as a loss."""
+        """Counts ``amount`` more units as done. ``note`` is a short text beside the bar, such as the loss."""
 
 
 class Progress(Protocol):
-    """What a verb reports to."""
+    """Receives the progress of a command."""
 
     def stage(self, title: str, total: int | None, unit: str) -> AbstractContextManager[Stage]:
-        """Opens a step of ``total`` units (None: unknown); leaving the block closes it."""
+        """Opens a step of ``total`` units (None: unknown). Leaving the block closes it."""
 
     def note(self, text: str) -> None:
-        """One line that a person may want to know."""
+        """Shows one line of information."""
 
     def warn(self, text: str) -> None:
-        """One line that a person should act on."""
+        """Shows one line about a problem that the user should solve."""
 
 
 class _SilentStage:
@@ -39,7 +39,7 @@ class _SilentStage:
 
 
 class SilentProgress:
-    """Listens to nothing: the default of every verb."""
+    """Shows nothing: the default of every command."""
 
     @contextmanager
     def stage(self, title: str, total: int | None, unit: str) -> Iterator[Stage]:

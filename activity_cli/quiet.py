@@ -1,7 +1,7 @@
-"""Native libraries' chatter kept off the terminal.
+"""Keeps the output of native libraries off stdout and off the terminal.
 
-TensorFlow, LiteRT and the decoders print straight to the file descriptors, past ``sys.stderr`` and
-past any logging level. What they say at start-up helps nobody who typed ``activity predict``.
+TensorFlow, LiteRT and the decoders print to the file descriptors, past ``sys.stderr`` and past any logging level. Their
+messages at start-up do not help a user of ``activity predict``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ __all__ = ["native_output_silenced", "stdout_for_data_only"]
 
 @contextmanager
 def native_output_silenced() -> Iterator[None]:
-    """Drops whatever is written to the file descriptors 1 and 2 meanwhile; exceptions still tell.
+    """Drops all output to the file descriptors 1 and 2 in the block. Exceptions still leave it.
 
-    For the whole process: not for a block in which another thread has something to say.
+    It affects the whole process, so no other thread may print during the block.
     """
     _flush()
     kept = [(number, os.dup(number)) for number in (1, 2) if _is_open(number)]
@@ -36,21 +36,20 @@ def native_output_silenced() -> Iterator[None]:
 
 
 def stdout_for_data_only() -> None:
-    """From now on only Python's ``sys.stdout`` reaches stdout; native prints go to stderr.
+    """Lets only Python's ``sys.stdout`` write to stdout, and sends native output to stderr.
 
-    A pipe's reader then sees our lines and nothing else, whatever a library prints.
+    The reader of a pipe then gets the lines of this program only, whatever a library prints.
     """
-    # A stream that was closed at the start (>&-) leaves its number to the next file that is opened, and
-    # what is printed would go into that file.
+    # If a stream was closed at the start (>&-), the next file to open would get its number, and all output.
     closed = not _is_open(1)
     for number in (0, 1, 2):
         if not _is_open(number):
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
             os.set_inheritable(number, True)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     _flush()
-    # Where stdout was closed, writing to it fails: an answer that is lost is not a success.
+    # If stdout was closed, writing to it must fail: a lost answer is not a success.
     data = os.open(os.devnull, os.O_RDONLY) if closed else os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(data, "w", encoding="utf-8", errors="surrogateescape", buffering=1)

@@ -1,36 +1,36 @@
 #!/usr/bin/env python3
-"""Accuracy on people and sources that were not learned from.
+"""Accuracy on people and sources that the model was not trained on.
 
-Every clip is tested once: the groups (persons, source videos) are dealt into folds; in each fold a seeded
-part of the other groups is kept for validation, the rest is learned from. Within a run nothing is chosen by
-looking at a test fold: settings are the defaults, or ("frozen, chosen") picked by the validation groups of
-each fold, and printed. All are tested on the same videos in the same folds; the tutorials' network, joint and small
-see fewer pixels of them:
+Every clip is tested once: the groups (persons, source videos) are assigned to folds; in each fold a seeded part of
+the other groups is kept for validation, and the rest is for training. Within a run nothing is chosen by looking at a
+test fold: settings are the defaults. All rows are tested on the same videos in the same folds; the tutorials'
+network, joint and small see fewer pixels of them:
 
     tutorial           the CNN LSTM of the tutorials: four small convolutions, LSTM 32, 64 pixels, from scratch
     middle_frame, frame_average, frame_statistics
-                       logistic regressions on the features of the default encoder, which learn from the
-                       validation clips, too: they have nothing to stop early
+                       logistic regressions on the features of the default encoder, fitted to the validation clips, too:
+                       they have nothing to stop early
     frozen             activity train
-    frozen, chosen     the same with --grid, --sequence and --center chosen on the validation clips
+    linear             activity train --sequence none: the same without the recurrent head
     finetune           activity train --mode finetune
     joint, small       activity train --mode joint, --encoder small, on clips of 8 frames of 112 pixels: an eighth of
                        the pixels, since on all of them each would take hours without a GPU
 
     python benchmarks/accuracy.py [--folds N] [--seeds N ...] [--rows NAME,...] [--groups joined] [--data DIR] [SET ...]
 
-With several seeds the groups are dealt as often, and all folds count. Groups that were given may leave apart what
-shows one place: ``--groups joined`` joins those that ``activity prepare`` finds to look alike, which is harder, and
+With several seeds the groups are assigned as often, and all folds count. Groups that were given may keep apart what
+shows one place: ``--groups joined`` joins those that ``activity prepare`` finds to be alike, which is harder, and
 nearer to what a new place would give.
 
-SET is sample_videos, or a folder with videos.csv (path,label,group) under --data. Of weizmann4 only the
-originals are used, and each person is a fold.
+SET is sample_videos, or a folder with videos.csv (path,label,group) under --data. Of weizmann4 only the originals are
+used, and each person is a fold.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import math
 import re
 import statistics
 import sys
@@ -40,13 +40,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import numpy as np
 from accuracy_tutorial import tutorial_accuracy
 from sklearn.model_selection import LeaveOneGroupOut
 
 from activity_cli import (
-    Augmentation,
     EvaluateSettings,
     NetworkSettings,
     PrepareSettings,
@@ -58,13 +58,13 @@ from activity_cli import (
     train,
 )
 from activity_cli.cli.bars import TerminalProgress
-from activity_cli.commands.predict import open_runtimes
-from activity_cli.dataset.features import FeatureStore
+from activity_cli.dataset.features import ensure_features, feature_store
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.evaluation.baselines import score_baselines
 from activity_cli.leakage.splits import SplitItem, assign_splits
-from activity_cli.model.bundle import read_bundle
-from activity_cli.settings import FITS
+from activity_cli.model.bundle import ENCODER_FILE, read_bundle
+from activity_cli.progress import SilentProgress
+from activity_cli.settings.prepare import Fit
 
 ROOT = Path(__file__).resolve().parents[1]
 # For the rows that learn from pixels.
@@ -72,19 +72,10 @@ FEW_PIXELS = Sampling(num_frames=8, frame_size=112)
 VAL_FRACTION = 0.25  # of the clips outside the test fold
 LEAVE_ONE_OUT = ("weizmann4",)
 TWIN = "_mirror."  # in the names of mirrored copies
-ROWS = ("tutorial", "frozen", "chosen", "finetune", "joint", "small")
+ROWS = ("tutorial", "frozen", "linear", "finetune", "joint", "small")
 # Settings one by one, by name only.
-STEPS = ("unvaried", "two_views", "one_part", "lstm_alone", "attention", "seeds")
+STEPS = ("unaugmented", "no_pyramid", "lstm_alone", "gru", "bilstm")
 BASELINES = ("majority_class", "middle_frame", "frame_average", "frame_statistics")
-SEEDS_AVERAGED = 3
-# What is tried for "frozen, chosen".
-CANDIDATES = (
-    NetworkSettings(),
-    NetworkSettings(grid=2),
-    NetworkSettings(grid=1),
-    NetworkSettings(sequence="bilstm"),
-    NetworkSettings(center=False),
-)
 Row = dict[str, str]
 Scores = dict[str, list[float]]
 
@@ -120,14 +111,14 @@ def folds_of(name: str, rows: list[Row], folds: int, seed: int) -> list[set[int]
     labels, groups = [row["label"] for row in rows], [row["group"] for row in rows]
     if name in LEAVE_ONE_OUT:
         return [set(map(int, tested)) for _, tested in LeaveOneGroupOut().split(rows, labels, groups)]
-    return dealt(labels, groups, folds, seed)
+    return assign_groups(labels, groups, folds, seed)
 
 
-def dealt(labels: list[str], groups: list[str], folds: int, seed: int) -> list[set[int]]:
+def assign_groups(labels: list[str], groups: list[str], folds: int, seed: int) -> list[set[int]]:
     """Groups in an order drawn by the seed, each into the fold that has least of its labels.
 
-    Not scikit-learn's StratifiedGroupKFold: it deals the largest groups first, whatever the seed, so that half of
-    what two seeds put together is the same, and the second deal tells little that the first did not.
+    Not scikit-learn's StratifiedGroupKFold: it assigns the largest groups first, whatever the seed, so that half of
+    what two seeds put together is the same, and the second tells little that the first did not.
     """
     places, numbers = np.unique(groups, return_inverse=True)[1], np.unique(labels, return_inverse=True)[1]
     shares = np.zeros((places.max() + 1, numbers.max() + 1))
@@ -153,8 +144,8 @@ def assigned(rows: list[Row], tested: set[int], seed: int) -> list[Row]:
 
 def joined(rows: list[Row], folder: Path, scratch: Path) -> list[Row]:
     """The rows with groups that leave nothing apart that is in one group, or that looks like one source."""
-    write_csv(scratch / "looks.csv", [row | {"group": "", "split": ""} for row in rows])
-    result = prepare(PrepareSettings(folder, scratch / "looks", scratch / "looks.csv", Sampling(num_frames=2)))
+    write_csv(scratch / "alike.csv", [row | {"group": "", "split": ""} for row in rows])
+    result = prepare(PrepareSettings(folder, scratch / "alike", scratch / "alike.csv", sampling=Sampling(num_frames=2)))
     source_of = {record.path: record.group for record in result.records}
     # What is joined already takes the name of its first; each look at a row may join two.
     name_of = {row["group"]: row["group"] for row in rows}
@@ -176,72 +167,46 @@ def write_csv(path: Path, rows: list[Row]) -> None:
 def ours(work: Work, config: TrainSettings) -> tuple[float, float]:
     """Accuracy on the validation and on the test clips of a model trained with these settings."""
     train(replace(config, prepared=work.prepared, out=work.model, overwrite=True), work.progress)
-    val = read_bundle(work.model).document["metrics"]["val_accuracy"]
-    return val, evaluate(EvaluateSettings(work.model)).accuracy
-
-
-def chosen(work: Work) -> tuple[float, float]:
-    """The best of the candidates by the validation clips; says which."""
-    tried = [(*ours(work, TrainSettings(network=network)), network) for network in CANDIDATES]
-    best = max(tried, key=lambda one: one[0])
-    tell = ", ".join(f"{name_of(network)} {val:.3f}" for val, _, network in tried)
-    print(f"    chosen by validation: {name_of(best[2])}, of {tell}", flush=True)
-    return best[0], best[1]
-
-
-def averaged(work: Work) -> tuple[float, float]:
-    """The mean of the probabilities that models of several seeds give."""
-    prepared = read_prepared(work.prepared)
-    records = prepared.in_split("test")
-    vals, probabilities = [], []
-    for seed in range(SEEDS_AVERAGED):
-        vals.append(ours(work, TrainSettings(seed=seed))[0])
-        bundle = read_bundle(work.model)
-        store = FeatureStore(prepared.folder, bundle.document["encoder_fingerprint"])
-        sequence = open_runtimes(bundle)[1]
-        probabilities.append([sequence.probabilities(store.read(record.clip)) for record in records])
-    answers = np.mean(probabilities, axis=0).argmax(axis=1)
-    right = [prepared.labels[answer] == record.label for answer, record in zip(answers, records, strict=True)]
-    return statistics.mean(vals), float(np.mean(right))
-
-
-def name_of(network: NetworkSettings) -> str:
-    """What of a candidate is not the default."""
-    usual = NetworkSettings()
-    differing = [name for name in ("grid", "sequence", "center") if getattr(network, name) != getattr(usual, name)]
-    return " ".join(f"{name} {getattr(network, name)}" for name in differing) or "default"
+    val = read_bundle(work.model).document.metrics["val_accuracy"]
+    return math.nan if val is None else val, evaluate(EvaluateSettings(work.model)).accuracy
 
 
 def on_few_pixels(work: Work, config: TrainSettings) -> tuple[float, float]:
     """The same as :func:`ours` on smaller clips."""
     prepared = work.prepared.with_name("few_pixels")
     sampling = replace(FEW_PIXELS, fit=read_prepared(work.prepared).sampling.fit)
-    prepare(PrepareSettings(work.videos, prepared, work.labels, sampling, overwrite=True))
+    prepare(PrepareSettings(work.videos, prepared, work.labels, sampling=sampling, overwrite=True))
     return ours(replace(work, prepared=prepared), config)
 
 
-def frame_judges(prepared: PreparedFolder, model: Path) -> dict[str, float]:
+def frame_baselines(prepared: PreparedFolder, model: Path) -> dict[str, float]:
     """The logistic regressions, on the features that a frozen training has left."""
-    store = FeatureStore(prepared.folder, read_bundle(model).document["encoder_fingerprint"])
-    sides = [prepared.in_split("train") + prepared.in_split("val"), prepared.in_split("test")]
-    features = [[np.asarray(store.read(record.clip), np.float32) for record in side] for side in sides]
-    numbers = [np.array([prepared.labels.index(record.label) for record in side]) for side in sides]
+    store = feature_store(prepared, read_bundle(model).file(ENCODER_FILE), SilentProgress())
+    splits = [prepared.in_split("train") + prepared.in_split("val"), prepared.in_split("test")]
+    features = []
+    for records in splits:
+        names = [record.clip for record in records]
+        files = ensure_features(names, prepared.clips, store, _never, SilentProgress())
+        features.append([np.asarray(np.load(file), np.float32) for file in files])
+    numbers = [np.array([prepared.labels.index(record.label) for record in records]) for records in splits]
     found = score_baselines(features[0], numbers[0], features[1], numbers[1], prepared.labels)
-    return {judge.name: judge.accuracy for judge in found if judge.accuracy is not None}
+    return {baseline.name: baseline.accuracy for baseline in found if baseline.accuracy is not None}
 
 
+def _never(frames: np.ndarray) -> np.ndarray:
+    raise AssertionError("the features of every clip are there")
+
+
+LSTM_ALONE = NetworkSettings(pyramid=1, truncate_blocks=0, pca_components=0, linear_head=False, units=128)
 ROW_OF: dict[str, Callable[[Work], tuple[float, float]]] = {
     "tutorial": lambda work: tutorial_accuracy(read_prepared(work.prepared), seed=0),
     "frozen": lambda work: ours(work, TrainSettings()),
-    "unvaried": lambda work: ours(work, TrainSettings(augment=Augmentation.none())),
-    "two_views": lambda work: ours(work, TrainSettings(augment=Augmentation(views=2))),
-    "one_part": lambda work: ours(work, TrainSettings(network=NetworkSettings(grid=1))),
-    "lstm_alone": lambda work: ours(
-        work, TrainSettings(network=NetworkSettings(grid=1, drop_blocks=0, components=0, statistics=False, units=128))
-    ),
-    "attention": lambda work: ours(work, TrainSettings(network=NetworkSettings(pooling="attention"))),
-    "seeds": averaged,
-    "chosen": chosen,
+    "linear": lambda work: ours(work, TrainSettings(network=NetworkSettings(sequence="none"))),
+    "unaugmented": lambda work: ours(work, TrainSettings(augment=False)),
+    "no_pyramid": lambda work: ours(work, TrainSettings(network=NetworkSettings(pyramid=1))),
+    "lstm_alone": lambda work: ours(work, TrainSettings(network=LSTM_ALONE)),
+    "gru": lambda work: ours(work, TrainSettings(network=NetworkSettings(sequence="gru"))),
+    "bilstm": lambda work: ours(work, TrainSettings(network=NetworkSettings(sequence="bilstm"))),
     "finetune": lambda work: ours(work, TrainSettings(mode="finetune")),
     "joint": lambda work: on_few_pixels(work, TrainSettings(mode="joint")),
     "small": lambda work: on_few_pixels(work, TrainSettings(network=NetworkSettings(encoder="small"))),
@@ -249,21 +214,21 @@ ROW_OF: dict[str, Callable[[Work], tuple[float, float]]] = {
 
 
 def run_set(name: str, folder: Path, options: argparse.Namespace) -> Scores:
-    """Trains and judges once a fold, and prints as it goes."""
+    """Trains and tests once a fold, and prints as it goes."""
     rows = rows_of(folder)
     scores: Scores = defaultdict(list)
     with TemporaryDirectory() as scratch:
         place = Path(scratch)
         if options.groups == "joined":
             rows = joined(rows, folder, place)
-            print(f"  {len({row['group'] for row in rows})} groups, joined by looks", flush=True)
-        deals = [(seed, folds_of(name, rows, options.folds, seed)) for seed in options.seeds]
-        for seed, fold, tested in ((seed, *fold) for seed, folds in deals for fold in enumerate(folds)):
+            print(f"  {len({row['group'] for row in rows})} groups, joined where they look alike", flush=True)
+        folds = [(seed, folds_of(name, rows, options.folds, seed)) for seed in options.seeds]
+        for seed, fold, tested in ((seed, *one) for seed, sets in folds for one in enumerate(sets)):
             write_csv(place / "labels.csv", assigned(rows, tested, seed + fold))
             # One folder for all folds: clips and features are computed once, only the splits change.
             sampling = Sampling(fit=options.fit)
             labels = place / "labels.csv"
-            prepare(PrepareSettings(folder, place / "prepared", labels, sampling, overwrite=True))
+            prepare(PrepareSettings(folder, place / "prepared", labels, sampling=sampling, overwrite=True))
             work = Work(folder, labels, place / "prepared", place / "model", TerminalProgress(quiet=False))
             print(f"  seed {seed}, fold {fold + 1}: {len(tested)} clips", flush=True)
             for row in options.rows.split(","):
@@ -273,20 +238,20 @@ def run_set(name: str, folder: Path, options: argparse.Namespace) -> Scores:
                 seconds = time.monotonic() - start
                 print(f"    {row:17} {accuracy:.3f}   validation {val:.3f}, {seconds:.0f} s", flush=True)
                 if row == "frozen":
-                    for judge, value in frame_judges(read_prepared(work.prepared), work.model).items():
-                        scores[judge].append(value)
-                        print(f"    {judge:17} {value:.3f}", flush=True)
+                    for baseline, value in frame_baselines(read_prepared(work.prepared), work.model).items():
+                        scores[baseline].append(value)
+                        print(f"    {baseline:17} {value:.3f}", flush=True)
     return scores
 
 
 def report(name: str, num_clips: int, scores: Scores) -> None:
-    """Prints the mean and the spread over folds of every judge."""
+    """Prints the mean and the spread over folds of every row."""
     folds = len(next(iter(scores.values())))
     print(f"{name}: {num_clips} clips, {folds} folds by group in all")
-    for judge in sorted(scores, key=lambda judge: statistics.mean(scores[judge])):
-        values = scores[judge]
+    for row in sorted(scores, key=lambda row: statistics.mean(scores[row])):
+        values = scores[row]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"  {judge:17} {statistics.mean(values):.3f} +- {spread:.3f}   {' '.join(f'{v:.3f}' for v in values)}")
+        print(f"  {row:17} {statistics.mean(values):.3f} +- {spread:.3f}   {' '.join(f'{v:.3f}' for v in values)}")
     sys.stdout.flush()
 
 
@@ -296,10 +261,10 @@ def main() -> int:
     parser.add_argument("sets", nargs="*", default=["sample_videos"])
     parser.add_argument("--data", type=Path, default=ROOT, help="where further sets lie")
     parser.add_argument("--folds", type=int, default=4)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="each deals the groups into folds")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="each assigns the groups to folds anew")
     parser.add_argument("--groups", choices=("given", "joined"), default="given")
     parser.add_argument("--rows", default=",".join(ROWS), help="which trainings, of " + ", ".join(ROWS + STEPS))
-    parser.add_argument("--fit", choices=FITS, default=Sampling().fit)
+    parser.add_argument("--fit", choices=get_args(Fit), default=Sampling().fit)
     options = parser.parse_args()
     for name in options.sets:
         folder = ROOT / name if (ROOT / name).is_dir() else options.data / name

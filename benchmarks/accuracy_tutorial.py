@@ -27,7 +27,7 @@ def tutorial_accuracy(prepared: PreparedFolder, seed: int) -> tuple[float, float
     model = _network(train[0].shape[1], len(prepared.labels))
     stop = keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)
     model.fit(*_fed(train), validation_data=_fed(val), epochs=EPOCHS, batch_size=BATCH, callbacks=[stop], verbose=0)
-    scores = [float(model.evaluate(*_fed(side), verbose=0)[1]) for side in (val, test)]
+    scores = [float(model.evaluate(*_fed(split), verbose=0)[1]) for split in (val, test)]
     return scores[0], scores[1]
 
 

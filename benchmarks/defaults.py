@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What each default of training gives: it is left out, or another value is taken, and all else stays.
 
-Groups are dealt into folds as in accuracy.py, and all settings see the same clips of the same folds. A default is
+Groups are assigned to folds as in accuracy.py, and all settings see the same clips of the same folds. A default is
 chosen by the validation groups; what the test folds say stands beside it. The difference to the default is the mean
 over folds, with the standard deviation of the folds' differences.
 
@@ -41,19 +41,19 @@ SETTINGS: dict[str, dict[str, TrainSettings]] = {
         "dropout 0": replace(FROZEN, network=NetworkSettings(dropout=0.0)),
         "dropout 0.3": replace(FROZEN, network=NetworkSettings(dropout=0.3)),
         "weight decay 0": replace(FROZEN, weight_decay=0.0),
-        "cut 0": replace(FROZEN, augment=Augmentation(cut=0.0)),
+        "temporal crop 0": replace(FROZEN, augmentation=Augmentation(temporal_crop=0.0)),
     },
     "unbalanced": {"default": UNBALANCED, "no class weights": replace(UNBALANCED, class_weights=False)},
     "small": {
         "default": SMALL,
-        "no variations": replace(SMALL, augment=Augmentation.none()),
-        "no mirror": replace(SMALL, augment=Augmentation(mirror=False)),
-        "cut 0": replace(SMALL, augment=Augmentation(cut=0.0)),
-        "crop 0": replace(SMALL, augment=Augmentation(crop=0.0)),
-        "crop 0.3": replace(SMALL, augment=Augmentation(crop=0.3)),
-        "color 0": replace(SMALL, augment=Augmentation(color=0.0)),
-        "color 0.2": replace(SMALL, augment=Augmentation(color=0.2)),
-        "color 0.6": replace(SMALL, augment=Augmentation(color=0.6)),
+        "no augmentation": replace(SMALL, augment=False),
+        "no flip": replace(SMALL, augmentation=Augmentation(flip=False)),
+        "temporal crop 0": replace(SMALL, augmentation=Augmentation(temporal_crop=0.0)),
+        "crop 0": replace(SMALL, augmentation=Augmentation(crop=0.0)),
+        "crop 0.3": replace(SMALL, augmentation=Augmentation(crop=0.3)),
+        "color jitter 0": replace(SMALL, augmentation=Augmentation(color_jitter=0.0)),
+        "color jitter 0.2": replace(SMALL, augmentation=Augmentation(color_jitter=0.2)),
+        "color jitter 0.6": replace(SMALL, augmentation=Augmentation(color_jitter=0.6)),
         "label smoothing 0": replace(SMALL, label_smoothing=0.0),
         "dropout 0": replace(SMALL, network=NetworkSettings(encoder="small", dropout=0.0)),
         "dropout 0.3": replace(SMALL, network=NetworkSettings(encoder="small", dropout=0.3)),
@@ -97,10 +97,10 @@ def run(kind: str, name: str, folder: Path, options: argparse.Namespace) -> Scor
         )
         for seed in options.seeds:
             for fold, tested in enumerate(folds_of(name, rows, options.folds, seed)):
-                dealt = assigned(rows, tested, seed + fold)
-                write_csv(work.labels, thinned(dealt) if kind == "unbalanced" else dealt)
+                split = assigned(rows, tested, seed + fold)
+                write_csv(work.labels, thinned(split) if kind == "unbalanced" else split)
                 sampling = SAMPLINGS.get(kind, Sampling())
-                prepare(PrepareSettings(folder, work.prepared, work.labels, sampling, overwrite=True))
+                prepare(PrepareSettings(folder, work.prepared, work.labels, sampling=sampling, overwrite=True))
                 for setting in names:
                     val, test = ours(work, SETTINGS[kind][setting])
                     scores[setting].append((val, test))
@@ -129,7 +129,7 @@ def main() -> int:
     parser.add_argument("set", metavar="SET")
     parser.add_argument("--data", type=Path, default=ROOT, help="where further sets lie")
     parser.add_argument("--folds", type=int, default=4)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="each deals the groups into folds")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="each assigns the groups to folds anew")
     parser.add_argument("--only", help="settings, the first of which the others are compared with")
     options = parser.parse_args()
     folder = ROOT / options.set if (ROOT / options.set).is_dir() else options.data / options.set

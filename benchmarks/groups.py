@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""What belongs together, found by looks alone, against what is known.
+"""Groups that are found by similarity alone, against the known ones.
 
-- Copies: 100 clips, and a copy of each in every kind (re-encoded, resized, trimmed, mirrored, brightened, and all
-  of it at once), made by ffmpeg. Found: copies joined with their own original. False: joins of two originals, or of
-  a copy and another's original, that the originals alone do not show.
-- Sources: clips with known sources, filmed in many places (tennis): how many of the known pairs stay together.
-- One place: the same field for all persons (weizmann4, each clip with a mirrored twin): twins found, and persons
-  joined.
+- Near-duplicates: 100 clips, and a copy of each in every kind (re-encoded, resized, trimmed, mirrored, brightened, and
+  all of it at once), made by ffmpeg. Found: copies joined with their own original. False: two originals joined, or a
+  copy and another's original, that are not joined among the originals alone.
+- Sources: clips with known sources, filmed in many places (tennis): how many of the known pairs are joined.
+- One place: one field for all persons (weizmann4, each clip with a mirrored twin): twins found, and persons joined.
 
     python benchmarks/groups.py --data DIR
 
@@ -31,8 +30,7 @@ from activity_cli import PrepareSettings, Split, prepare
 from activity_cli.cli.bars import TerminalProgress
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.leakage.duplicate_groups import DuplicateGroups, find_duplicate_groups
-from activity_cli.leakage.signature_index import SignatureStore
-from activity_cli.leakage.signatures import Signature
+from activity_cli.leakage.signatures import Signature, SignatureStore
 
 COPIES = 100
 KINDS = {
@@ -47,22 +45,22 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip of a set, its label, its known group, and its look."""
+    """A clip of a data set, its label, its known group, and its signature."""
 
     path: str
     label: str
     group: str
-    look: Signature
+    signature: Signature
 
 
 def clips_of(folder: Path, rows: Sequence[dict[str, str]], out: Path) -> list[Clip]:
-    """Prepares the clips as a user would, and reads their looks."""
+    """Prepares the clips as a user would, and reads their signatures."""
     config = PrepareSettings(folder, out, split=Split(group_by="none"), labels=labels_file(rows, out))
     result = prepare(config, TerminalProgress(quiet=False))
-    looks = SignatureStore(ClipStore(out / "clips"))
+    signatures = SignatureStore(ClipStore(out / "clips"))
     known = {row["path"]: row for row in rows}
     kept = [record for record in result.records if record.status == "ok"]
-    return [Clip(r.path, r.label, known[r.path]["group"], looks.read(r.clip)) for r in kept]
+    return [Clip(r.path, r.label, known[r.path]["group"], signatures.read(r.clip)) for r in kept]
 
 
 def labels_file(rows: Sequence[dict[str, str]], out: Path) -> Path:
@@ -76,9 +74,9 @@ def labels_file(rows: Sequence[dict[str, str]], out: Path) -> Path:
     return path
 
 
-def load_duplicate_groups(clips: Sequence[Clip]) -> DuplicateGroups:
-    """Groups clips by their looks alone."""
-    return find_duplicate_groups([clip.look for clip in clips], range(len(clips)), [clip.label for clip in clips])
+def grouped(clips: Sequence[Clip]) -> DuplicateGroups:
+    """Groups clips by their signatures alone."""
+    return find_duplicate_groups([clip.signature for clip in clips], range(len(clips)), [clip.label for clip in clips])
 
 
 def make_copies(source: Path, rows: Sequence[dict[str, str]], videos: Path) -> list[dict[str, str]]:
@@ -91,7 +89,7 @@ def make_copies(source: Path, rows: Sequence[dict[str, str]], videos: Path) -> l
                 path.parent.mkdir(parents=True, exist_ok=True)
                 aside = path.with_name(f".{path.name}")
                 words = options.split() or ["-c", "copy"]
-                # What comes before the input is where to begin.
+                # Options before the input cut it.
                 begin = words[:4] if words[0] == "-ss" else []
                 command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *begin]
                 command += ["-i", str(source / row["path"]), *words[len(begin) :], "-an", str(aside)]
@@ -104,12 +102,12 @@ def make_copies(source: Path, rows: Sequence[dict[str, str]], videos: Path) -> l
 def report_copies(clips: Sequence[Clip]) -> None:
     """Prints how many copies are found, and how many others are joined."""
     originals = [clip for clip in clips if clip.path.startswith("original/")]
-    alone = {frozenset(pair) for pair in joined(originals, load_duplicate_groups(originals).recordings)}
+    alone = {frozenset(pair) for pair in joined(originals, grouped(originals).recordings)}
     print(f"{'copies':<14} {'found':>9} {'false joins':>12}")
     for kind in KINDS:
         copies = [clip for clip in clips if clip.path.startswith(f"{kind}/")]
         both = [*originals, *copies]
-        pairs = joined(both, load_duplicate_groups(both).recordings)
+        pairs = joined(both, grouped(both).recordings)
         found = sum(first == second for first, second in pairs)
         false = {frozenset(pair) for pair in pairs if pair[0] != pair[1]} - alone
         print(f"{kind:<14} {found:>4}/{len(copies)} {len(false):>12}", flush=True)
@@ -122,31 +120,30 @@ def joined(clips: Sequence[Clip], groups: Sequence[int]) -> list[tuple[str, str]
 
 
 def report_sources(name: str, clips: Sequence[Clip]) -> None:
-    """Prints what became of the known groups."""
-    duplicates = load_duplicate_groups(clips)
+    """Prints how many pairs of the known groups are joined."""
+    duplicates = grouped(clips)
     pairs = [(one, other) for one, other in combinations(range(len(clips)), 2)]
     same = [(one, other) for one, other in pairs if clips[one].group == clips[other].group]
     together = sum(duplicates.sources[one] == duplicates.sources[other] for one, other in same)
     sizes = Counter(duplicates.sources)
     print(f"\n{name}: {len(clips)} clips, {len({clip.group for clip in clips})} known groups")
-    print(f"  known pairs kept together   {together}/{len(same)} = {together / len(same):.1%}")
+    print(f"  known pairs joined          {together}/{len(same)} = {together / len(same):.1%}")
     print(f"  groups found                {len(sizes)}, the largest {max(sizes.values()) / len(clips):.1%}")
-    print(f"  pairs taken for copies      {len(duplicates.copies)}")
-    foreign = sum(clips[one].group != clips[other].group for one, other in duplicates.copies)
+    print(f"  near-duplicates found       {len(duplicates.near_duplicates)}")
+    foreign = sum(clips[one].group != clips[other].group for one, other in duplicates.near_duplicates)
     print(f"  of them of two known groups {foreign}")
-    print(f"  clips of one place          {sum(duplicates.broken)}")
+    print(f"  clips of a rejected place   {sum(duplicates.rejected_sources)}")
 
 
 def report_twins(clips: Sequence[Clip]) -> None:
     """Prints how many mirrored twins (by their names) share a recording."""
-    duplicates = load_duplicate_groups(clips)
+    duplicates = grouped(clips)
     twins: dict[str, list[int]] = {}
     for index, clip in enumerate(clips):
         twins.setdefault(re.sub(r"_(mirror|orig)\b", "", clip.path), []).append(index)
     pairs = [pair for pair in twins.values() if len(pair) == 2]
-    print(
-        f"  mirrored twins found        {sum(duplicates.recordings[a] == duplicates.recordings[b] for a, b in pairs)}/{len(pairs)}"
-    )
+    found = sum(duplicates.recordings[one] == duplicates.recordings[other] for one, other in pairs)
+    print(f"  mirrored twins found        {found}/{len(pairs)}")
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:

@@ -28,7 +28,7 @@ import activity_cli.model.network  # the layers' names, for load_model
 
 folder, clip = sys.argv[1:]
 bundle = json.load(open(folder + "/bundle.json"))
-count, size = bundle["sampling"]["num_frames"], bundle["sampling"]["frame_size"]
+count, size = bundle["shape"]["num_frames"], bundle["shape"]["frame_size"]
 model = keras.models.load_model(folder + "/model.keras")
 capture, frames = cv2.VideoCapture(clip), []
 while True:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """How fast the CNN LSTM learns: us against Keras and PyTorch as people write them.
 
-The same network (the encoder ``small`` and an LSTM), first weights, clips, order, batch and optimizer for all (AdamW;
-only ours leaves the decay of biases out); each run in a process of its own, one after the other, and all of them once
-before any is run again. Three parts:
+The same network (the encoder ``small`` and an LSTM), first weights, clips, order, batch and optimizer for all
+(AdamW); each run in a process of its own, one after the other, and all of them once before any is run again. Three
+parts:
 
   small      clips a second, end of the first epoch, peak memory and losses; with padded and with full clips
   mobilenet  end of the first epoch with MobileNetV2 of 96 pixels, from building the network on
-  frozen     an epoch on kept features, against running the frozen encoder again in each epoch
+  frozen     an epoch on cached features, against running the frozen encoder again in each epoch
 
     python benchmarks/train.py [PART ...] [--clips N] [--sizes 64] [--repeats N] [--torch-python PATH] [--skip torch]
 
@@ -169,7 +169,8 @@ def frozen(options: argparse.Namespace) -> None:
     kept, keras, litert = (statistics.median(result[key] for result in results) for key in ("kept", "keras", "litert"))
     print(f"\nan epoch after the first, frozen efficientnet_lite0 of 224 px, {clips} padded clips")
     print(
-        f"  on kept features {kept:.3f} s; running the encoder again: Keras {keras:.1f} s, {keras / kept:.0f}x;", end=""
+        f"  on cached features {kept:.3f} s; running the encoder again: Keras {keras:.1f} s, {keras / kept:.0f}x;",
+        end="",
     )
     print(f" LiteRT {litert + kept:.1f} s, {(litert + kept) / kept:.0f}x")
 

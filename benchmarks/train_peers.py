@@ -19,18 +19,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from activity_cli import NetworkSettings, Sampling
+from activity_cli import NetworkSettings
 from activity_cli.model.conversion import encoder_to_litert
+from activity_cli.model.heads import build_recurrent_head
 from activity_cli.model.layers import FrameEncoder
-from activity_cli.model.network import build_network
 from activity_cli.model.precision import choose_precision
-from activity_cli.model.sequence import build_sequence
 from activity_cli.runtime.litert import EncoderRuntime
 from activity_cli.streams.encoders import build_encoder
 from activity_cli.streams.normalization import with_fused_normalization
-from activity_cli.training.optimizer import Pace, PacedAdamW
 
-NETWORK = NetworkSettings(units=128, encoder="small", dropout=0.0, center=False)
+NETWORK = NetworkSettings(units=128, encoder="small", dropout=0.0, subtract_mean=False)
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
 
 
@@ -55,15 +53,22 @@ def inputs_of(steps: int, size: int) -> tuple[Any, Any]:
 
 
 def with_lstm(clips: Any, mask: Any, features: Any, classes: int) -> keras.Model:
-    """The sequence part in stock layers: padding is masked."""
+    """The recurrent head in stock layers: padding is masked."""
     x = keras.layers.LSTM(NETWORK.units, return_sequences=True)(features, mask=mask)
     x = keras.layers.GlobalAveragePooling1D()(x, mask=mask)
     return keras.Model([clips, mask], keras.layers.Dense(classes, activation="softmax", dtype="float32")(x))
 
 
 def ours(steps: int, size: int, classes: int) -> keras.Model:
-    sampling = Sampling(num_frames=steps, frame_size=size)
-    return build_network(NETWORK, sampling, classes, policy=keras.config.dtype_policy().name).whole
+    return ours_around(build_encoder("small", size, weights="none"), steps, size, classes)
+
+
+def ours_around(cnn: keras.Model, steps: int, size: int, classes: int) -> keras.Model:
+    """Our encoder over time and our recurrent head."""
+    clips, mask = inputs_of(steps, size)
+    head = build_recurrent_head(NETWORK, steps, cnn.output_shape[-1], classes)
+    log_probabilities = head([FrameEncoder(cnn)(clips, mask=mask), mask])
+    return keras.Model([clips, mask], keras.ops.exp(log_probabilities))
 
 
 def stock_cnn(size: int) -> keras.Model:
@@ -104,10 +109,7 @@ def mobilenet(size: int) -> keras.Model:
 
 
 def mobilenet_ours(steps: int, size: int, classes: int) -> keras.Model:
-    clips, mask = inputs_of(steps, size)
-    cnn = with_fused_normalization(mobilenet(size))
-    sequence = build_sequence(NETWORK, steps, cnn.output_shape[-1], classes)
-    return keras.Model([clips, mask], sequence([FrameEncoder(cnn)(clips, mask=mask), mask]))
+    return ours_around(with_fused_normalization(mobilenet(size)), steps, size, classes)
 
 
 def mobilenet_time_distributed(steps: int, size: int, classes: int) -> keras.Model:
@@ -136,8 +138,6 @@ def fit(model: keras.Model, inputs: Any, targets: Any, settings: dict[str, Any],
     """Trains as we do, or as people write it: ``model.fit`` on arrays."""
     clock = Clock()
     optimizer = keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    if "ours" in kind:  # the same steps, but for the decay of biases
-        optimizer = PacedAdamW(LEARNING_RATE, {}, Pace(decay=WEIGHT_DECAY))
     model.compile(optimizer, "categorical_crossentropy", jit_compile=False)
     data: dict[str, Any] = {"x": inputs, "y": targets, "batch_size": settings["batch"]}
     if "ours" in kind or "batches" in kind:
@@ -184,20 +184,24 @@ def write_weights(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def frozen(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Epochs on features that are kept, and epochs that run the frozen encoder again, in Keras and in LiteRT."""
+    """Epochs on cached features, and epochs that run the frozen encoder again, in Keras and in LiteRT."""
     clips, mask, targets = padded(np.load(folder / "data.npz"), settings["steps"])
-    sampling = Sampling(num_frames=settings["steps"], frame_size=settings["size"])
-    network = build_network(NetworkSettings(), sampling, targets.shape[1])
-    network.encoder.trainable = False
-    again = fit(network.whole, (clips, mask), targets, settings | {"epochs": 2}, "batches")
-    encoder_to_litert(network.encoder, folder / "encoder.tflite")
+    encoder = build_encoder("efficientnet_lite0", settings["size"], weights="none", truncate_blocks=1, pyramid=4)
+    encoder.trainable = False
+    whole = ours_around(encoder, settings["steps"], settings["size"], targets.shape[1])
+    again = fit(whole, (clips, mask), targets, settings | {"epochs": 2}, "batches")
+    encoder_to_litert(encoder, folder / "encoder.tflite")
     runtime = EncoderRuntime(folder / "encoder.tflite", 2)
-    features = np.zeros((*mask.shape, network.encoder.output_shape[-1]), np.float32)
+    features = np.zeros((*mask.shape, encoder.output_shape[-1]), np.float32)
     began = time.perf_counter()
     for row, length in enumerate(mask.sum(axis=1)):
         features[row, :length] = runtime.features(clips[row, :length])
     seconds = time.perf_counter() - began
-    kept = fit(network.sequence, (features, mask), targets, settings, "ours")
+    head = build_recurrent_head(
+        NetworkSettings(pca_components=256), *features.shape[1:], targets.shape[1], num_read=960
+    )
+    cached = keras.Model(head.inputs, keras.ops.exp(head.output))
+    kept = fit(cached, (features, mask), targets, settings, "ours")
     return {"kept": float(np.median(kept["wall"][1:])), "litert": seconds, "keras": again["wall"][1]}
 
 

@@ -148,6 +148,8 @@ def prepare(activity: Callable[..., Result], tmp_path: Path) -> Callable[..., Re
     """``prepare(videos, ...)`` into tmp_path/out, small."""
 
     def call(videos: Path, *words: object, out: Path = tmp_path / "out") -> Result:
-        return activity("prepare", videos, "--out", out, "--num-frames", 6, "--frame-size", 32, "--workers", 1, *words)
+        return activity(
+            "prepare", videos, "--out", out, "--num-frames", 6, "--frame-size", 32, "--set", "workers=1", *words
+        )
 
     return call

@@ -16,6 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from typer.testing import Result
 
+from activity_cli.settings import Sampling
+from activity_cli.video.opencv import FileSource
+from activity_cli.video.reader import Clip, ClipReader
+
 TINY = ("--num-frames", "6", "--frame-size", "32")
 CONTAINERS = (("avi", "MJPG"), ("mp4", "mp4v"), ("avi", "XVID"), ("webm", "VP80"))
 
@@ -34,6 +38,12 @@ def draw_numbers(path: Path, num_frames: int, *, codec: str = "MJPG", fps: float
         writer.write(np.repeat(frame[..., np.newaxis], 3, axis=2))
     writer.release()
     return path
+
+
+def read_clip(path: Path, sampling: Sampling, threads: int = 1) -> Clip:
+    """The first clip of a whole video."""
+    clips = list(ClipReader(FileSource(path, threads), sampling))
+    return clips[0]
 
 
 def numbers_in(frames: npt.NDArray[np.uint8]) -> tuple[int, ...]:

@@ -1,21 +1,25 @@
-"""The command line itself: help, version, usage errors, and a stdout that holds data only."""
+"""The command line itself: help, errors of a call, settings, completion, and a stdout that holds data only."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
-from activity_cli import __version__
+from activity_cli import PrepareSettings, TrainSettings, __version__
+from activity_cli.cli.app import COMMANDS
+from activity_cli.cli.settings_file import read_table, table_text
+from activity_cli.settings import SETTINGS_OF, build, leaves, plain_values
 
 Activity = Callable[..., Result]
-COMMANDS = ("prepare", "train", "evaluate", "predict", "export", "demo")
 STANDARD_EXIT_CODES = ("0", "2", "130")
 
 
@@ -27,38 +31,60 @@ def python(code: str, *, stdin: str = "") -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example_and_its_exit_codes(activity: Activity, name: str) -> None:
-    result = activity(name, "--help", env={"COLUMNS": "100"})
-    assert result.exit_code == 0
-    assert result.stderr == ""
-    assert re.search(rf"^\W*activity {name}", result.stdout, re.MULTILINE), "no example on a line of its own"
-    (codes,) = re.findall(r"Exit codes: (.*?)\.(?:\s|$)", result.stdout.replace("│", " "), re.DOTALL)
+    result = activity(name, "--help")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert re.search(rf"^ +activity {name}", result.stdout, re.MULTILINE), "no example on a line of its own"
+    (codes,) = re.findall(r"Exit codes: (.*?)\.\n\n", result.stdout, re.DOTALL)
     for code in STANDARD_EXIT_CODES:
         assert re.search(rf"\b{code}\b", codes), code
-    assert result.stdout == activity(name, "-h", env={"COLUMNS": "100"}).stdout
+    assert result.stdout == activity(name, "-h").stdout
+    assert "`" not in result.stdout, "settings are written as a user types them"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_is_explained(activity: Activity, name: str) -> None:
-    import typer.main
-
-    from activity_cli.cli.app import app
-
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
-    for parameter in command.params:
-        assert getattr(parameter, "help", None), parameter.name
+def test_every_option_is_explained_and_there_are_few(activity: Activity, name: str) -> None:
+    rows = re.findall(r"^  (-.*)$", activity(name, "--help", terminal_width=200).stdout, re.MULTILINE)
+    assert len(rows) <= 16
+    text = activity(name, "--help", terminal_width=400).stdout
+    assert not re.findall(r"^  -(?:.(?!  ))+\S$(?!\n   )", text, re.MULTILINE), "an option without a text"
 
 
-def test_the_main_help_lists_every_command(activity: Activity) -> None:
+@pytest.mark.parametrize(
+    ("name", "headings"),
+    [
+        ("prepare", ["Arguments", "Input and output", "Clips", "Splits", "Other settings", "Options"]),
+        (
+            "train",
+            ["Arguments", "Input and output", "Network", "Training", "Augmentation", "Other settings", "Options"],
+        ),
+        ("evaluate", ["Arguments", "Input", "Output", "Other settings", "Options"]),
+    ],
+)
+def test_options_are_in_groups(activity: Activity, name: str, headings: list[str]) -> None:
+    assert re.findall(r"^([A-Z].*):$", activity(name, "--help").stdout, re.MULTILINE) == headings
+
+
+def test_help_shows_choices_and_defaults(activity: Activity) -> None:
+    text = activity("train", "--help", terminal_width=400).stdout
+    assert "--sequence lstm|bilstm|gru|none" in text
+    assert "[default: frozen with pretrained weights, else joint]" in text
+    assert "[default: 0]" in text
+    assert re.search("^  --flip / --no-flip .*default: --flip", text, re.MULTILINE)
+    assert "efficientnet_lite0, small, mobilenet_v2" in text
+
+
+def test_the_main_help_lists_every_command_as_its_own_help_begins(activity: Activity) -> None:
     result = activity("--help")
     assert result.exit_code == 0
-    for name in COMMANDS:
-        assert re.search(rf"^\W*{name} ", result.stdout, re.MULTILINE)
+    for name, summary in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(summary)}$", result.stdout, re.MULTILINE)
+        assert summary in activity(name, "--help").stdout.splitlines()[2]
 
 
-def test_without_arguments_there_is_help(activity: Activity) -> None:
+def test_without_arguments_there_is_help_on_stderr(activity: Activity) -> None:
     result = activity()
-    assert "activity prepare videos/" in result.stdout + result.stderr
-    assert result.exit_code in (0, 2)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "activity prepare videos/" in result.stderr
 
 
 def test_the_version_is_one_line(activity: Activity) -> None:
@@ -67,35 +93,166 @@ def test_the_version_is_one_line(activity: Activity) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "message"),
     [
-        ["no-such-command"],
-        ["predict"],
-        ["predict", "clip.mp4", "--no-such-option"],
-        ["predict", "clip.mp4", "--format", "xml"],
-        ["evaluate", "--split", "holdout"],
-        ["export", "--format", "caffe"],
-        ["train", "--encoder", "resnet"],
-        ["train", "--epochs", "many"],
-        ["train", "--epochs", "0"],
-        ["train", "--dropout", "1"],
-        ["train", "--seed", "-1"],
-        ["train", "--batch-size", "0"],
-        ["train", "--units", "0"],
-        ["train", "--learning-rate", "nan"],
-        ["prepare", "videos", "--num-frames", "0"],
+        ("no-such-command", "No such command 'no-such-command'. See 'activity --help'."),
+        ("prepar videos", "No such command 'prepar'. Did you mean 'prepare'? See 'activity --help'."),
+        ("predict", "Missing argument 'INPUT'. See 'activity predict --help'."),
+        ("predict clip.mp4 --no-such", "No such option: --no-such. See 'activity predict --help'."),
+        ("predict clip.mp4 --format xml", "Invalid value for '--format': 'xml' is not one of 'auto', 'table', 'json',"),
+        ("predict clip.mp4 --model", "Option '--model' requires an argument."),
+        ("train --epochs 3", "--epochs is not an option. Type --set epochs=VALUE."),
+        ("evaluate --split holdout", "--split cannot be 'holdout'. Allowed: train, val, test, all."),
+        ("export --format caffe", "--format cannot be 'caffe'. Allowed: litert, saved_model, onnx."),
+        ("train --encoder resnet", "--encoder cannot be 'resnet'. Allowed: efficientnet_lite0, small,"),
+        ("train --seed -1", "--seed cannot be -1. Allowed: 0 to 4294967295."),
+        ("prepare videos --num-frames 0", "--num-frames cannot be 0. Allowed: 1 to 512."),
+        ("prepare videos --num-frames many", "--num-frames cannot be 'many'. Allowed: whole numbers, 1 to 512."),
+        ("prepare videos --out=", "--out cannot be ''. Is a variable in the command line not set?"),
+        ("prepare videos --set num_frames=0", "--set num_frames cannot be 0. Allowed: 1 to 512."),
+        ("prepare videos --set num_frames", "--set num_frames has no value. Type --set num_frames=VALUE."),
+        ("prepare videos --set fps=3", "--set fps=3: 'fps' is not a setting. Possible: out, labels,"),
+        ("prepare videos --set frame=3", "--set frame=3: 'frame' is not a setting. Did you mean 'num_frames'?"),
+        ("prepare videos --set videos=a", "--set videos=a: 'videos' is not a setting."),
+        ("train --set learning_rate=nan", "--set learning_rate cannot be nan. Allowed: more than 0, up to 1."),
+        ("train --set gray=yes", "--set gray cannot be 'yes'. Allowed: true or false."),
+        (
+            "prepare videos --stride-seconds 2",
+            "--stride-seconds cannot be 2 here: there are no windows without --window-seconds.",
+        ),
+        (
+            "prepare videos --frames-per-second 2 --set clips_per_video=3",
+            "--frames-per-second cannot be 2 here: --set clips_per_video=3 draws frames from the whole video.",
+        ),
+        ("settings trian", "No settings of 'trian' to print. Did you mean 'train'?"),
+        ("settings train --model nowhere", "nowhere/bundle.json cannot be read: no such file or directory."),
     ],
 )
-def test_a_wrong_call_exits_with_2_and_says_why_on_stderr(
-    activity: Activity, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_wrong_call_is_one_line_that_names_what_the_user_typed(
+    activity: Activity, words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = activity(*words)
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert result.stderr
-    assert "Traceback" not in result.stderr
+    result = activity(*words.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"activity: {message}")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_option_goes_before_set_and_set_before_the_file(
+    prepare: Activity, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.toml").write_text(
+        "[prepare]\nseed = 7\nval_fraction = 0.3\ntest_fraction = 0.4\nnum_frames = 3\n[train]\nepochs = 1\n"
+    )
+    words = ("--settings", "my.toml", "--set", "val_fraction=0.1", "--set", "seed=8", "--set", "val_fraction=0.25")
+    assert prepare(few, *words, "--seed", 9).exit_code == 0  # the fixture types --num-frames 6
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["split"] == {"val_fraction": 0.25, "test_fraction": 0.4, "group_by": "auto", "seed": 9}
+    assert config["sampling"]["num_frames"] == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[prepare]\nseed = -1", "my.toml, [prepare] seed cannot be -1. Allowed: 0 to 4294967295."),
+        ("[prepare]\nseed = '1'", "my.toml, [prepare] seed cannot be '1'. Allowed: whole numbers, 0 to 4294967295."),
+        ("[prepare]\nsed = 1", "my.toml, [prepare]: 'sed' is not a setting. Did you mean 'seed'?"),
+        ("[prepair]\nseed = 1", "my.toml: [prepair] is not a command with settings. Did you mean 'prepare'?"),
+        ("seed = 1", "my.toml: 'seed' is outside of a table. Write it below [prepare]."),
+        ("[train]\nseed = 1", "my.toml has no table [prepare]. 'activity settings prepare' prints one."),
+        ("[prepare]\nseed =", "my.toml is not TOML: Invalid value (at end of document). 'activity settings prepare'"),
+        ("[prepare]\nstride_seconds = 2.0", "my.toml, [prepare] stride_seconds cannot be 2 here: there are no windows"),
+        (None, "my.toml cannot be read: no such file or directory. Check the path."),
+    ],
+)
+def test_an_error_in_a_settings_file_names_the_file(
+    activity: Activity, text: str | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path("my.toml").write_text(text)
+    result = activity("prepare", "videos", "--settings", "my.toml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"activity: {message}")
+
+
+# What a settings file has to write in a way of its own: texts with quotes and controls, lists, numbers, switches.
+UNUSUAL: dict[str, dict[str, object]] = {
+    "prepare": {
+        "group_by": 'person\\d+ "é" \t\x7f\n#',
+        "frames_per_second": 12.5,
+        "overwrite": True,
+        "val_fraction": 1e-5,
+    },
+    "train": {"no_flip_label": ["a, b", "c]"], "epochs": 3, "linear_head": False, "device": "GPU:0", "mode": "joint"},
+    "evaluate": {"data": "a folder/b", "split": "all"},
+    "predict": {"model": "models/é"},
+    "export": {"format": "onnx", "out": "'out'"},
+}
+ARGUMENTS: dict[str, dict[str, object]] = {"prepare": {"videos": "v"}, "predict": {"inputs": ["a"]}}
+
+
+@pytest.mark.parametrize("command", SETTINGS_OF)
+def test_a_settings_file_read_back_gives_equal_settings(activity: Activity, command: str, tmp_path: Path) -> None:
+    printed = activity("settings", command).stdout
+    file = tmp_path / "settings.toml"
+    cls, needed = SETTINGS_OF[command], ARGUMENTS.get(command, {})
+    settable = {leaf.name: leaf for leaf in leaves(cls) if not leaf.setting.argument}
+    assert set(re.findall(r"^(?:# )?(\w+) =", printed, re.MULTILINE)) == set(settable)
+    for values in ({}, UNUSUAL[command]):
+        file.write_text(table_text(command, values) if values else printed, encoding="utf-8")
+        read = read_table(file, command, settable)
+        assert build(cls, needed | read) == build(cls, needed | values)
+    assert len(max(printed.splitlines(), key=len)) <= 100
+
+
+def test_all_tables_stand_in_one_file(activity: Activity) -> None:
+    assert list(tomllib.loads(activity("settings").stdout)) == list(SETTINGS_OF)
+
+
+def test_the_settings_of_a_model_are_printed_as_a_file(activity: Activity, tmp_path: Path) -> None:
+    stored = {
+        "prepare": plain_values(build(PrepareSettings, {"videos": "v", "num_frames": 9}), stored_only=True),
+        "train": plain_values(build(TrainSettings, {"encoder": "small"}), stored_only=True),
+    }
+    (tmp_path / "bundle.json").write_text(json.dumps({"settings": stored}))
+    result = activity("settings", "--model", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    expected = {
+        name: {key: value for key, value in values.items() if value is not None} for name, values in stored.items()
+    }
+    assert tomllib.loads(result.stdout) == expected
+    assert "# epochs =\n" in result.stdout
+    assert activity("settings", "train", "--model", tmp_path).stdout in result.stdout
+    assert activity("settings", "evaluate", "--model", tmp_path).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("{", "has no settings. Train the model again."),
+        ('{"settings": {"train": {}}}', "has no settings. Train the model again."),
+        ('{"settings": {"prepare": {}, "train": {"unit": 3}}}', "has unknown settings of train: unit."),
+    ],
+)
+def test_a_model_without_settings_is_an_error(activity: Activity, document: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").write_text(document)
+    result = activity("settings", "--model", tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"bundle.json {message}" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["settings"]])
+def test_a_full_disk_is_one_line(command: list[str], words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*command, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (result.returncode, result.stderr) == (1, "activity: the output: No space left on device.\n")
 
 
 def test_the_package_can_be_run_as_a_module(command: list[str]) -> None:
@@ -103,45 +260,58 @@ def test_the_package_can_be_run_as_a_module(command: list[str]) -> None:
     assert (result.returncode, result.stdout) == (0, f"activity {__version__}\n")
 
 
-def test_shell_completion_can_be_installed_and_shown(activity: Activity) -> None:
-    assert "--install-completion" in activity("--help").stdout
-    environment = {**os.environ, "_ACTIVITY_COMPLETE": "complete_bash", "COMP_WORDS": "activity pre", "COMP_CWORD": "1"}
-    code = "from activity_cli.cli.app import app; app(prog_name='activity')"
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert sorted(result.stdout.split()) == ["predict", "prepare"]
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["pre"], ["predict", "prepare"]),
+        (["train", "--mode", ""], ["finetune", "frozen", "joint"]),
+        (["train", "--set", "enc"], ["encoder=", "encoder_learning_rate="]),
+        (
+            ["train", "--set", "encoder", "=", "mobilenet_v3"],
+            ["mobilenet_v3_large", "mobilenet_v3_small"],
+        ),  # as Bash splits
+        (["train", "--set", "flip", "="], ["false", "true"]),
+        (["train", "data", "--set", "epochs", "="], []),
+        (["settings", "e"], ["evaluate", "export"]),
+    ],
+)
+def test_bash_completes_commands_settings_and_their_values(
+    command: list[str], typed: list[str], offered: list[str]
+) -> None:
+    words = {"COMP_WORDS": "\n".join(["activity", *typed]), "COMP_CWORD": str(len(typed))}
+    environment = os.environ | words | {"_ACTIVITY_COMPLETE": "complete_bash"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (sorted(result.stdout.split()), result.stderr) == (offered, "")
 
 
-def test_help_loads_no_heavy_library() -> None:
-    result = python(
-        "import sys\nfrom activity_cli.cli.app import app\n"
-        "try: app(['predict', '--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'tensorflow', 'keras', 'cv2', 'numpy', 'sklearn', 'ai_edge_litert', 'tqdm'}\n"
-        "print('loaded', sorted(heavy & set(sys.modules)), file=sys.stderr)"
-    )
-    assert result.stderr == "loaded []\n"
+def test_zsh_completes_the_values_of_a_setting(command: list[str]) -> None:
+    environment = os.environ | {
+        "_ACTIVITY_COMPLETE": "complete_zsh",
+        "_TYPER_COMPLETE_ARGS": "activity train --set mode=f",
+    }
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert re.findall(r'"(.*)"', result.stdout) == ["mode=frozen", "mode=finetune"]
 
 
 def test_debug_shows_where_an_error_comes_from(activity: Activity, tmp_path: Path) -> None:
-    words = ("evaluate", tmp_path / "nothing")
+    words = ("prepare", tmp_path / "nothing", "--out", tmp_path / "out")
     assert "Traceback" not in activity(*words).stderr
     shown = activity(*words, "--debug")
     assert shown.exit_code == 2
     assert "Traceback" in shown.stderr
-    assert "read_bundle" in shown.stderr
+    assert "find_labeled" in shown.stderr
 
 
-def test_a_native_print_to_stdout_ends_up_on_stderr() -> None:
+def test_native_output_goes_to_stderr() -> None:
     code = (
         "import os\nfrom activity_cli.quiet import stdout_for_data_only\nprint('before')\n"
-        "stdout_for_data_only()\nos.write(1, b'chatter ')\nprint('data')\nos.write(1, b'more')"
+        "stdout_for_data_only()\nos.write(1, b'native ')\nprint('data')\nos.write(1, b'more')"
     )
     result = python(code)
-    assert (result.stdout, result.stderr) == ("before\ndata\n", "chatter more")
+    assert (result.stdout, result.stderr) == ("before\ndata\n", "native more")
 
 
-def test_silenced_output_is_lost_and_what_comes_before_and_after_is_not() -> None:
+def test_silencing_drops_only_the_output_of_its_block() -> None:
     result = python(
         "import os, sys\nfrom activity_cli.quiet import native_output_silenced\n"
         "sys.stdout.write('before ')\n"
@@ -150,9 +320,9 @@ def test_silenced_output_is_lost_and_what_comes_before_and_after_is_not() -> Non
         "        os.write(1, b'lost'); os.write(2, b'lost'); print('lost')\n"
         "        raise KeyError('kept')\n"
         "except KeyError as error: print('after', error)\n"
-        "print('told', file=sys.stderr)\n"
+        "print('error', file=sys.stderr)\n"
     )
-    assert (result.stdout, result.stderr) == ("before after 'kept'\n", "told\n")
+    assert (result.stdout, result.stderr) == ("before after 'kept'\n", "error\n")
 
 
 def test_silencing_leaks_no_file_descriptor() -> None:

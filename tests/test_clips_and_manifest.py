@@ -1,22 +1,23 @@
-"""The prepared folder: clips, journal, manifest and config, written and read back."""
+"""The prepared folder: clips, decode cache, manifest and config, written and read back."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from activity_cli.dataset.clips import ClipStore, clip_name, remove_stale_arrays
-from activity_cli.dataset.decode_cache import CutClip, DecodeCache, Decoded, DecodeTask
+from activity_cli.dataset.clips import ClipStore, cache_key, clip_name, remove_stale_arrays
+from activity_cli.dataset.decode_cache import DecodeCache, Decoded, DecodeTask
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, read_prepared, write_prepared
 from activity_cli.errors import DatasetError
 from activity_cli.files import ASIDE_MARK
-from activity_cli.results import ClipRecord
-from activity_cli.settings import Sampling, Split
+from activity_cli.results import ClipInfo, ClipRecord, VideoInfo
+from activity_cli.sampling.plan import Segment, plan_cuts
+from activity_cli.settings import PrepareSettings, Sampling, Split, plain_values
 
 SAMPLING = Sampling(num_frames=6, frame_size=32)
 
@@ -34,16 +35,28 @@ def test_a_clip_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert [path.name for path in store.folder.iterdir()] == ["a.npy"]
 
 
-def test_the_name_of_a_clip_stands_for_content_and_every_setting() -> None:
+def test_the_name_of_a_clip_stands_for_all_that_made_it_and_nothing_else() -> None:
+    def name(content: str = "aa", segment: Segment = Segment(), seed: int = 0, **changed: object) -> str:  # noqa: B008
+        sampling = replace(SAMPLING, **changed)  # type: ignore[arg-type]
+        cut = plan_cuts([index / 10 for index in range(40)], sampling, [segment], seed=seed, key=content)[-1]
+        return clip_name(content, cut, sampling)
+
     others = [
-        Sampling(num_frames=7, frame_size=32),
-        Sampling(num_frames=6, frame_size=33),
-        Sampling(num_frames=6, frame_size=32, frames_per_second=5.0),
-        Sampling(num_frames=6, frame_size=32, fit="pad"),
+        *(name(num_frames=7), name(frame_size=33), name(frames_per_second=5.0), name(fit="pad"), name("bb")),
+        *(name(segment=Segment(1.0, 2.0)), name(short_clips="wrap")),
+        *(name(clips_per_video=2), name(clips_per_video=2, seed=1), name(clips_per_video=3)),
     ]
-    names = [clip_name("a" * 64, SAMPLING), clip_name("b" * 64, SAMPLING), *(clip_name("a" * 64, o) for o in others)]
-    assert len(set(names)) == len(names)
-    assert clip_name("a" * 64, Sampling(num_frames=6, frame_size=32)) == names[0]
+    assert len({name(), *others}) == len(others) + 1
+    assert name() == name(seed=1), "nothing is random"
+    # A window, and a segment that somebody labeled.
+    assert name(segment=Segment(0.0, 3.0), window_seconds=1.0) == name(segment=Segment(2.0, 3.0))
+
+
+def test_a_cache_key_stands_for_its_parts_and_their_order() -> None:
+    keys = [cache_key(), cache_key("a"), cache_key("a", None), cache_key(["a"]), cache_key("a", 1), cache_key(1, "a")]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) == 32 for key in keys)
+    assert cache_key("a", [1.5, None]) == cache_key("a", (1.5, None))
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "text", "float", "flat", "no frames", "pickle"])
@@ -64,7 +77,7 @@ def test_a_damaged_clip_is_not_there_and_reading_it_says_what_to_do(damage: str,
     assert "prepare" in caught.value.hint
 
 
-def test_sweeping_removes_what_nothing_refers_to(tmp_path: Path) -> None:
+def test_arrays_that_are_not_to_be_kept_are_removed(tmp_path: Path) -> None:
     store = ClipStore(tmp_path)
     for name in ("kept.npy", "old.npy"):
         store.write(name, clip())
@@ -74,70 +87,97 @@ def test_sweeping_removes_what_nothing_refers_to(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.npy", "mine.txt"]
 
 
-CUT = CutClip("a.npy", 3, 0.0, 1.5)
+DECODED = Decoded(
+    VideoInfo(content_hash="aa", num_frames=9, variable_frame_rate=True),
+    ((ClipInfo(clip="a.npy", clip_frames=3, end_seconds=1.5),), ()),
+)
 
 
-def noted(folder: Path, name: str = "wave/a.mp4", **values: object) -> tuple[DecodeCache, ClipStore, DecodeTask]:
-    store, file = ClipStore(folder / "clips"), DecodeTask(folder / "a.mp4", name)
-    file.path.write_bytes(b"video")
+def open_cache(folder: Path, sampling: Sampling = SAMPLING, seed: int = 0) -> DecodeCache:
+    return DecodeCache(folder / "decoded.jsonl", sampling, seed)
+
+
+def filled(folder: Path, name: str = "wave/a.mp4") -> tuple[DecodeCache, ClipStore, DecodeTask]:
+    store, task = ClipStore(folder / "clips"), DecodeTask(folder / "a.mp4", name)
+    task.path.write_bytes(b"video")
     store.write("a.npy", clip())
-    cache = DecodeCache(folder / "decoded.jsonl", SAMPLING)
-    assert cache.lookup(file, store) is None
-    cache.add(file, Decoded("aa", clips=(CUT,), **values))  # type: ignore[arg-type]
-    return cache, store, file
+    cache = open_cache(folder)
+    assert cache.lookup(task, store) is None
+    cache.add(task, DECODED)
+    return cache, store, task
 
 
 @pytest.mark.parametrize("name", ["wave/a.mp4", "new\nline.mp4", "odd\udcff.mp4", "line\u2028separator.mp4", "手.mp4"])
-def test_the_journal_knows_a_file_that_did_not_change(name: str, tmp_path: Path) -> None:
-    _, store, file = noted(tmp_path, name)
-    again = DecodeCache(tmp_path / "decoded.jsonl", SAMPLING)
-    assert again.lookup(file, store) == Decoded("aa", clips=(CUT,))
+def test_the_decode_cache_knows_a_file_that_did_not_change(name: str, tmp_path: Path) -> None:
+    _, store, task = filled(tmp_path, name)
+    again = open_cache(tmp_path)
+    assert again.lookup(task, store) == DECODED
     again.compact([name])
-    assert DecodeCache(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) == Decoded("aa", clips=(CUT,))
+    assert open_cache(tmp_path).lookup(task, store) == DECODED
     again.compact([])
-    assert DecodeCache(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) is None
+    assert open_cache(tmp_path).lookup(task, store) is None
 
 
-@pytest.mark.parametrize("change", ["size", "time", "gone", "clip", "cut clip", "sampling"])
-def test_the_journal_forgets_what_changed(change: str, tmp_path: Path) -> None:
-    _, store, file = noted(tmp_path)
+@pytest.mark.parametrize("change", ["size", "time", "gone", "clip", "cut clip", "sampling", "segments"])
+def test_the_decode_cache_forgets_what_changed(change: str, tmp_path: Path) -> None:
+    _, store, task = filled(tmp_path)
     if change == "size":
-        status = file.path.stat()
-        file.path.write_bytes(b"another video")
-        os.utime(file.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        status = task.path.stat()
+        task.path.write_bytes(b"another video")
+        os.utime(task.path, ns=(status.st_atime_ns, status.st_mtime_ns))
     elif change == "time":
-        os.utime(file.path, ns=(1, 1))
+        os.utime(task.path, ns=(1, 1))
     elif change == "gone":
-        file.path.unlink()
+        task.path.unlink()
     elif change == "clip":
         (store.folder / "a.npy").unlink()
     elif change == "cut clip":
         os.truncate(store.folder / "a.npy", 500)
+    elif change == "segments":
+        task = replace(task, segments=(Segment(0.0, 1.0),))
     sampling = replace(SAMPLING, num_frames=5) if change == "sampling" else SAMPLING
-    assert DecodeCache(tmp_path / "decoded.jsonl", sampling).lookup(file, store) is None
+    assert open_cache(tmp_path, sampling).lookup(task, store) is None
+
+
+def test_the_seed_counts_only_where_clips_are_random(tmp_path: Path) -> None:
+    _, store, task = filled(tmp_path)
+    assert open_cache(tmp_path, seed=1).lookup(task, store) == DECODED
+    random = replace(SAMPLING, clips_per_video=2)
+    assert open_cache(tmp_path, random).lookup(task, store) is None
+    open_cache(tmp_path, random).add(task, DECODED)
+    assert open_cache(tmp_path, random).lookup(task, store) == DECODED
+    assert open_cache(tmp_path, random, seed=1).lookup(task, store) is None
+
+
+@pytest.mark.parametrize(("code", "is_kept"), [("video.undecodable", True), ("video.crashed", False)])
+def test_an_error_is_kept_unless_it_may_pass(code: str, is_kept: bool, tmp_path: Path) -> None:
+    cache, store, task = filled(tmp_path)
+    error = Decoded(error_code=code, error_message="a.mp4: bad")
+    other = replace(task, name="other.mp4")
+    cache.add(other, error)
+    assert open_cache(tmp_path).lookup(other, store) == (error if is_kept else None)
 
 
 def test_a_file_that_changes_while_it_is_decoded_counts_as_changed(tmp_path: Path) -> None:
-    store, file = ClipStore(tmp_path / "clips"), DecodeTask(tmp_path / "a.mp4", "a.mp4")
-    file.path.write_bytes(b"half of the co")
+    store, task = ClipStore(tmp_path / "clips"), DecodeTask(tmp_path / "a.mp4", "a.mp4")
+    task.path.write_bytes(b"half of the co")
     store.write("a.npy", clip())
-    cache = DecodeCache(tmp_path / "decoded.jsonl", SAMPLING)
-    cache.lookup(file, store)
-    file.path.write_bytes(b"half of the copy, and now all of it")
-    cache.add(file, Decoded("aa", clips=(CUT,)))
-    assert DecodeCache(tmp_path / "decoded.jsonl", SAMPLING).lookup(file, store) is None
+    cache = open_cache(tmp_path)
+    cache.lookup(task, store)
+    task.path.write_bytes(b"half of the copy, and now all of it")
+    cache.add(task, DECODED)
+    assert open_cache(tmp_path).lookup(task, store) is None
 
 
 @pytest.mark.parametrize("tail", ['{"name": "b.mp', '{"name": 3}\n', "[]\n", "\xff\n", "{}\n" * 3])
-def test_a_cut_or_foreign_line_in_the_journal_is_passed_over(tail: str, tmp_path: Path) -> None:
-    _, store, file = noted(tmp_path)
+def test_a_cut_or_foreign_line_in_the_decode_cache_is_skipped(tail: str, tmp_path: Path) -> None:
+    _, store, task = filled(tmp_path)
     with (tmp_path / "decoded.jsonl").open("a", encoding="latin-1") as cache:
         cache.write(tail)
     other = DecodeTask(tmp_path / "a.mp4", "other.mp4")
-    DecodeCache(tmp_path / "decoded.jsonl", SAMPLING).add(other, Decoded("bb", clips=(CUT,)))
-    again = DecodeCache(tmp_path / "decoded.jsonl", SAMPLING)
-    assert again.lookup(file, store) == Decoded("aa", clips=(CUT,))
-    assert again.lookup(other, store) == Decoded("bb", clips=(CUT,))
+    open_cache(tmp_path).add(other, DECODED)
+    again = open_cache(tmp_path)
+    assert again.lookup(task, store) == again.lookup(other, store) == DECODED
 
 
 HOSTILE_NAMES = [
@@ -154,51 +194,53 @@ HOSTILE_NAMES = [
 
 
 def records() -> list[ClipRecord]:
+    video = VideoInfo(
+        num_frames=9,
+        header_frames=10,
+        counted_by="decoding",
+        frames_per_second=29.97,
+        variable_frame_rate=True,
+        duration_seconds=0.3003,
+        width=64,
+        height=48,
+        rotation_degrees=90,
+        sample_aspect_ratio=1.5,
+        content_hash="ab" * 32,
+    )
     kept = [
         ClipRecord(
-            *(
-                name,
-                f"label {number % 2}",
-                "anna\r",
-                "train",
-                "ok",
-                "",
-                9,
-                10,
-                "decoding",
-                29.97,
-                True,
-                0.3003,
-                64,
-                48,
-                90,
-                1.5,
-            ),
-            content_hash=f"{number}" * 64,
+            *(name, f"label {number % 2}", "anna\r", "train", "ok", ""),
             clip=f"{number}.npy",
             clip_frames=6,
+            **vars(video),
         )
         for number, name in enumerate(HOSTILE_NAMES)
     ]
     return [*kept, ClipRecord("x.mp4", "label 0", "", "", "rejected", "[video.empty] x: is empty.")]
 
 
+SETTINGS = PrepareSettings(Path("/odd\udcff"), sampling=SAMPLING, split=Split(group_by="p"))
+
+
 def test_a_prepared_folder_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    split = Split(group_by="p")
-    written = write_prepared(tmp_path, records(), SAMPLING, split, {"videos": "/odd\udcff"})
+    written = write_prepared(tmp_path, records(), SETTINGS)
     assert read_prepared(tmp_path) == written
+    assert (written.sampling, written.split) == (SAMPLING, Split(group_by="p"))
     assert written.labels == ("label 0", "label 1")
     assert written.in_split("all") == tuple(records()[:-1])
     assert written.in_split("test") == ()
     config = read_config(tmp_path)
     assert config is not None
-    assert (config["schema"], config["videos"]) == ("activity.prepared/2", "/odd\udcff")
-    assert (tmp_path / "manifest.csv").read_text(errors="surrogateescape").startswith("path,label,group,split,status,")
+    assert (config.schema, config.videos, config.labels_file) == ("activity.prepared/3", "/odd\udcff", None)
+    assert config.settings == plain_values(SETTINGS, stored_only=True)
+    columns = (tmp_path / "manifest.csv").read_text(errors="surrogateescape").split("\n")[0].split(",")
+    assert columns[:6] == ["path", "label", "group", "split", "status", "reason"]
+    assert set(columns) == {field.name for field in fields(ClipRecord)}
 
 
 def test_the_fingerprint_stands_for_clips_labels_and_splits(tmp_path: Path) -> None:
     def fingerprint(rows: list[ClipRecord]) -> str:
-        return write_prepared(tmp_path, rows, SAMPLING, Split(), {}).fingerprint
+        return write_prepared(tmp_path, rows, SETTINGS).fingerprint
 
     same = [records()[0], *reversed(records()[1:-1])]
     assert fingerprint(records()) == fingerprint(same)
@@ -206,7 +248,7 @@ def test_the_fingerprint_stands_for_clips_labels_and_splits(tmp_path: Path) -> N
         assert fingerprint([replace(records()[0], **change), *records()[1:]]) != fingerprint(records())  # type: ignore[arg-type]
 
 
-def test_an_unfinished_an_absent_and_a_foreign_folder_are_told_apart(tmp_path: Path) -> None:
+def test_an_unfinished_an_absent_and_a_foreign_folder_have_different_errors(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="No prepared folder"):
         read_prepared(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "somebody else\'s"}')
@@ -223,10 +265,13 @@ def test_an_unfinished_an_absent_and_a_foreign_folder_are_told_apart(tmp_path: P
 
 @pytest.mark.parametrize(
     "damage",
-    ["config cut", "config list", "manifest gone", "manifest cut", "manifest edited", "setting", "newer", "field"],
+    [
+        *("config cut", "config list", "config key", "manifest gone", "manifest cut", "manifest edited", "number"),
+        *("setting", "newer", "older", "field"),
+    ],
 )
 def test_a_damaged_folder_is_refused_with_what_to_do(damage: str, tmp_path: Path) -> None:
-    write_prepared(tmp_path, records(), SAMPLING, Split(), {})
+    write_prepared(tmp_path, records(), SETTINGS)
     config, manifest = tmp_path / "config.json", tmp_path / "manifest.csv"
     document = json.loads(config.read_text())
     match damage:
@@ -240,14 +285,20 @@ def test_a_damaged_folder_is_refused_with_what_to_do(damage: str, tmp_path: Path
             manifest.write_bytes(manifest.read_bytes()[:400])
         case "manifest edited":
             manifest.write_bytes(manifest.read_bytes().replace(b"train", b"test", 1))
+        case "number":
+            manifest.write_bytes(manifest.read_bytes().replace(b"29.97", b"fast", 1))
+        case "config key":
+            config.write_text(json.dumps({**document, "labels": 3}))
         case "setting":
-            config.write_text(json.dumps({**document, "sampling": {"num_frames": 0}}))
-        case "newer":
-            config.write_text(json.dumps({**document, "schema": "activity.prepared/3"}))
+            config.write_text(json.dumps({**document, "settings": {"num_frames": 0}}))
+        case "newer" | "older":
+            schema = f"activity.prepared/{4 if damage == 'newer' else 2}"
+            config.write_text(json.dumps({"schema": schema}))
         case "field":
             manifest.write_bytes(manifest.read_bytes() + b"x" * 200_000)
     with pytest.raises(DatasetError) as caught:
         read_prepared(tmp_path)
     assert str(tmp_path) in caught.value.message
     assert "prepare" in caught.value.hint
-    assert (caught.value.code == "dataset.schema") == (damage == "newer")
+    assert "\n" not in str(caught.value)
+    assert (caught.value.code == "dataset.schema") == (damage in ("newer", "older"))

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import csv
-import fcntl
-import os
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pytest
 from typer.testing import Result
 
 from activity_cli import Sampling
 from activity_cli.dataset.clips import ClipStore
-from activity_cli.dataset.decoding import DecodeTask, decode_all
-from activity_cli.errors import OutputError
+from activity_cli.dataset.decode_cache import DecodeTask
+from activity_cli.dataset.decoding import decode_all
 from activity_cli.files import folder_lock
 from data_support import only_line, rows_of
 from encoded_videos import encode, number_of
@@ -45,40 +41,22 @@ def test_an_executor_may_be_handed_in_and_is_left_open(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as executor:
         results = dict(decode_all(tasks, SAMPLING, store, 2, executor=executor))
         assert executor.submit(int, "3").result() == 3
-    assert {task.name: decoded.num_frames for task, decoded in results.items()} == {str(n): 12 + n for n in range(5)}
-    assert all(cut.clip in store for decoded in results.values() for cut in decoded.clips)
+    assert {task.name: decoded.video.num_frames for task, decoded in results.items()} == {
+        str(n): 12 + n for n in range(5)
+    }
+    assert all(name in store for decoded in results.values() for name in decoded.clip_names)
 
 
 def test_one_run_at_a_time_writes_to_a_folder(few: Path, prepare: Callable[..., Result], tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    handle = os.open(out, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    refused = prepare(few)
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "Another run is writing to" in only_line(refused.stderr)
+    with folder_lock(out):
+        rejected = prepare(few)
+        assert (rejected.exit_code, rejected.stdout) == (2, "")
+        assert "Another run is writing to" in only_line(rejected.stderr)
     assert list(out.iterdir()) == []
-    os.close(handle)
     assert prepare(few).exit_code == 0
-
-
-def test_a_lock_is_let_go_when_the_work_fails(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), folder_lock(tmp_path):
-        raise RuntimeError
-    with folder_lock(tmp_path):
-        told = []
-
-        def other() -> None:
-            try:
-                with folder_lock(tmp_path):
-                    told.append("")
-            except OutputError as error:
-                told.append(error.code)
-
-        thread = threading.Thread(target=other)
-        thread.start()
-        thread.join()
-    assert told == ["output.locked"]
+    assert not any(path.name.endswith("lock") for path in out.rglob("*"))
 
 
 def test_labeled_segments_become_clips_of_one_group(prepare: Callable[..., Result], tmp_path: Path) -> None:
@@ -102,7 +80,7 @@ def test_labeled_segments_become_clips_of_one_group(prepare: Callable[..., Resul
         frames = np.load(tmp_path / "out" / "clips" / row["clip"])
         first = 50 if row["label"] == "second" else 0
         assert [number_of(frame) for frame in frames] == [first + (2 * part + 1) * 50 // 12 for part in range(6)]
-    # Segments of one video never stand on two sides.
+    # All segments of a video are in one split.
     assert len({(row["path"], row["split"]) for row in kept}) == len({row["path"] for row in kept}) == 4
     began = time.time()
     again = prepare(videos, "--labels", tmp_path / "labels.csv")
@@ -110,23 +88,21 @@ def test_labeled_segments_become_clips_of_one_group(prepare: Callable[..., Resul
     assert not any(path.stat().st_mtime > began for path in (tmp_path / "out" / "clips").iterdir())
 
 
-def test_further_clips_of_a_video_are_only_learned_from(
-    few: Path, prepare: Callable[..., Result], tmp_path: Path
-) -> None:
-    assert prepare(few, "--clips-per-video", 3, "--num-frames", 4).exit_code == 0
+def test_random_clips_of_a_video_are_only_trained_on(few: Path, prepare: Callable[..., Result], tmp_path: Path) -> None:
+    assert prepare(few, "--set", "clips_per_video=3", "--num-frames", 4).exit_code == 0
     with (tmp_path / "out" / "manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 18
-    assert {row["take"] for row in rows if row["split"] == "train"} == {"0", "1", "2"}
-    assert {row["take"] for row in rows if row["split"] in ("val", "test")} == {"0"}
+    assert {row["variant"] for row in rows if row["split"] == "train"} == {"0", "1", "2"}
+    assert {row["variant"] for row in rows if row["split"] in ("val", "test")} == {"0"}
     assert {row["status"] for row in rows if not row["split"]} == {"unused"}
 
 
 def test_a_test_that_is_given_stays_the_whole_test(prepare: Callable[..., Result], few: Path, tmp_path: Path) -> None:
-    sides = {"0": "train", "1": "train", "2": "test"}
-    lines = [f"{label}/{stem}.avi,{label},{side}" for label in ("left", "up") for stem, side in sides.items()]
+    splits = {"0": "train", "1": "train", "2": "test"}
+    lines = [f"{label}/{stem}.avi,{label},{split}" for label in ("left", "up") for stem, split in splits.items()]
     (tmp_path / "labels.csv").write_text("\n".join(["path,label,split", *lines]))
-    assert prepare(few, "--labels", tmp_path / "labels.csv", "--val", 0.4).exit_code == 0
+    assert prepare(few, "--labels", tmp_path / "labels.csv", "--set", "val_fraction=0.4").exit_code == 0
     rows = rows_of(tmp_path / "out")
     assert {name for name, row in rows.items() if row["split"] == "test"} == {"left/2.avi", "up/2.avi"}
     assert sorted(row["split"] for name, row in rows.items() if "2" not in name) == ["train", "train", "val", "val"]

@@ -1,4 +1,4 @@
-"""Which files are found, and what they are labeled."""
+"""Labels from folders and CSV files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.discovery import VIDEO_SUFFIXES, DiscoveredFile, find_labeled, find_videos, group_of
+from activity_cli.labels.discovery import find_videos, group_of, read_labels
+from activity_cli.labels.files import VIDEO_SUFFIXES
+from activity_cli.labels.segments import LabelSet
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -18,27 +20,27 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
-def labels_of(found: list[DiscoveredFile]) -> dict[str, str]:
-    return {file.name: file.label for file in found if not file.ignored}
+def labels_of(found: LabelSet) -> dict[str, str]:
+    return {segment.name: segment.label for segment in found.segments}
 
 
 def test_the_first_folder_is_the_label_at_any_depth_below(tmp_path: Path) -> None:
     touch(tmp_path, "wave/a.mp4", "wave/person1/day 2/b.AVI", "bend/c.webm")
-    found = find_labeled(tmp_path, None).files
+    found = read_labels(tmp_path, None)
     assert labels_of(found) == {"bend/c.webm": "bend", "wave/a.mp4": "wave", "wave/person1/day 2/b.AVI": "wave"}
-    assert [file.name for file in found] == sorted(file.name for file in found)
-    assert all(file.path == tmp_path / file.name and file.path.is_file() for file in found)
+    assert list(labels_of(found)) == sorted(labels_of(found))
+    assert all(one.path == tmp_path / one.name and one.path.is_file() for one in found.segments)
 
 
-def test_every_other_file_is_accounted_for_with_a_reason_but_hidden_ones_are_not_seen(tmp_path: Path) -> None:
+def test_every_other_file_is_listed_with_a_reason_but_hidden_ones_are_not(tmp_path: Path) -> None:
     touch(tmp_path, "wave/a.mp4", "wave/notes.txt", "loose.mp4", "README", "wave/.b.mp4", ".git/c.mp4", ".d.mp4")
-    found = {file.name: (file.label, file.ignored) for file in find_labeled(tmp_path, None).files}
-    assert found == {
-        "README": ("", "not a video by its name"),
-        "loose.mp4": ("", "lies in no folder named after an activity"),
-        "wave/a.mp4": ("wave", ""),
-        "wave/notes.txt": ("wave", "not a video by its name"),
-    }
+    found = read_labels(tmp_path, None)
+    assert labels_of(found) == {"wave/a.mp4": "wave"}
+    assert [(file.name, file.label, file.reason) for file in found.unused] == [
+        ("README", "", "not a video by its name"),
+        ("loose.mp4", "", "not in a folder named after an activity"),
+        ("wave/notes.txt", "wave", "not a video by its name"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -49,43 +51,44 @@ def test_every_other_file_is_accounted_for_with_a_reason_but_hidden_ones_are_not
         (("a.mp4", "b.mp4"), "2 videos lie directly in", "--labels"),
     ],
 )
-def test_a_folder_without_labeled_videos_is_refused_with_what_to_do(
+def test_a_folder_without_labeled_videos_is_an_error_with_a_hint(
     names: tuple[str, ...], message: str, hint: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DatasetError, match=message) as caught:
-        find_labeled(touch(tmp_path, *names), None)
+        read_labels(touch(tmp_path, *names), None)
     assert hint in caught.value.hint
 
 
-def test_a_missing_folder_and_a_file_in_its_place_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_folder_and_a_file_in_its_place_are_different_errors(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="does not exist"):
-        find_labeled(tmp_path / "nowhere", None)
+        read_labels(tmp_path / "nowhere", None)
     with pytest.raises(DatasetError, match="is a file, not a folder"):
-        find_labeled(touch(tmp_path, "clip.mp4") / "clip.mp4", None)
+        read_labels(touch(tmp_path, "clip.mp4") / "clip.mp4", None)
 
 
-def test_links_are_followed_but_never_round_in_a_circle(tmp_path: Path) -> None:
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     videos = touch(tmp_path / "videos", "wave/a.mp4", "bend/b.mp4")
     touch(tmp_path / "elsewhere", "c.mp4", "deep/d.mp4")
     (videos / "jump").symlink_to(tmp_path / "elsewhere")
     (videos / "wave" / "up").symlink_to(videos)
     (videos / "bend" / "self").symlink_to(videos / "bend")
-    names = set(labels_of(find_labeled(videos, None).files))
+    names = set(labels_of(read_labels(videos, None)))
     assert names == {"wave/a.mp4", "bend/b.mp4", "jump/c.mp4", "jump/deep/d.mp4"}
 
 
 def test_a_link_does_not_hide_the_folder_it_points_to(tmp_path: Path) -> None:
     touch(tmp_path, "wave/a.mp4")
     (tmp_path / "alias").symlink_to(tmp_path / "wave")  # comes first in the alphabet
-    assert labels_of(find_labeled(tmp_path, None).files) == {"alias/a.mp4": "alias", "wave/a.mp4": "wave"}
+    assert labels_of(read_labels(tmp_path, None)) == {"alias/a.mp4": "alias", "wave/a.mp4": "wave"}
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_a_prepared_folder_inside_the_videos_is_passed_over(finished: bool, tmp_path: Path) -> None:
+def test_a_prepared_folder_inside_the_videos_is_skipped(finished: bool, tmp_path: Path) -> None:
     touch(tmp_path, "wave/a.mp4", "prepared/decoded.jsonl", "prepared/clips/x.npy", "prepared/clips/y.mp4")
     if finished:
         touch(tmp_path, "prepared/manifest.csv", "prepared/config.json")
-    assert [file.name for file in find_labeled(tmp_path, None).files] == ["wave/a.mp4"]
+    found = read_labels(tmp_path, None)
+    assert (labels_of(found), found.unused) == ({"wave/a.mp4": "wave"}, [])
 
 
 def test_find_videos_gives_only_videos_sorted(tmp_path: Path) -> None:
@@ -109,12 +112,12 @@ def test_the_pattern_finds_the_group(name: str, pattern: str | None, group: str)
     assert group_of(name, pattern) == group
 
 
-def from_csv(tmp_path: Path, text: str | bytes, group_by: str | None = None) -> list[DiscoveredFile]:
+def from_csv(tmp_path: Path, text: str | bytes, group_by: str | None = None) -> LabelSet:
     path = tmp_path / "labels.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     videos = tmp_path / "videos"
     videos.mkdir(exist_ok=True)
-    return find_labeled(videos, path, group_by).files
+    return read_labels(videos, path, group_by)
 
 
 @pytest.mark.parametrize(
@@ -128,20 +131,20 @@ def from_csv(tmp_path: Path, text: str | bytes, group_by: str | None = None) -> 
         "path,label\na.mp4,wave\na.mp4,wave\nsub/b.mp4,bend\n",
     ],
 )
-def test_a_csv_labels_files_in_any_of_its_usual_forms(text: str, tmp_path: Path) -> None:
+def test_a_csv_labels_files_in_any_usual_form(text: str, tmp_path: Path) -> None:
     found = from_csv(tmp_path, text)
     assert labels_of(found) == {"a.mp4": "wave", "sub/b.mp4": "bend"}
-    assert [file.path for file in found] == [tmp_path / "videos/a.mp4", tmp_path / "videos/sub/b.mp4"]
+    assert [one.path for one in found.segments] == [tmp_path / "videos/a.mp4", tmp_path / "videos/sub/b.mp4"]
 
 
 def test_a_csv_gives_groups_and_splits_and_its_group_wins_over_the_pattern(tmp_path: Path) -> None:
     found = from_csv(tmp_path, "path,label,group,split\np1.mp4,wave,anna,Train\np2.mp4,wave,, test\n", r"p\d")
-    assert [(file.group, file.split) for file in found] == [("anna", "trainval"), ("p2", "test")]
+    assert [(one.group, one.split) for one in found.segments] == [("anna", "trainval"), ("p2", "test")]
 
 
 def test_a_csv_may_hold_names_that_are_not_text(tmp_path: Path) -> None:
     found = from_csv(tmp_path, b'path,label\n"new\nline.mp4",wave\nodd\xff.mp4,bend\n')
-    assert {os.fsencode(file.name) for file in found} == {b"new\nline.mp4", b"odd\xff.mp4"}
+    assert {os.fsencode(one.name) for one in found.segments} == {b"new\nline.mp4", b"odd\xff.mp4"}
 
 
 @pytest.mark.parametrize(
@@ -156,13 +159,13 @@ def test_a_csv_may_hold_names_that_are_not_text(tmp_path: Path) -> None:
         ("path,label\n", "lists no videos"),
         ("path,label\na.mp4,\n", "line 2: path or label is empty"),
         ("path,label\na.mp4,wave\n,bend\n", "line 3: path or label is empty"),
-        ("path,label,split\na.mp4,wave,dev\n", "line 2: split is 'dev'"),
+        ("path,label,split\na.mp4,wave,held\n", "line 2: split is 'held'"),
         ("path,label\na.mp4,wave\na.mp4,bend\n", "line 3: 'a.mp4' is listed twice with different values"),
         ("path,label\na\0.mp4,wave\n", "line 2: 'a\\\\x00.mp4' cannot be the name of a file"),
         ("path,label\n" + "x" * 200_000 + ",wave\n", "is not a CSV file"),
     ],
 )
-def test_a_wrong_csv_is_refused_with_the_line_and_what_to_do(text: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_csv_is_an_error_with_the_line_and_a_hint(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=message) as caught:
         from_csv(tmp_path, text)
     assert "labels.csv" in caught.value.message
@@ -170,8 +173,10 @@ def test_a_wrong_csv_is_refused_with_the_line_and_what_to_do(text: str, message:
     assert "\n" not in str(caught.value)
 
 
-def test_a_csv_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "nowhere.csv", tmp_path):
-        with pytest.raises(DatasetError, match="cannot be read") as caught:
-            find_labeled(tmp_path, path)
+def test_labels_that_are_missing_or_an_unknown_folder_are_an_error(tmp_path: Path) -> None:
+    folder = touch(tmp_path / "lists", "labels.txt")
+    videos = touch(tmp_path / "videos", "wave/a.mp4")
+    for path, message in ((tmp_path / "nowhere.csv", "cannot be read"), (folder, "holds no labels that can be read")):
+        with pytest.raises(DatasetError, match=message) as caught:
+            read_labels(videos, path)
         assert "--labels" in caught.value.hint

@@ -15,8 +15,8 @@ import pytest
 from typer.testing import Result
 
 from activity_cli import ExportSettings, MissingDependencyError, Recognizer, export
-from activity_cli.video.reader import read_clip
 from bundle_support import BOTH_HEADS, PER_FRAME, PYRAMID, SAMPLING, random_bundle, random_network, scores_in_order
+from data_support import read_clip
 
 Activity = Callable[..., Result]
 Arrays = dict[str, np.ndarray]

@@ -7,6 +7,9 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,13 @@ import pytest
 from activity_cli.errors import OutputError
 from activity_cli.files import (
     ASIDE_MARK,
+    VIDEO_CONTAINERS,
+    VIDEO_SUFFIXES,
     atomic_folder,
     atomic_write,
+    folder_lock,
+    is_empty,
+    path_lock,
     remove_stale,
     remove_stale_files,
     sha256_of,
@@ -166,3 +174,61 @@ def test_sweeping_removes_what_is_unfinished_and_nothing_else(tmp_path: Path) ->
     (tmp_path / "manifest.csv").touch()
     remove_stale_files(tmp_path)
     assert names_in(tmp_path) == [".hidden", "manifest.csv"]
+
+
+LOCKS = pytest.mark.parametrize("lock", [folder_lock, path_lock])
+Lock = Callable[[Path], AbstractContextManager[None]]
+
+
+@LOCKS
+def test_a_lock_is_held_by_one_run_and_released_when_the_work_fails(lock: Lock, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    with pytest.raises(RuntimeError), lock(place):
+        raise RuntimeError
+    with lock(place):
+        codes = []
+
+        def other() -> None:
+            try:
+                with lock(place):
+                    codes.append("")
+            except OutputError as error:
+                codes.append(error.code)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        assert is_empty(place)
+    assert codes == ["output.locked"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["place"], "the lock stays behind"
+
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from activity_cli import files
+with getattr(files, sys.argv[1])(Path(sys.argv[2])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+@LOCKS
+def test_a_lock_is_released_when_its_process_is_killed(lock: Lock, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _HOLD, lock.__name__, str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    with pytest.raises(OutputError, match="Another run"), lock(tmp_path):
+        pass
+    process.kill()
+    process.communicate()
+    with lock(tmp_path):
+        pass
+
+
+def test_every_suffix_belongs_to_one_container() -> None:
+    suffixes = [suffix for names in VIDEO_CONTAINERS.values() for suffix in names]
+    assert len(suffixes) == len(set(suffixes)) == len(VIDEO_SUFFIXES)
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)

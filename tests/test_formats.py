@@ -1,4 +1,4 @@
-"""The forms in which people keep labels: recognized, said, and every file accounted for."""
+"""The label formats: recognized, named in words, and every file listed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.discovery import Discovered, find_labeled
+from activity_cli.labels.discovery import read_labels
+from activity_cli.labels.segments import LabelSet
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -17,17 +18,17 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
-def rows(found: Discovered) -> dict[str, tuple[str, str, str]]:
-    return {file.name: (file.label, file.group, file.split) for file in found.files if not file.ignored}
+def rows(found: LabelSet) -> dict[str, tuple[str, str, str]]:
+    return {one.name: (one.label, one.group, one.split) for one in found.segments}
 
 
-def ignored(found: Discovered) -> dict[str, str]:
-    return {file.name: file.ignored for file in found.files if file.ignored}
+def unused(found: LabelSet) -> dict[str, str]:
+    return {file.name: file.reason for file in found.unused}
 
 
 def test_folders_named_after_splits_give_the_split(tmp_path: Path) -> None:
     touch(tmp_path, "Train/wave/a.mp4", "Train/bend/day 1/b.mp4", "valid/wave/c.mp4", "test/bend/d.mp4", "README")
-    found = find_labeled(tmp_path, None)
+    found = read_labels(tmp_path, None)
     assert rows(found) == {
         "Train/bend/day 1/b.mp4": ("bend", "", "train"),
         "Train/wave/a.mp4": ("wave", "", "train"),
@@ -35,34 +36,34 @@ def test_folders_named_after_splits_give_the_split(tmp_path: Path) -> None:
         "valid/wave/c.mp4": ("wave", "", "val"),
     }
     assert found.format == "folders for Train, test, valid, each with a folder for each activity, 2 of them"
-    assert ignored(found) == {"README": "not a video by its name"}
+    assert unused(found) == {"README": "not a video by its name"}
 
 
-def test_where_only_the_test_is_given_the_rest_is_left_to_the_tool(tmp_path: Path) -> None:
+def test_without_validation_clips_training_clips_may_become_them(tmp_path: Path) -> None:
     touch(tmp_path, "train/wave/a.mp4", "train/bend/b.mp4", "test/wave/c.mp4")
-    assert {split for _, _, split in rows(find_labeled(tmp_path, None)).values()} == {"trainval", "test"}
+    assert {split for _, _, split in rows(read_labels(tmp_path, None)).values()} == {"trainval", "test"}
 
 
-def test_activities_that_are_called_like_splits_are_activities(tmp_path: Path) -> None:
+def test_folders_named_like_splits_that_hold_videos_are_activities(tmp_path: Path) -> None:
     touch(tmp_path, "train/a.mp4", "plane/b.mp4", "test/c.mp4")
-    assert {label for label, _, _ in rows(find_labeled(tmp_path, None)).values()} == {"train", "plane", "test"}
+    assert {label for label, _, _ in rows(read_labels(tmp_path, None)).values()} == {"train", "plane", "test"}
     other = touch(tmp_path / "other", "train/a.mp4", "test/c.mp4")
-    assert rows(find_labeled(other, None)) == {"test/c.mp4": ("test", "", ""), "train/a.mp4": ("train", "", "")}
+    assert rows(read_labels(other, None)) == {"test/c.mp4": ("test", "", ""), "train/a.mp4": ("train", "", "")}
 
 
-def test_the_first_folder_is_the_activity_also_where_there_is_only_one(tmp_path: Path) -> None:
-    # Taking the second would silently make activities of the persons in wave/anna, wave/ben.
+def test_a_single_folder_is_the_activity(tmp_path: Path) -> None:
+    # With the second folder as the activity, the persons in wave/anna and wave/ben would become activities.
     touch(tmp_path, "archive/wave/a.mp4", "archive/bend/b.mp4", "archive/bend/person1/c.mp4")
-    assert {label for label, _, _ in rows(find_labeled(tmp_path, None)).values()} == {"archive"}
-    assert {label for label, _, _ in rows(find_labeled(tmp_path / "archive", None)).values()} == {"wave", "bend"}
+    assert {label for label, _, _ in rows(read_labels(tmp_path, None)).values()} == {"archive"}
+    assert {label for label, _, _ in rows(read_labels(tmp_path / "archive", None)).values()} == {"wave", "bend"}
 
 
-def test_a_csv_cuts_labeled_segments_from_long_videos(tmp_path: Path) -> None:
+def test_a_csv_gives_labeled_segments_of_long_videos(tmp_path: Path) -> None:
     videos = touch(tmp_path / "videos", "match.mp4", "training.mp4")
     table = tmp_path / "labels.csv"
     table.write_text("video,activity,subject,start,end\nmatch.mp4,serve,anna,1.5,3\nmatch.mp4,smash,anna,3,\n")
-    found = find_labeled(videos, table)
-    assert [(file.name, file.label, file.group, file.start_seconds, file.end_seconds) for file in found.files] == [
+    found = read_labels(videos, table)
+    assert [(file.name, file.label, file.group, file.start_seconds, file.end_seconds) for file in found.segments] == [
         ("match.mp4", "serve", "anna", 1.5, 3.0),
         ("match.mp4", "smash", "anna", 3.0, None),
     ]
@@ -71,14 +72,14 @@ def test_a_csv_cuts_labeled_segments_from_long_videos(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("separator", [";", "\t", ","])
-def test_a_csv_from_a_spreadsheet_is_read_as_it_was_saved(encoding: str, separator: str, tmp_path: Path) -> None:
+def test_a_csv_is_read_as_spreadsheets_save_it(encoding: str, separator: str, tmp_path: Path) -> None:
     touch(tmp_path, "über.mp4")
     seconds = "1,5" if separator != "," else '"1,5"'
     cells = [["Path", "Label", "Start_Seconds", "Split"], ["über.mp4", "öffnen", seconds, "Validation"]]
     text = "".join(separator.join(row) + "\r\n" for row in cells)
     (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
-    (file,) = find_labeled(tmp_path, tmp_path / "labels.csv").files
-    assert (file.name, file.label, file.start_seconds, file.split) == ("über.mp4", "öffnen", 1.5, "val")
+    (one,) = read_labels(tmp_path, tmp_path / "labels.csv").segments
+    assert (one.name, one.label, one.start_seconds, one.split) == ("über.mp4", "öffnen", 1.5, "val")
 
 
 UCF = "ApplyLipstick/v_ApplyLipstick_g{:02}_c01.avi"
@@ -93,37 +94,36 @@ def test_the_lists_of_ucf101_give_activities_sources_and_the_test(place: str, tm
     (lists / "trainlist01.txt").write_text(f"{UCF.format(8)} 1\r\nArchery/v_Archery_g02_c03.avi 2\n{UCF.format(9)} 1\n")
     (lists / "testlist01.txt").write_text(UCF.format(1) + "\n")
     labels = {"folder": lists, "file": lists / "trainlist01.txt"}.get(place)
-    found = find_labeled(videos, labels)
+    found = read_labels(videos, labels)
     assert rows(found) == {
         UCF.format(1): ("ApplyLipstick", "ApplyLipstick_g01", "test"),
         UCF.format(8): ("ApplyLipstick", "ApplyLipstick_g08", "trainval"),
         "Archery/v_Archery_g02_c03.avi": ("Archery", "Archery_g02", "trainval"),
     }
     assert found.format == "the lists of UCF101 (trainlist01.txt, testlist01.txt)"
-    assert ignored(found)[UCF.format(9)] == "listed, but no such file is there"
-    assert ignored(found)["new.avi"] == "not in the lists"
+    assert unused(found)[UCF.format(9)] == "listed, but the file is missing"
+    assert unused(found)["new.avi"] == "not in the lists"
 
 
-def test_lists_of_videos_that_are_elsewhere_are_refused(tmp_path: Path) -> None:
+def test_lists_whose_videos_are_all_missing_are_an_error(tmp_path: Path) -> None:
     lists = touch(tmp_path / "lists", "classInd.txt", "testlist01.txt")
     (lists / "trainlist01.txt").write_text("Archery/v_Archery_g02_c03.avi 2\n")
     with pytest.raises(DatasetError, match="None of the 1 videos"):
-        find_labeled(touch(tmp_path / "videos", "a.avi"), lists)
+        read_labels(touch(tmp_path / "videos", "a.avi"), lists)
 
 
-def test_the_csv_of_kinetics_finds_trimmed_and_whole_videos_and_outlives_missing_ones(tmp_path: Path) -> None:
+def test_the_csv_of_kinetics_gives_trimmed_and_whole_videos_and_lists_missing_ones(tmp_path: Path) -> None:
     videos = touch(tmp_path / "k400", "abseiling/-abc_000010_000020.mp4", "xyz.mp4")
     table = tmp_path / "val.csv"
     header = "label,youtube_id,time_start,time_end,split\n"
     table.write_text(header + "abseiling,-abc,10,20,validate\nair drumming,xyz,5,15,test\nabseiling,gone,1,11,train\n")
-    found = find_labeled(videos, table)
+    found = read_labels(videos, table)
     assert found.format == "the CSV of Kinetics (val.csv)"
-    assert [(f.name, f.label, f.group, f.split, f.start_seconds, f.end_seconds) for f in found.files] == [
+    assert [(f.name, f.label, f.group, f.split, f.start_seconds, f.end_seconds) for f in found.segments] == [
         ("abseiling/-abc_000010_000020.mp4", "abseiling", "-abc", "val", 0.0, None),
-        ("gone", "abseiling", "gone", "", 0.0, None),
         ("xyz.mp4", "air drumming", "xyz", "test", 5.0, 15.0),
     ]
-    assert ignored(found) == {"gone": "listed, but no such file is there"}
+    assert unused(found) == {"gone": "listed, but the file is missing"}
     table.write_text(header + "abseiling,gone,1,11,train\n")
     with pytest.raises(DatasetError, match="None of the 1 videos"):
-        find_labeled(videos, table)
+        read_labels(videos, table)

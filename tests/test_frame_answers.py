@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from activity_cli.writers.json_lines import prediction_line
 from typer.testing import Result
 
 from activity_cli import Recognizer
 from activity_cli.model.heads import frame_outputs
 from activity_cli.model.network import Network
 from activity_cli.results import FrameAnswer, Prediction
-from activity_cli.video.reader import read_clip
-from activity_cli.writers.json_lines import prediction_line
 from bundle_support import LABELS, PER_FRAME, SAMPLING, STEPS, random_bundle, random_network, scores_in_order
 from conftest import draw_video
+from data_support import read_clip
 from test_predict import OK_KEYS
 
 

@@ -21,7 +21,7 @@ from conftest import draw_video
 from data_support import TINY, children_of, files_of, run, start, workers_of
 
 Activity = Callable[..., Result]
-JOURNAL = ("decoded.jsonl",)
+DECODE_CACHE = ("decoded.jsonl",)
 
 
 def few(root: Path) -> Path:
@@ -36,9 +36,9 @@ def again(videos: Path, out: Path, **settings: object) -> PrepareResult:
     return prepare(PrepareSettings(videos, out, sampling=sampling, workers=1, **settings))  # type: ignore[arg-type]
 
 
-def test_stdout_is_the_folder_and_the_table_is_for_people(activity: Activity, videos: Path, tmp_path: Path) -> None:
+def test_stdout_is_the_folder_and_stderr_has_the_table(activity: Activity, videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "prepared"
-    result = activity("prepare", videos, "--out", out, *TINY, "--workers", 1, "--group-by", r"person\d+")
+    result = activity("prepare", videos, "--out", out, *TINY, "--set", "workers=1", "--group-by", r"person\d+")
     assert result.exit_code == 0
     assert result.stdout == f"{out}\n"
     for word in ("36 clips of 3 activities", "left", "right", "up", "train", "val", "test"):
@@ -47,13 +47,13 @@ def test_stdout_is_the_folder_and_the_table_is_for_people(activity: Activity, vi
     assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, f"{out}\n", "")
 
 
-def test_the_folder_can_be_read_by_a_person_and_holds_every_file(activity: Activity, tmp_path: Path) -> None:
+def test_the_manifest_holds_every_file(activity: Activity, tmp_path: Path) -> None:
     videos, out = few(tmp_path / "videos"), tmp_path / "out"
     (videos / "left" / "notes.txt").write_text("by me")
-    assert activity("prepare", videos, "--out", out, *TINY, "--workers", 1).exit_code == 0
+    assert activity("prepare", videos, "--out", out, *TINY, "--set", "workers=1").exit_code == 0
     assert sorted(path.name for path in out.iterdir()) == [
-        *("clips", "config.json", "contact_sheet.png", "decoded.jsonl", "kin.json", "leaks.json", "looks"),
-        "manifest.csv",
+        *("clips", "config.json", "contact_sheet.png", "decoded.jsonl", "duplicate_groups.json", "leaks.json"),
+        *("manifest.csv", "signatures"),
     ]
     with (out / "manifest.csv").open(newline="") as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}
@@ -81,7 +81,7 @@ def test_clips_are_bytes_and_a_short_video_stays_short(prepared: Path) -> None:
     assert {r.clip for r in folder.in_split("all")} == {path.name for path in (prepared / "clips").iterdir()}
 
 
-def test_a_person_is_on_one_side_only(prepared: Path) -> None:
+def test_a_person_is_in_one_split_only(prepared: Path) -> None:
     folder = read_prepared(prepared)
     people = [{record.group for record in folder.in_split(split)} for split in ("train", "val", "test")]
     assert sum(map(len, people)) == len(set().union(*people)) == 6
@@ -128,16 +128,16 @@ def test_two_workers_write_what_one_writes(tmp_path: Path) -> None:
     videos = few(tmp_path / "videos")
     (videos / "up" / "broken.avi").write_bytes(b"no video")
     again(videos, tmp_path / "one")
-    assert run("prepare", videos, "--out", tmp_path / "two", *TINY, "--workers", 2).returncode == 1
+    assert run("prepare", videos, "--out", tmp_path / "two", *TINY, "--set", "workers=2").returncode == 1
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
 
 def test_videos_in_the_current_folder_may_be_prepared_beside_themselves(tmp_path: Path) -> None:
     videos = few(tmp_path)
-    first = run("prepare", ".", *TINY, "--workers", 1, cwd=videos)
+    first = run("prepare", ".", *TINY, "--set", "workers=1", cwd=videos)
     assert (first.returncode, first.stdout) == (0, "prepared\n")
     before = files_of(videos / "prepared")
-    assert run("prepare", ".", *TINY, "--workers", 1, cwd=videos).returncode == 0
+    assert run("prepare", ".", *TINY, "--set", "workers=1", cwd=videos).returncode == 0
     assert files_of(videos / "prepared") == before
 
 
@@ -153,14 +153,14 @@ def long_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(long_videos: Path) -> dict[str, bytes]:
-    """What a run that nothing happens to writes, but for the journal."""
+    """What a run that nothing happens to writes, but for the decode cache."""
     again(long_videos, long_videos.parent / "undisturbed")
-    return files_of(long_videos.parent / "undisturbed", but=JOURNAL)
+    return files_of(long_videos.parent / "undisturbed", but=DECODE_CACHE)
 
 
 def under_way(videos: Path, out: Path, workers: int) -> subprocess.Popen[str]:
     """A run that has decoded something, and not yet all."""
-    process = start("prepare", videos, "--out", out, *TINY, "--workers", workers)
+    process = start("prepare", videos, "--out", out, *TINY, "--set", f"workers={workers}")
     deadline = time.monotonic() + 30
     while not (out / "decoded.jsonl").exists() or (out / "decoded.jsonl").read_bytes().count(b"\n") < 3:
         assert time.monotonic() < deadline
@@ -176,11 +176,11 @@ def done_before(out: Path) -> int:
     return done
 
 
-def finishes_as_if_nothing_had_happened(videos: Path, out: Path, undisturbed: dict[str, bytes]) -> None:
+def finishes_as_if_undisturbed(videos: Path, out: Path, undisturbed: dict[str, bytes]) -> None:
     done = done_before(out)
     result = again(videos, out)
     assert (result.decoded, result.reused) == (20 - done, done)
-    assert files_of(out, but=JOURNAL) == undisturbed
+    assert files_of(out, but=DECODE_CACHE) == undisturbed
     assert not any(ASIDE_MARK in name for name in undisturbed)
 
 
@@ -211,18 +211,18 @@ def test_a_killed_run_goes_on_where_it_stopped(
         os.kill(pid, signal.SIGKILL)
     process.communicate()
     assert left == [], "workers outlive the run they worked for"
-    finishes_as_if_nothing_had_happened(long_videos, tmp_path / "out", undisturbed)
+    finishes_as_if_undisturbed(long_videos, tmp_path / "out", undisturbed)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_stops_at_once_without_a_word_and_the_next_run_goes_on(
+def test_ctrl_c_stops_at_once_silently_and_the_next_run_goes_on(
     workers: int, long_videos: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     process = under_way(long_videos, tmp_path / "out", workers)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the command
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (130, "", "")
-    finishes_as_if_nothing_had_happened(long_videos, tmp_path / "out", undisturbed)
+    finishes_as_if_undisturbed(long_videos, tmp_path / "out", undisturbed)
 
 
 def test_a_worker_that_dies_loses_nothing(long_videos: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
@@ -231,11 +231,11 @@ def test_a_worker_that_dies_loses_nothing(long_videos: Path, undisturbed: dict[s
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, f"{tmp_path / 'out'}\n")
     assert "Traceback" not in err
-    assert files_of(tmp_path / "out", but=JOURNAL) == undisturbed
+    assert files_of(tmp_path / "out", but=DECODE_CACHE) == undisturbed
 
 
-def test_ctrl_c_while_the_workers_start_stops_without_a_word(long_videos: Path, tmp_path: Path) -> None:
-    process = start("prepare", long_videos, "--out", tmp_path / "out", *TINY, "--workers", 2)
+def test_ctrl_c_while_the_workers_start_stops_silently(long_videos: Path, tmp_path: Path) -> None:
+    process = start("prepare", long_videos, "--out", tmp_path / "out", *TINY, "--set", "workers=2")
     while not workers_of(process.pid):
         assert process.poll() is None
         time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""prepare on what people really have: each problem is told in one clear line, and nothing is lost."""
+"""prepare on what users really have: each problem gives one clear line, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_one_label_only_because_the_videos_of_the_other_are_broken(prepare: Acti
     wrong_call(prepare(few), "Fewer than two labels", "of 6 files 3 can be used", "video.empty")
 
 
-def test_a_label_with_one_clip_works_and_is_warned_about(prepare: Activity, few: Path) -> None:
+def test_a_label_with_one_clip_works_with_a_warning(prepare: Activity, few: Path) -> None:
     draw_video(few / "rare" / "only.avi", "right", person=7)
     result = prepare(few)
     assert result.exit_code == 0
@@ -84,7 +84,7 @@ def test_broken_files_are_rejected_with_the_reason_and_the_rest_goes_on(
 
 
 def test_a_file_without_permission_is_rejected_until_it_can_be_read(few: Path, tmp_path: Path) -> None:
-    call = ("prepare", few, "--out", tmp_path / "out", *TINY, "--workers", 1)
+    call = ("prepare", few, "--out", tmp_path / "out", *TINY, "--set", "workers=1")
     closed = few / "up" / "1.avi"
     closed.chmod(0)
     first = run(*call, preexec_fn=no_privileges)
@@ -124,7 +124,7 @@ def test_names_and_labels_may_hold_anything(few: Path, tmp_path: Path) -> None:
         (few / name).mkdir()
         draw_video(few / "plain.avi", "up", person=40 + number).rename(few / name / f"{name}.avi")
     out = tmp_path / os.fsdecode(b"out \xff\n")
-    first = run("prepare", few, "--out", out, *TINY, "--workers", 2)
+    first = run("prepare", few, "--out", out, *TINY, "--set", "workers=2")
     assert (first.returncode, first.stdout) == (0, f"{out}\n"), first.stderr
     assert "\x1b[31mred" not in first.stderr
     rows = rows_of(out)
@@ -133,7 +133,7 @@ def test_names_and_labels_may_hold_anything(few: Path, tmp_path: Path) -> None:
         assert rows[f"{name}/{name}.avi"]["label"] == name
     before = files_of(out)
     second = run("prepare", few, "--out", out, *TINY)
-    assert "Decoded now: 0," in second.stderr
+    assert "Decoded 0 videos;" in second.stderr
     assert files_of(out) == before
 
 
@@ -149,7 +149,7 @@ def test_the_same_video_under_two_labels_is_rejected_both_times(prepare: Activit
     for number, decoded in enumerate((7, 0)):
         result = prepare(few)
         assert result.exit_code == 1, number
-        assert f"Decoded now: {decoded}," in result.stderr
+        assert f"Decoded {decoded} video" in result.stderr
         rows = rows_of(tmp_path / "out")
         for name, other in (("up/0.avi", "left/copy.avi"), ("left/copy.avi", "up/0.avi")):
             assert rows[name]["status"] == "rejected"
@@ -157,7 +157,7 @@ def test_the_same_video_under_two_labels_is_rejected_both_times(prepare: Activit
         assert "two_labels" in result.stderr or "another label" in result.stderr
 
 
-def test_a_pattern_that_matches_nothing_is_warned_about_and_one_that_is_none_is_refused(
+def test_a_pattern_that_matches_nothing_gives_a_warning_and_one_that_is_none_an_error(
     prepare: Activity, few: Path
 ) -> None:
     wrong_call(prepare(few, "--group-by", "person("), "not a regular expression", "person(")
@@ -170,20 +170,19 @@ def test_a_pattern_that_matches_nothing_is_warned_about_and_one_that_is_none_is_
     "words",
     [
         ("--num-frames", 0),
-        ("--fps", 0),
+        ("--frames-per-second", 0),
         ("--frame-size", 8),
-        ("--val", 0.6, "--test", 0.5),
-        ("--workers", -1),
+        ("--set", "workers=-1"),
         ("--seed", -1),
     ],
 )
 def test_an_impossible_setting(words: tuple[object, ...], prepare: Activity, few: Path, tmp_path: Path) -> None:
-    wrong_call(prepare(few, *words), "not possible", "Allowed: ")
+    wrong_call(prepare(few, *words), "cannot be", "Allowed: ")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("place", ["videos", "labels.csv"])
-def test_what_cannot_be_read_is_told_in_one_line(place: str, few: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_read_gives_one_line(place: str, few: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("path,label\nleft/0.avi,left\nup/0.avi,up\n")
     (tmp_path / place).chmod(0)
     words = ("prepare", few, "--labels", tmp_path / "labels.csv", "--out", tmp_path / "out", *TINY)
@@ -199,7 +198,7 @@ def test_videos_that_kill_every_decoder_are_rejected_and_tried_again_by_the_next
     (tmp_path / "videos" / "up").mkdir()
     # Another video, for the one who compares contents; the decoder does not read what follows the end.
     (tmp_path / "videos" / "up" / "heavy.avi").write_bytes(heavy.read_bytes() + b"another")
-    words = ("prepare", tmp_path / "videos", "--out", tmp_path / "out", *TINY, "--workers", 2)
+    words = ("prepare", tmp_path / "videos", "--out", tmp_path / "out", *TINY, "--set", "workers=2")
     done = run(*words, preexec_fn=two_seconds_of_processor)
     assert (done.returncode, done.stdout) == (2, "")
     assert "[video.crashed]" in only_line(done.stderr)

@@ -1,4 +1,4 @@
-"""prepare into places that are taken, closed, damaged or full: told in one line, and nothing is lost."""
+"""prepare into places that are taken, closed, damaged or full: one line says so, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from activity_cli.dataset.manifest import read_prepared
+from activity_cli.errors import DatasetError
 from data_support import TINY, files_of, no_privileges, only_line, rows_of, run, wrong_call
 
 Activity = Callable[..., Result]
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "list"])
-def test_a_half_written_folder_is_told_and_prepare_finishes_it(
-    damage: str, prepare: Activity, activity: Activity, few: Path, tmp_path: Path
+def test_a_half_written_folder_cannot_be_trained_on_and_prepare_finishes_it(
+    damage: str, prepare: Activity, few: Path, tmp_path: Path
 ) -> None:
     prepare(few)
     before, config = files_of(tmp_path / "out"), tmp_path / "out" / "config.json"
@@ -26,7 +28,8 @@ def test_a_half_written_folder_is_told_and_prepare_finishes_it(
         config.unlink()
     else:
         config.write_text({"cut": config.read_text()[:50], "list": "[]"}[damage])
-    wrong_call(activity("train", tmp_path / "out", "--out", tmp_path / "model"), "out", "activity prepare")
+    with pytest.raises(DatasetError, match="Run 'activity prepare' again"):
+        read_prepared(tmp_path / "out")
     assert prepare(few).exit_code == 0
     assert files_of(tmp_path / "out") == before
 
@@ -45,19 +48,22 @@ def test_other_settings_need_overwrite(prepare: Activity, few: Path, tmp_path: P
     assert len(list((tmp_path / "out" / "clips").iterdir())) == 6
 
 
-def test_a_newer_schema_is_left_alone_without_overwrite(prepare: Activity, few: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [2, 4])
+def test_a_folder_of_another_version_needs_overwrite(
+    version: int, prepare: Activity, few: Path, tmp_path: Path
+) -> None:
     prepare(few)
     config = tmp_path / "out" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "schema": "activity.prepared/3"}))
+    config.write_text(json.dumps({**json.loads(config.read_text()), "schema": f"activity.prepared/{version}"}))
     before = files_of(tmp_path / "out")
-    wrong_call(prepare(few), "activity.prepared/3", "--overwrite")
+    wrong_call(prepare(few), f"activity.prepared/{version}", "--overwrite")
     assert files_of(tmp_path / "out") == before
     assert prepare(few, "--overwrite").exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["thesis.txt", "config.json", "manifest.csv", "clips/mine.npy"])
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
-def test_a_folder_that_is_not_ours_is_never_written_to(
+def test_a_folder_of_another_program_is_never_written_to(
     name: str, overwrite: tuple[str, ...], prepare: Activity, few: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "out" / name
@@ -79,7 +85,7 @@ def test_a_place_that_cannot_be_written(mode: int, few: Path, tmp_path: Path) ->
     (tmp_path / "closed").mkdir()
     (tmp_path / "closed").chmod(mode)
     for out in (tmp_path / "closed" / "out", tmp_path / "closed"):
-        done = run("prepare", few, "--out", out, *TINY, "--workers", 1, preexec_fn=no_privileges)
+        done = run("prepare", few, "--out", out, *TINY, "--set", "workers=1", preexec_fn=no_privileges)
         line = only_line(done.stderr)
         assert (done.returncode, done.stdout) == (2, ""), line
         assert "permission denied" in line
@@ -99,7 +105,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_is_told_in_one_line_wherever_it_happens_and_the_work_goes_on(
+def test_a_full_disk_gives_one_line_wherever_it_happens_and_the_next_run_goes_on(
     prepare: Activity, few: Path, small_disk: Path, tmp_path: Path
 ) -> None:
     out, failures = small_disk / "out", 0
@@ -111,12 +117,12 @@ def test_a_full_disk_is_told_in_one_line_wherever_it_happens_and_the_work_goes_o
         wrong_call(result, "The disk is full", "run the same command again")
         failures += 1
     assert failures > 3
-    assert "Decoded now: 0," in result.stderr or "Decoded now: 1," in result.stderr
+    assert "Decoded 0 videos;" in result.stderr or "Decoded 1 video;" in result.stderr
     prepare(few, "--group-by", "none", out=tmp_path / "elsewhere")
     assert files_of(out) == files_of(tmp_path / "elsewhere")
 
 
-def test_a_full_disk_in_a_worker_is_told_in_one_line(few: Path, small_disk: Path) -> None:
-    done = run("prepare", few, "--out", small_disk / "out", *TINY, "--workers", 2)
+def test_a_full_disk_in_a_worker_gives_one_line(few: Path, small_disk: Path) -> None:
+    done = run("prepare", few, "--out", small_disk / "out", *TINY, "--set", "workers=2")
     assert done.returncode == 2
     assert "The disk is full" in only_line(done.stderr)

@@ -1,4 +1,4 @@
-"""One video file -> frames: the right ones, in the right colors, from any container and any name."""
+"""One video file -> frames: the right ones, in the right colors, from any container and any file name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +16,39 @@ import numpy as np
 import pytest
 
 from activity_cli.errors import VideoError
-from activity_cli.sampling.plan import at_rate, evenly_spaced
+from activity_cli.results import VideoInfo
+from activity_cli.sampling.plan import evenly_spaced, plan_cuts
 from activity_cli.settings import Sampling
-from activity_cli.video.reader import Clip, fit_frame, read_clip
-from data_support import CONTAINERS, draw_numbers, no_privileges, numbers_in
+from activity_cli.video.fitting import fit_frame
+from activity_cli.video.opencv import FileSource
+from activity_cli.video.reader import ClipReader
+from activity_cli.video.source import Frame, JumpError
+from data_support import CONTAINERS, draw_numbers, no_privileges, numbers_in, read_clip
 
-SMALL = Sampling(num_frames=6, frame_size=64, fit="squash")
+SMALL = Sampling(num_frames=6, frame_size=64, fit="stretch")
+
+
+def info_of(path: Path) -> VideoInfo:
+    reader = ClipReader(FileSource(path), SMALL)
+    assert len(list(reader)) == 1
+    return reader.info
 
 
 @pytest.mark.parametrize(("ending", "codec"), CONTAINERS)
 def test_the_frames_returned_are_the_frames_asked_for(ending: str, codec: str, tmp_path: Path) -> None:
     path = draw_numbers(tmp_path / f"numbers.{ending}", 50, codec=codec)
     for num_frames in (1, 2, 7, 16, 49, 50, 51):
-        clip = read_clip(path, Sampling(num_frames=num_frames, frame_size=64, fit="squash"))
-        assert clip.indices == evenly_spaced(50, num_frames)
-        assert numbers_in(clip.frames) == clip.indices
-    for rate in (2.0, 5.0, 12.5, 25.0, 100.0):
-        clip = read_clip(path, Sampling(num_frames=8, frames_per_second=rate, frame_size=64, fit="squash"))
-        assert clip.indices == at_rate([index / 25 for index in range(50)], 8, rate)
-        assert numbers_in(clip.frames) == clip.indices
-    assert (clip.info.num_frames, clip.info.header_frames) == (50, 50)
-    assert clip.info.frames_per_second == 25
-    assert clip.info.duration_seconds == pytest.approx(2.0, abs=0.01)
-    assert (clip.info.width, clip.info.height, clip.info.rotation_degrees) == (128, 64, 0)
+        clip = read_clip(path, Sampling(num_frames=num_frames, frame_size=64))
+        assert clip.cut.indices == evenly_spaced(50, num_frames)
+        assert numbers_in(clip.frames) == clip.cut.indices
+    for rate, expected in {2.0: (6, 18, 31, 43), 12.5: range(17, 33, 2), 100.0: (24, 25)}.items():
+        clip = read_clip(path, Sampling(num_frames=8, frames_per_second=rate, frame_size=64))
+        assert numbers_in(clip.frames) == clip.cut.indices == tuple(expected)
+        assert clip.times_seconds == pytest.approx([index / 25 for index in clip.cut.indices], abs=0.002)
+    info = info_of(path)
+    assert (info.num_frames, info.header_frames, info.frames_per_second) == (50, 50, 25)
+    assert info.duration_seconds == pytest.approx(2.0, abs=0.01)
+    assert (info.width, info.height, info.rotation_degrees) == (128, 64, 0)
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3])
@@ -63,20 +75,20 @@ def test_frames_are_rgb(tmp_path: Path) -> None:
     assert blue < 20
 
 
-def test_fitting_squashes_pads_or_crops() -> None:
+def test_fitting_stretches_pads_or_crops() -> None:
     frame = np.zeros((40, 80, 3), np.uint8)
     frame[:, :20], frame[:, 20:60], frame[:, 60:] = 50, 150, 250
-    squashed, padded, cropped = (fit_frame(frame, 40, fit) for fit in ("squash", "pad", "crop"))
-    assert {image.shape for image in (squashed, padded, cropped)} == {(40, 40, 3)}
-    assert squashed[20, :, 0].tolist() == [50] * 10 + [150] * 20 + [250] * 10
+    stretched, padded, cropped = (fit_frame(frame, 40, fit) for fit in ("stretch", "pad", "crop"))
+    assert {image.shape for image in (stretched, padded, cropped)} == {(40, 40, 3)}
+    assert stretched[20, :, 0].tolist() == [50] * 10 + [150] * 20 + [250] * 10
     assert (cropped == 150).all()
     assert (padded[:10] == 0).all()
     assert (padded[30:] == 0).all()
-    assert np.array_equal(padded[10:30, :, 0], squashed[::2, :, 0])
+    assert np.array_equal(padded[10:30, :, 0], stretched[::2, :, 0])
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 200), (200, 1), (33, 32), (32, 32), (7, 9)])
-@pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
+@pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
 def test_fitting_takes_any_shape(height: int, width: int, fit: str) -> None:
     fitted = fit_frame(np.full((height, width, 3), 200, np.uint8), 32, fit)
     assert fitted.shape == (32, 32, 3)
@@ -89,12 +101,11 @@ def test_a_header_that_promises_too_much_is_corrected_by_counting(tmp_path: Path
     whole = draw_numbers(tmp_path / "whole.avi", 50)
     cut = tmp_path / "cut.avi"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
-    clip = read_clip(cut, SMALL)
-    assert clip.info.header_frames == 50
-    assert 10 < clip.info.num_frames < 45
-    assert clip.indices == evenly_spaced(clip.info.num_frames, 6)
-    assert numbers_in(clip.frames) == clip.indices
-    assert clip.info.duration_seconds == pytest.approx(clip.info.num_frames / 25, abs=0.05)
+    info = info_of(cut)
+    assert info.header_frames == 50
+    assert 10 < info.num_frames < 45
+    assert numbers_in(read_clip(cut, SMALL).frames) == evenly_spaced(info.num_frames, 6)
+    assert info.duration_seconds == pytest.approx(info.num_frames / 25, abs=0.05)
 
 
 @pytest.mark.parametrize("promised", [0, 3, 20])
@@ -106,9 +117,8 @@ def test_a_header_that_promises_too_little_is_corrected_by_counting(promised: in
         assert int.from_bytes(content[begin : begin + 4], "little") == 50, mark
         content = content[:begin] + promised.to_bytes(4, "little") + content[begin + 4 :]
     path.write_bytes(content)
-    clip = read_clip(path, SMALL)
-    assert clip.info.num_frames == 50
-    assert numbers_in(clip.frames) == evenly_spaced(50, 6)
+    assert info_of(path).num_frames == 50
+    assert numbers_in(read_clip(path, SMALL).frames) == evenly_spaced(50, 6)
 
 
 HOSTILE_NAMES = (
@@ -192,9 +202,11 @@ _READ = """
 import sys
 from pathlib import Path
 from activity_cli import Sampling, VideoError
-from activity_cli.video.reader import read_clip
+from activity_cli.video.opencv import FileSource
+from activity_cli.video.reader import ClipReader
 try:
-    print(len(read_clip(Path(sys.argv[1]), Sampling(num_frames=6, frame_size=32)).frames))
+    [clip] = ClipReader(FileSource(Path(sys.argv[1])), Sampling(num_frames=6, frame_size=32))
+    print(len(clip.frames))
 except VideoError as error:
     print(error.code, error)
 """
@@ -228,9 +240,70 @@ def test_damage_is_not_commented_on_by_the_decoder(tmp_path: Path) -> None:
     assert read_elsewhere(tmp_path / "damaged.mp4").stderr == ""
 
 
-def test_a_clip_refuses_frames_of_another_kind(tmp_path: Path) -> None:
-    info = read_clip(draw_numbers(tmp_path / "a.avi", 3), SMALL).info
-    with pytest.raises(ValueError, match="uint8"):
-        Clip(np.zeros((2, 8, 8, 3), np.float32), (0, 1), info)
-    with pytest.raises(ValueError, match="1 indices for 2 frames"):
-        Clip(np.zeros((2, 8, 8, 3), np.uint8), (0,), info)
+class Numbers:
+    """A source that lists other frames than it shows; each frame shows its number in the first color."""
+
+    name = "numbers"
+
+    def __init__(self, listed: Sequence[float], shown: Sequence[float]) -> None:
+        self.listed, self.shown, self.times_read = listed, shown, 0
+
+    def list_times(self) -> Sequence[float]:
+        return self.listed
+
+    def read(self, wants: Callable[[int], bool]) -> Iterator[Frame]:
+        self.times_read += 1
+        for index, time in enumerate(self.shown):
+            yield Frame(index, time, np.full((32, 32, 3), index, np.uint8) if wants(index) else None)
+
+    def worth_jumping(self, indices: Sequence[int]) -> bool:
+        return False
+
+    def jump(self, indices: Sequence[int]) -> Iterator[Frame]:
+        raise JumpError
+
+    def info(self) -> VideoInfo:
+        return VideoInfo(frames_per_second=10.0, width=32, height=32)
+
+
+STEADY = [index / 10 for index in range(200)]
+GAP = STEADY[:100] + [time + 1.0 for time in STEADY[100:]]
+WINDOWS = Sampling(num_frames=5, frame_size=32, window_seconds=1.0, stride_seconds=0.5)
+
+
+@pytest.mark.parametrize(
+    ("listed", "shown", "times_read"),
+    [
+        (STEADY, STEADY, 1),
+        (STEADY, STEADY[:150], 1),  # cut off
+        (STEADY[:150], STEADY, 2),  # longer than listed
+        ([], STEADY, 2),  # nothing is listed
+        (STEADY, GAP, 2),  # frames are missing in the middle
+        (STEADY, [time + 0.2 for time in STEADY[:-1]] + [5.0], 1),  # time stamps that do not rise say nothing
+        (STEADY, [0.0] * 200, 1),
+    ],
+    ids=["right", "cut off", "longer", "nothing", "gap", "shifted", "no time stamps"],
+)
+def test_clips_are_delivered_once_and_right_whatever_the_source_lists(
+    listed: list[float], shown: list[float], times_read: int
+) -> None:
+    source = Numbers(listed, shown)
+    reader = ClipReader(source, WINDOWS)
+    found = list(reader)
+    clips = {clip.cut.start_seconds: clip for clip in found}
+    times = shown if all(earlier < later for earlier, later in pairwise(shown)) else STEADY[: len(shown)]
+    cuts = plan_cuts(times, WINDOWS)
+    assert len(found) == len(clips)
+    assert sorted(clips) == [cut.start_seconds for cut in cuts]
+    for cut in cuts:
+        clip = clips[cut.start_seconds]
+        assert tuple(clip.frames[:, 0, 0, 2]) == clip.cut.indices
+        assert clip.times_seconds == tuple(times[index] for index in clip.cut.indices)
+        if shown is not GAP or cut.end_seconds > 10:
+            assert clip.cut.indices == cut.indices
+        else:  # delivered before the gap showed that the rate is not steady
+            assert clip.cut.indices == tuple(round(10 * cut.start_seconds) + index for index in (1, 3, 5, 7, 9))
+    assert source.times_read == times_read
+    assert (reader.info.num_frames, reader.info.variable_frame_rate) == (len(shown), shown is GAP)
+    [whole] = ClipReader(Numbers(listed, shown), SMALL)
+    assert whole.cut == plan_cuts(times, SMALL)[0]

@@ -11,7 +11,6 @@ import pytest
 
 from activity_cli import BundleError, PredictSettings, Recognizer, VideoError, predict
 from activity_cli.model.network import Network
-from activity_cli.video.reader import read_clip
 from bundle_support import (
     BOTH_HEADS,
     LABELS,
@@ -22,6 +21,7 @@ from bundle_support import (
     scores_in_order,
 )
 from conftest import draw_video
+from data_support import read_clip
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The command reference says what --help says."""
+"""The reference in docs/ is what --help and the declarations of the settings say."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+TOOL = Path(__file__).resolve().parents[1] / "tools" / "write_reference.py"
 
 
-def test_the_command_reference_is_fresh() -> None:
-    tool = ROOT / "tools" / "write_reference.py"
-    checked = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
+def test_the_reference_is_fresh() -> None:
+    checked = subprocess.run([sys.executable, TOOL, "--check"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr

@@ -28,6 +28,7 @@ from activity_cli.results import (
     EncoderRow,
     EpochRecord,
     EvaluationResult,
+    HeadScore,
     LayerRow,
     LeakReport,
     MetadataShortcut,
@@ -118,10 +119,20 @@ LAYERS = (
 )
 
 
-def training(*, interrupted: bool = False) -> TrainResult:
-    history = tuple(EpochRecord(n, 1 / n, 0.5 + n / 10, 2 / n, 0.4 + n / 10, 31.0) for n in (1, 2, 3))
+def training() -> TrainResult:
+    history = tuple(EpochRecord(n, "main", 1 / n, 0.5 + n / 10, 2 / n, 0.4 + n / 10, 31.0) for n in (1, 2, 3))
     return TrainResult(
-        Path("models/activity"), "activity@3fa9", ("a", "b"), history, 2, interrupted, 3.2e-7, Path("h.png")
+        model=Path("models/activity"),
+        name="activity@3fa9",
+        labels=("a", "b"),
+        history=history,
+        best_epoch=2,
+        interrupted=False,
+        litert_max_abs_difference=3.2e-7,
+        history_picture=Path("h.png"),
+        heads=(HeadScore("lstm", 0.5, 0.55), HeadScore(HOSTILE, 1.0, None)),
+        val_accuracy=0.6,
+        val_loss=1.0,
     )
 
 
@@ -208,7 +219,7 @@ def test_a_container_without_its_layers_counts_itself() -> None:
     assert parameter_totals(LAYERS[:1]) == (0, 1_000_100)
 
 
-def test_encoders_say_what_they_cost_and_when_to_use_them() -> None:
+def test_encoders_show_their_size_and_when_to_use_them() -> None:
     to = console()
     print_encoders(to, ENCODERS)
     text = printed(to)
@@ -217,35 +228,51 @@ def test_encoders_say_what_they_cost_and_when_to_use_them() -> None:
     assert "For nobody." in text
 
 
-def test_a_second_training_that_was_stopped_is_not_taken_for_the_first() -> None:
+def test_training_shows_the_best_epoch_and_the_heads() -> None:
     to = console()
-    print_training(to, replace(training(interrupted=True), stopped_again=True))
-    text = " ".join(printed(to).split())
-    assert "3 epochs in 1 min 33 s. " in text
-    assert "The second training, on all clips, was stopped by hand: what the first has learned was saved." in text
-
-
-def test_training_tells_that_the_sequence_part_learned_first() -> None:
-    to = console()
-    print_training(to, replace(training(), head_history=(EpochRecord(1, 1.0, 0.5, 1.0, 0.5, 2.0, False),) * 40))
-    assert "3 epochs in 1 min 33 s, after 40 of the sequence part alone." in printed(to)
-
-
-def test_training_tells_the_best_epoch_and_the_interruption() -> None:
-    to = console()
-    print_training(to, training(interrupted=True))
+    print_training(to, training())
     text = printed(to)
-    assert "3 epochs in 1 min 33 s, then stopped by hand." in text
+    assert "3 epochs in 1 min 33 s." in text
     assert "best epoch: 2" in text
+    assert row_with(text, "training") == ["training", "0.5000", "70.0%"]
     assert row_with(text, "validation") == ["validation", "1.0000", "60.0%"]
+    assert row_with(text, "lstm") == ["lstm", "0.50", "55.0%"]
+    assert row_with(text, SHOWN) == [SHOWN, "1.00", "-"]
+    assert "weights are those of epoch 2" in text
     assert "3.2e-07" in text
 
 
-def test_evaluation_says_what_the_model_adds() -> None:
+def test_training_without_validation_clips_shows_no_validation() -> None:
+    to = console()
+    print_training(to, replace(training(), val_loss=None, val_accuracy=None, heads=(HeadScore("lstm", 1.0, None),)))
+    assert "validation" not in printed(to)
+
+
+def test_training_counts_the_epochs_of_each_stage() -> None:
+    history = training().history
+    stages = [replace(record, stage=stage) for stage in ("warm-up", "main", "refit") for record in history]
+    to = console()
+    print_training(to, replace(training(), history=(*stages[:5], *stages[6:]), refitted=True))
+    text = printed(to)
+    assert "8 epochs (3 warm-up, 2 main, 3 refit) in 4 min 08 s." in text
+    assert row_with(text, "training") == ["training", "0.5000", "70.0%"]
+    assert "weights are those of the refit, on training and validation clips together." in text
+
+
+def test_an_interrupted_refit_leaves_the_weights_of_the_best_epoch() -> None:
+    to = console()
+    record = EpochRecord(1, "refit", 9.0, 0.1, float("nan"), float("nan"), 1.0)
+    print_training(to, replace(training(), history=(*training().history, record), interrupted=True))
+    text = printed(to)
+    assert "4 epochs (3 main, 1 refit) in 1 min 34 s, then interrupted." in text
+    assert "weights are those of epoch 2" in text
+
+
+def test_evaluation_compares_the_model_with_the_baselines() -> None:
     to = console()
     print_evaluation(to, SMALL)
     text = printed(to)
-    assert "Accuracy 87.5%, macro F1 70.0% (14 of 16 clips right)" in text
+    assert "Accuracy 87.5%, macro F1 70.0% (14 of 16 clips correct)" in text
     assert row_with(text, "frame average") == ["frame", "average", "50.0%", "40.0%", "+37.5", "points"]
     assert row_with(text, "middle frame") == ["middle", "frame", "-", "-", "-"]
     assert "no frame classifier" in text
@@ -255,7 +282,7 @@ def test_evaluation_says_what_the_model_adds() -> None:
 def test_confusion_marks_the_diagonal_and_dots_the_zeros() -> None:
     to = console(color=True)
     print_evaluation(to, SMALL)
-    matrix = printed(to).split("Confusion", 1)[1]
+    matrix = printed(to).split("Confusion matrix", 1)[1]
     assert re.findall(r"\x1b\[1;32m *(\d+)\x1b\[0m", matrix) == ["6", "8"]
     assert re.findall(r"\x1b\[2m *(\S)\x1b\[0m", matrix) == ["·"]
 

@@ -12,16 +12,27 @@ from pathlib import Path
 
 import pytest
 
-from activity_cli.reports.text import visible
-from activity_cli.results import Baseline, ClassScore, EpochRecord, EvaluationResult, Prediction
-from activity_cli.writers.csv_rows import (
+from activity_cli.reports.leaks import leak_document, leak_lines
+from activity_cli.reports.text import escape_control
+from activity_cli.results import (
+    Baseline,
+    ClassScore,
+    ClipRecord,
+    EpochRecord,
+    EvaluationResult,
+    LeakReport,
+    MetadataShortcut,
+    Prediction,
+    RelatedPair,
+)
+from activity_cli.writers.csv import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
-    prediction_header,
-    prediction_row,
+    prediction_csv,
+    prediction_csv_header,
     write_history_csv,
 )
-from activity_cli.writers.json_lines import evaluation_document, prediction_line
+from activity_cli.writers.json import evaluation_json, indented_json, prediction_json
 
 HOSTILE_NAMES = (
     'quote".mp4',
@@ -78,7 +89,7 @@ def evaluation() -> EvaluationResult:
 
 
 def test_answer_has_exactly_this_shape() -> None:
-    assert prediction_line(answer()) == (
+    assert prediction_json(answer()) == (
         '{"schema": "activity.prediction/1", "source": "clip.mp4", "status": "ok", "label": "wave", '
         '"confidence": 0.93, "scores": {"wave": 0.93, "bend": 0.04}, "duration_seconds": 2.44, '
         '"frames_used": 16, "model": "activity@3fa9c1d2"}'
@@ -86,7 +97,7 @@ def test_answer_has_exactly_this_shape() -> None:
 
 
 def test_failure_has_exactly_this_shape() -> None:
-    assert prediction_line(failure()) == (
+    assert prediction_json(failure()) == (
         '{"schema": "activity.prediction/1", "source": "broken.mp4", "status": "error", '
         '"error": {"code": "video.undecodable", "message": "No frame could be read.", "hint": "Convert it."}}'
     )
@@ -94,7 +105,7 @@ def test_failure_has_exactly_this_shape() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_any_name_is_one_ascii_line_and_comes_back_whole(name: str) -> None:
-    for line in (prediction_line(answer(name)), prediction_line(failure(name))):
+    for line in (prediction_json(answer(name)), prediction_json(failure(name))):
         assert line.isascii()
         assert len(line.splitlines()) == 1
         assert json.loads(line)["source"] == name
@@ -103,17 +114,17 @@ def test_any_name_is_one_ascii_line_and_comes_back_whole(name: str) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_a_number_is_null(value: float) -> None:
     prediction = Prediction("a", "ok", "x", value, {"x": value}, value)
-    parsed = json.loads(prediction_line(prediction), parse_constant=pytest.fail)
+    parsed = json.loads(prediction_json(prediction), parse_constant=pytest.fail)
     assert (parsed["confidence"], parsed["scores"], parsed["duration_seconds"]) == (None, {"x": None}, None)
 
 
 def test_scores_keep_their_order() -> None:
     prediction = Prediction("a", "ok", "z", 0.6, {"z": 0.6, "a": 0.3, "m": 0.1})
-    assert list(json.loads(prediction_line(prediction))["scores"]) == ["z", "a", "m"]
+    assert list(json.loads(prediction_json(prediction))["scores"]) == ["z", "a", "m"]
 
 
 def test_evaluation_has_every_field() -> None:
-    parsed = json.loads(evaluation_document(evaluation()), parse_constant=pytest.fail)
+    parsed = json.loads(evaluation_json(evaluation()), parse_constant=pytest.fail)
     assert list(parsed) == [
         "schema",
         "model",
@@ -150,23 +161,56 @@ def test_evaluation_has_every_field() -> None:
 
 
 def test_evaluation_is_readable() -> None:
-    lines = evaluation_document(evaluation()).splitlines()
+    lines = evaluation_json(evaluation()).splitlines()
     assert '  "model": "activity@3fa9c1d2",' in lines
     assert "      [1, 1]," in lines, "a row of the matrix is a line"
 
 
+def leaks(grouping: str = "looks", *, suspicious: bool = False) -> LeakReport:
+    first, second = (ClipRecord(name, "wave", "", "train", "ok", "", end_seconds=1.23456) for name in ("a", "b"))
+    shortcuts = (MetadataShortcut("length", 0.8, 1 / 3, suspicious), MetadataShortcut("file type", 0.4, 1 / 3, False))
+    pairs = (RelatedPair("copy", first, second),)
+    return LeakReport(grouping, True, 9, 4, 1 / 3, 1, 1, 0.0, 0.36, 0.0, pairs, shortcuts)
+
+
+def test_leak_report_has_every_field() -> None:
+    parsed = json.loads(leak_document(leaks()), parse_constant=pytest.fail)
+    keys = "schema grouping compared num_clips num_groups largest_share num_copies num_two_labels one_place_share "
+    assert list(parsed) == (keys + "exposed_by_video exposed tells pairs summary").split()
+    assert parsed["schema"] == "activity.leaks/1"
+    assert parsed["tells"][0] == {"name": "length", "accuracy": 0.8, "chance": 0.333333, "suspicious": False}
+    clip = {"path": "a", "label": "wave", "start_seconds": 0.0, "end_seconds": 1.235, "clip": ""}
+    assert parsed["pairs"] == [{"kind": "copy", "first": clip, "second": clip | {"path": "b"}}]
+    assert parsed["summary"] == leak_lines(leaks())
+
+
+def test_leak_report_in_plain_words() -> None:
+    assert "Groups: 4, as given; the largest group has 33% of the clips." in leak_lines(leaks("given"))
+    text = "\n".join(leak_lines(leaks(suspicious=True)))
+    assert "1 pair of clips from one recording" in text and "Pairs with different labels: 1." in text
+    assert "0% of the test clips share a recording or a place with a training clip" in text
+    assert "length 80%, file type 40%; guessing reaches 33%" in text
+    assert "Metadata shortcuts: none." in "\n".join(leak_lines(leaks()))
+
+
+def test_indented_json_is_the_same_json_whatever_the_names() -> None:
+    value = {"rows": [[1, 2], []], "names": ["a [  b", "c ]  {", 'd"[\n  ,', "e" * 200], "of": {"x": None, "  {": {}}}
+    assert json.loads(indented_json(value)) == value
+    assert json.loads(indented_json([value, "[  "])) == [value, "[  "]
+
+
 def test_csv_has_a_cell_for_each_column() -> None:
-    assert prediction_header() == (
+    assert prediction_csv_header() == (
         "source,status,label,confidence,duration_seconds,frames_used,model,error_code,error_message"
     )
-    assert prediction_row(answer()) == "clip.mp4,ok,wave,0.93,2.44,16,activity@3fa9c1d2,,"
+    assert prediction_csv(answer()) == "clip.mp4,ok,wave,0.93,2.44,16,activity@3fa9c1d2,,"
     expected = "broken.mp4,error,,,,,,video.undecodable,No frame could be read."
-    assert prediction_row(failure()) == expected
+    assert prediction_csv(failure()) == expected
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_csv_reads_back(name: str) -> None:
-    text = "\r\n".join((prediction_header(), prediction_row(answer(name)), prediction_row(failure(name))))
+    text = "\r\n".join((prediction_csv_header(), prediction_csv(answer(name)), prediction_csv(failure(name))))
     text.encode("utf-8")
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert [len(row) for row in rows] == [len(PREDICTION_COLUMNS)] * 3
@@ -175,25 +219,25 @@ def test_csv_reads_back(name: str) -> None:
 
 def test_history_csv(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
-    before = EpochRecord(1, 2.0, 0.25, 2.0, 0.25, 0.5, encoder_learns=False)
-    write_history_csv(path, [before, EpochRecord(1, 1.23456789, 0.5, math.nan, 0.25, 3.14159)])
+    warm_up = EpochRecord(1, "warm-up", 2.0, 0.25, 2.0, 0.25, 0.5)
+    write_history_csv(path, [warm_up, EpochRecord(1, "main", 1.23456789, 0.5, math.nan, 0.25, 3.14159)])
     with path.open(newline="") as file:
-        header, head, row = csv.reader(file)
+        header, first, second = csv.reader(file)
     assert tuple(header) == HISTORY_COLUMNS
-    assert head == ["1", "2.0", "0.25", "2.0", "0.25", "0.5", "frozen"]
-    assert row == ["1", "1.234568", "0.5", "", "0.25", "3.142", "learns"]
+    assert first == ["1", "2.0", "0.25", "2.0", "0.25", "0.5", "warm-up"]
+    assert second == ["1", "1.234568", "0.5", "", "0.25", "3.142", "main"]
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_visible_escapes_what_is_hidden_and_nothing_else() -> None:
-    assert visible("a\nb\x1b\udcff\u202e\u2028") == r"a\nb\x1b\udcff\u202e\u2028"
-    assert visible("Prüfung 手を振る [red] \U0001f600 e\u0301") == "Prüfung 手を振る [red] \U0001f600 e\u0301"
+def test_control_characters_are_escaped_and_nothing_else() -> None:
+    assert escape_control("a\nb\x1b\udcff\u202e\u2028") == r"a\nb\x1b\udcff\u202e\u2028"
+    assert escape_control("Prüfung 手を振る [red] \U0001f600 e\u0301") == "Prüfung 手を振る [red] \U0001f600 e\u0301"
 
 
 def test_the_fast_path_stays_light() -> None:
     code = (
-        "import sys, activity_cli.writers.json_lines, activity_cli.writers.csv_rows; "
-        "print([name for name in ('rich', 'cv2', 'numpy', 'tensorflow') if name in sys.modules])"
+        "import sys, activity_cli.writers.json, activity_cli.writers.csv; "
+        "print([name for name in ('rich', 'cv2', 'numpy', 'matplotlib', 'tensorflow') if name in sys.modules])"
     )
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

@@ -1,1 +1,1 @@
-"""The command line: parse, call one verb, render, exit."""
+"""The command line: parse, call one command, render, exit. Only this package knows Typer."""

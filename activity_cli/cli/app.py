@@ -1,33 +1,90 @@
-"""The command ``activity``: parse, call one verb, render, exit."""
+"""The command ``activity``. It imports the module of a command when that command is called."""
 
 from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from activity_cli._version import __version__
-from activity_cli.cli.boundary import INTERRUPTED, PIPE_CLOSED
-from activity_cli.cli.demo import demo_command
-from activity_cli.cli.evaluate import evaluate_command
-from activity_cli.cli.export import export_command
-from activity_cli.cli.predict import predict_command
-from activity_cli.cli.prepare import prepare_command
-from activity_cli.cli.train import train_command
+from activity_cli.cli.error_handling import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code, print_error
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "app", "main"]
+
+# The first line of each command's help, so that `activity --help` imports no command.
+COMMANDS = {
+    "prepare": "Read labeled videos into clips for training.",
+    "train": "Train a CNN LSTM on prepared clips.",
+    "evaluate": "Test a model on clips that it was not trained on.",
+    "predict": "Recognize the activity in videos.",
+    "export": "Write a trained model in the format of another runtime.",
+    "settings": "Print every setting with its default, as a file for --settings.",
+    "demo": "Run all commands on the sample videos.",
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Lists the commands from :data:`COMMANDS`, and imports the one that is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and import_module(f"activity_cli.cli.{name}").command, rest
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        """Runs a command and exits. An error of Typer, such as an unknown option, is one line like any other error."""
+        call = partial(super().main, args, prog_name, **extra | {"standalone_mode": False})
+        sys.exit(exit_code(lambda: _answer(call)))
+
+
+def _answer(call: Callable[[], Any]) -> int:
+    try:
+        with _completion():
+            return call() or 0
+    except TyperException as error:
+        print_error(_explain(error))
+        return USAGE
+    except typer.Abort:
+        return INTERRUPTED
+
+
+def _completion() -> AbstractContextManager[None]:
+    if os.environ.get("_ACTIVITY_COMPLETE") != "complete_bash":
+        return nullcontext()
+    from activity_cli.cli.completion import joined_bash_words
+
+    return joined_bash_words()
+
+
+def _explain(error: TyperException) -> str:
+    # Typer's words for a choice that does not exist come from Pydantic.
+    message = error.format_message().replace("Value error, ", "")
+    message += "" if message.endswith((".", "?")) else "."
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return message
+    option = getattr(error, "option_name", "")
+    if name := getattr(context.command, "set_names", {}).get(option):
+        return f"{option} is not an option. Type --set {name}=VALUE."
+    return f"{message} See '{context.command_path} --help'."
+
 
 app = typer.Typer(
     name="activity",
-    no_args_is_help=True,
+    cls=_LazyGroup,
+    invoke_without_command=True,
     # Plain help: drawing it with Rich takes twice as long as everything else that --help does.
     rich_markup_mode=None,
-    # Errors are ours to tell, in one line; --debug shows tracebacks.
+    # Errors are one line; --debug shows tracebacks.
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -39,6 +96,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _activity(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
@@ -53,20 +111,19 @@ def _activity(
         activity evaluate
         activity predict clip.mp4
 
-    See it at work first: activity demo
+    To see it at work first: activity demo
     """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(USAGE)
 
 
-app.command("prepare")(prepare_command)
-app.command("train")(train_command)
-app.command("evaluate")(evaluate_command)
-app.command("predict")(predict_command)
-app.command("export")(export_command)
-app.command("demo")(demo_command)
+for _name, _summary in COMMANDS.items():
+    app.command(_name, short_help=_summary)(lambda: None)
 
 
 def main() -> None:
-    """The entry point of the command: as ``app``, with stdout kept for data."""
+    """The entry point of the command. It keeps stdout for data."""
     from activity_cli.quiet import stdout_for_data_only
 
     stdout_for_data_only()
@@ -74,14 +131,14 @@ def main() -> None:
         app(prog_name="activity")
     except SystemExit as end:
         if end.code in (INTERRUPTED, PIPE_CLOSED):
-            _leave_at_once(int(end.code))
+            _exit_now(int(end.code))
         raise
 
 
-def _leave_at_once(code: int) -> None:
-    """Ends the process without waiting for a thread that decodes a video of an hour.
+def _exit_now(code: int) -> None:
+    """Ends the process without waiting for a thread that decodes a long video.
 
-    Unless there are worker processes, which Python has to see off.
+    If there are worker processes, Python has to end them first.
     """
     import multiprocessing
 

@@ -1,4 +1,4 @@
-"""The one progress bar: on a terminal, on stderr, unless ``--quiet``."""
+"""Progress on a terminal: bars, notes and warnings on stderr, unless ``--quiet``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from activity_cli.cli.error_handling import escape_control
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -24,10 +26,10 @@ class _Bar:
 
 
 class TerminalProgress:
-    """Bars, notes and warnings for a person at a terminal.
+    """Shows progress to a user at a terminal.
 
     Args:
-        quiet: Say nothing at all; errors are told elsewhere.
+        quiet: Show nothing. Errors are printed elsewhere.
     """
 
     def __init__(self, quiet: bool) -> None:
@@ -52,8 +54,7 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         if not self._quiet:
-            print(text, file=sys.stderr)
+            print(escape_control(text), file=sys.stderr)
 
     def warn(self, text: str) -> None:
-        if not self._quiet:
-            print(f"warning: {text}", file=sys.stderr)
+        self.note(f"warning: {text}")

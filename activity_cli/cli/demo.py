@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from activity_cli.cli.boundary import handle_errors, print_error
-from activity_cli.cli.options import Debug, Quiet, Seed
+from activity_cli.cli.command import Quiet, make_command
 from activity_cli.errors import UsageError
-from activity_cli.settings import (
-    EvaluateSettings,
-    PredictSettings,
-    PrepareSettings,
-    Split,
-    TrainSettings,
-)
+from activity_cli.settings import EvaluateSettings, PredictSettings, PrepareSettings, Split, TrainSettings
 
-__all__ = ["demo_command"]
+__all__ = ["command"]
 
 _GROUP_BY = r"person\d+"
 
 
-@handle_errors
-def demo_command(
+def run_demo(
     out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = Path("demo"),
-    seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> int:
-    """Run it all on the sample videos.
+    """Run all commands on the sample videos.
 
     \b
         activity demo
 
-    Runs prepare, train, evaluate and predict on the videos that come with the
-    project, and shows the commands it stands for. Takes a few minutes without a GPU; the prediction at the end, of a
-    video whose person the model has never seen, is JSON on stdout.
+    demo runs prepare, train, evaluate and predict on the videos that come with the project, and shows each command.
+    It takes a few minutes without a GPU. The prediction at the end is JSON on stdout; the model has never seen the
+    person in this video.
 
     Exit codes: 0 done, 1 training failed, 2 the call is wrong, 130 interrupted.
     """
@@ -51,7 +42,7 @@ def demo_command(
     from activity_cli.commands.prepare import prepare
     from activity_cli.quiet import native_output_silenced
     from activity_cli.reports.console import print_evaluation, print_preparation, print_training
-    from activity_cli.writers.json_lines import prediction_line
+    from activity_cli.writers.json import prediction_json
 
     videos = _sample_videos()
     prepared, model = out / "prepared", out / "model"
@@ -65,14 +56,14 @@ def demo_command(
             )
 
     show("prepare", videos, "--group-by", _GROUP_BY, "--out", prepared)
-    split = Split(group_by=_GROUP_BY, seed=seed)
+    split = Split(group_by=_GROUP_BY)
     preparation = prepare(PrepareSettings(videos, prepared, split=split, overwrite=True), progress)
     print_preparation(console, replace(preparation, warnings=()))
 
     show("train", prepared, "--out", model)
     with native_output_silenced():
         from activity_cli.commands.train import train
-    training = train(TrainSettings(prepared, model, seed=seed, overwrite=True), progress)
+    training = train(TrainSettings(prepared, model, overwrite=True), progress)
     print_training(console, training)
     if training.interrupted:
         raise KeyboardInterrupt
@@ -83,15 +74,15 @@ def demo_command(
     clip = next(record for record in preparation.records if record.split == "test")
     show("predict", videos / clip.path, "--model", model)
     for answer in predict(PredictSettings((videos / clip.path,), model), progress):
-        print(prediction_line(answer))
+        print(prediction_json(answer))
     if not quiet:
-        print_error(f"Pictures to look at: {preparation.contact_sheet} and {training.history_picture}")
+        print(f"Pictures: {preparation.contact_sheet} and {training.history_picture}", file=sys.stderr)
     return 0
 
 
 def _sample_videos() -> Path:
     package = Path(__file__).resolve().parent.parent
-    # In an installed package they lie inside it, in a clone beside it.
+    # An installed package has them inside, a clone beside itself.
     for place in (package / "sample_videos", package.parent / "sample_videos"):
         if place.is_dir():
             try:
@@ -99,3 +90,6 @@ def _sample_videos() -> Path:
             except ValueError:
                 return place
     raise UsageError("The sample videos are not in this installation.", "Run the demo in a clone of the project.")
+
+
+command = make_command("demo", run_demo)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from activity_cli.commands.predict import open_network
-from activity_cli.dataset.features import ensure_features, feature_store
+from activity_cli.dataset.features import ensure_features, feature_store, note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import BundleError, DatasetError
 from activity_cli.evaluation.baselines import score_baselines
@@ -57,7 +57,8 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     # The baselines get the training clips of the model.
     trained = [record for split in bundle.document.data.splits for record in prepared.in_split(split)]
     known = [record for record in trained if record.label in bundle.labels]
-    store = feature_store(prepared, network.encoder.path, progress)
+    note_feature_cache(prepared, progress)
+    store = feature_store(prepared, network.encoder.path)
     names = [record.clip for record in (*records, *known)]
     paths = ensure_features(names, prepared.clips, store, network.encoder.features, progress)
     features = [np.asarray(np.load(path, allow_pickle=False), np.float32) for path in paths]

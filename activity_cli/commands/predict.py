@@ -17,10 +17,11 @@ from activity_cli.errors import ActivityError, BundleError, VideoError
 from activity_cli.labels.discovery import find_videos
 from activity_cli.model.bundle import ENCODER_FILE, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.results import FrameAnswer, Prediction
+from activity_cli.results import FrameAnswer, Prediction, VideoInfo
 from activity_cli.runtime.litert import Answer, EncoderRuntime, HeadRuntime, NetworkRuntime
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
-from activity_cli.video.reader import Clip, VideoInfo, read_clips
+from activity_cli.video.opencv import FileSource
+from activity_cli.video.reader import Clip, ClipReader
 
 __all__ = ["Recognizer", "find_model", "open_network", "predict"]
 
@@ -137,13 +138,9 @@ class Recognizer:
         # Random clips are for training only, and a short video gets an answer, too.
         short = "mask" if self.sampling.short_clips == "drop" else self.sampling.short_clips
         sampling = replace(self.sampling, clips_per_video=1, short_clips=short)
-        clips: dict[float, Clip] = {}
-
-        def keep(clip: Clip) -> None:
-            clips[clip.start_seconds] = clip
-
-        info = read_clips(path, sampling, deliver=keep)
-        return _Video(info, [clips[start] for start in sorted(clips)])
+        reader = ClipReader(FileSource(path), sampling)
+        clips = list(reader)
+        return _Video(reader.info, clips)
 
 
 @dataclass(frozen=True, slots=True)

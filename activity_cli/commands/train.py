@@ -1,7 +1,7 @@
 """train: prepared clips -> a bundle.
 
-The encoder describes every frame, heads read the frames' features over time; see :mod:`activity_cli.training.stages` for
-what is trained when.
+The encoder describes every frame, and heads read the features over time; :mod:`activity_cli.training.stages` says what
+is trained when.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.dataset.batches import Examples
+from activity_cli.dataset.features import note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
 from activity_cli.files import atomic_folder, path_lock, remove_stale, sha256_of, translate_os_error
@@ -43,21 +44,22 @@ from activity_cli.settings.encoders import spec_of
 from activity_cli.streams.pyramid import num_larger_features
 from activity_cli.streams.truncation import set_trainable
 from activity_cli.training.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
-from activity_cli.training.data import ClipSet, training_clips, validation_clips
+from activity_cli.training.data import ClipSet, report_matched_lengths, training_clips, validation_clips
 from activity_cli.training.devices import on_device
 from activity_cli.training.frozen_backbone import FrozenBackbone
 from activity_cli.training.heads import LinearHead, RecurrentHead, measured_shape
 from activity_cli.training.memory import translate_memory_error
 from activity_cli.training.packing import compared_clips, package_versions, trained_on, write_network_files
-from activity_cli.training.stages import Outcome, best_of, plan_stages, run_stages
+from activity_cli.training.runner import require_tensorboard
+from activity_cli.training.stages import Outcome, plan_stages, run_stages
 from activity_cli.training.trainee import CnnLstm
-from activity_cli.writers.csv_rows import write_history_csv
+from activity_cli.writers.csv import write_history_csv
 
 __all__ = ["network_layers", "train"]
 
 Floats = npt.NDArray[np.float32]
 
-# Of the sum of log probabilities. The recurrent head errs more; what it adds, the motion, is right where the linear head
+# Share of the sum of log probabilities. The recurrent head errs more often, but knows the motion where the linear head
 # hesitates (docs/measurements.md).
 _RECURRENT_WEIGHT = 0.2
 
@@ -133,14 +135,21 @@ def _train(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
         plain_encoder = build_encoder_for(plan.network, size)
         plain_encoder.set_weights(encoder.get_weights())
     shape = _shape(plan, prepared, encoder)
+    report_matched_lengths(training_clips(prepared, ("train",), settings, plan), progress)
+    if plan.pretrained:
+        note_feature_cache(prepared, progress)
 
-    outcome, recurrent = Outcome(), None
+    outcome, recurrent, backbone = Outcome(), None, None
     if plan.network.sequence != "none":
         trainee = CnnLstm(settings, plan, prepared, encoder, plain_encoder, shape, policy, progress)
         stages = plan_stages(plan, validates=bool(prepared.in_split("val")))
         outcome, recurrent = run_stages(stages, trainee, checkpoint, identity, resumed, progress), trainee.head
         plain_encoder.set_weights(encoder.get_weights())
-    result = _Trained(settings, plan, prepared, progress, plain_encoder, shape, recurrent, outcome).save()
+        if plan.mode == "frozen":
+            backbone = trainee.backbone(whole=True)
+    if plan.network.linear_head and backbone is None:
+        backbone = FrozenBackbone(plain_encoder, prepared, progress)
+    result = _Trained(settings, plan, prepared, backbone, plain_encoder, shape, recurrent, outcome).save()
     if not outcome.interrupted:
         checkpoint.unlink(missing_ok=True)
     return result
@@ -153,7 +162,7 @@ class _Trained:
     settings: TrainSettings
     plan: TrainPlan
     prepared: PreparedFolder
-    progress: Progress
+    backbone: FrozenBackbone | None
     encoder: keras.Model
     shape: NetworkShape
     recurrent: RecurrentHead | None
@@ -161,23 +170,22 @@ class _Trained:
 
     def save(self) -> TrainResult:
         settings, outcome, prepared = self.settings, self.outcome, self.prepared
-        backbone = FrozenBackbone(self.encoder, prepared, self.progress) if self.plan.network.linear_head else None
-        heads, val_accuracy, val_loss = self._validate(backbone)
+        heads, val_accuracy, val_loss = self._validate()
         clips = training_clips(prepared, self._splits, settings, self.plan)
         # The network reads as many frames as it was trained on.
         shape = replace(self.shape, num_frames=int(clips.kept_frames.max()))
-        models = {LINEAR: self._linear_head(backbone, clips).model} if backbone else {}
+        models = {LINEAR: self._linear_head(clips).model} if self.plan.network.linear_head else {}
         if self.recurrent:
             models[self.recurrent.name] = self.recurrent.model
         network = Network(shape, self.encoder, _with_shape(models, shape), _head_weights(self.plan))
         with atomic_folder(settings.out) as folder:
-            encoder_file = backbone.path if backbone else None
+            encoder_file = self.backbone.path if self.backbone else None
             difference = write_network_files(network, folder, compared_clips(prepared), encoder_file)
             write_bundle(folder, self._document(shape, heads, val_accuracy, val_loss, difference))
             name = read_bundle(folder).name
             write_history_csv(folder / "history.csv", outcome.records)
             if outcome.records:
-                training_curves(outcome.records, self._best_epoch, folder / "history.png")
+                training_curves(outcome.records, folder / "history.png", self._best_epoch)
         return TrainResult(
             model=settings.out,
             name=name,
@@ -206,34 +214,36 @@ class _Trained:
 
     @property
     def _best_epoch(self) -> int:
-        stage = self.outcome.stage
-        best = best_of(self.outcome.records, "warm-up" if stage and stage.name == "warm-up" else "main")
-        return best.epoch if best else 0
+        best = self.outcome.best
+        return best.epoch if best and best.stage == "main" else 0
 
-    def _linear_head(self, backbone: FrozenBackbone, clips: ClipSet) -> LinearHead:
+    def _linear_head(self, clips: ClipSet) -> LinearHead:
+        assert self.backbone
         head = LinearHead(self.shape)
-        head.fit(clips.examples(backbone.files(clips.records)), clips.groups, self.settings.label_smoothing)
+        head.fit(clips.examples(self.backbone.files(clips.records)), clips.groups, self.settings.label_smoothing)
         return head
 
-    def _validate(self, backbone: FrozenBackbone | None) -> tuple[tuple[HeadScore, ...], float | None, float | None]:
+    def _validate(self) -> tuple[tuple[HeadScore, ...], float | None, float | None]:
         """Accuracy of each head alone, and accuracy and loss of the whole network, on validation clips.
 
-        Before any refit, which is trained on these clips. Once the encoder has been refit, too, the features of before are
-        gone, and only the figures that training recorded are left.
+        They are of the time before any refit, which is trained on these clips. A refit of the encoder leaves only the
+        figures that training recorded: those of the recurrent head alone.
         """
         weights = _head_weights(self.plan)
-        best = best_of(self.outcome.records, "main") or best_of(self.outcome.records, "warm-up")
+        best = self.outcome.best
         alone: dict[str, float | None] = dict.fromkeys(weights)
         if best and math.isfinite(best.val_accuracy):
             alone[self.plan.network.sequence] = best.val_accuracy
-        encoder_is_gone = self._refitted and self.plan.mode != "frozen"
-        if not backbone or not self.prepared.in_split("val") or encoder_is_gone:
-            whole = (best.val_accuracy, best.val_loss) if best and not backbone else (None, None)
+        encoder_is_gone = self.outcome.stage and self.outcome.stage.refits and self.outcome.stage.trains_encoder
+        if not self.plan.network.linear_head or not self.prepared.in_split("val") or encoder_is_gone:
+            alone_counts = best and not self.plan.network.linear_head and math.isfinite(best.val_loss)
+            whole = (best.val_accuracy, best.val_loss) if best and alone_counts else (None, None)
             return _head_scores(weights, alone), *whole
         train = training_clips(self.prepared, ("train",), self.settings, self.plan)
         val = validation_clips(self.prepared, self.settings, self.plan, int(train.kept_frames.max()))
-        examples = val.examples(backbone.files(val.records))
-        answers = {LINEAR: self._linear_head(backbone, train).predict(examples)}
+        assert self.backbone
+        examples = val.examples(self.backbone.files(val.records))
+        answers = {LINEAR: self._linear_head(train).predict(examples)}
         if self.recurrent:
             answers[self.recurrent.name] = self._validated_recurrent(examples)
         truth = val.targets.argmax(axis=1)
@@ -366,7 +376,7 @@ def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:
     names = [name for name in ("crop", "color_jitter") if getattr(given, name) not in (0, getattr(usual, name))]
     if names and plan.mode != "joint":
         progress.warn(
-            f"{' and '.join(names)} have no effect with --mode {plan.mode}, which augments clips in time only. Use --mode "
+            f"{' and '.join(names)} have no effect with mode {plan.mode}, which augments clips in time only. Use mode "
             "joint to augment pictures."
         )
 
@@ -392,8 +402,9 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
         if settings.tensorboard.resolve().is_relative_to(out.resolve()):
             raise OutputError(
                 f"The logs for TensorBoard cannot be in {str(out)!r}, which is replaced as a whole in the end.",
-                "Choose a folder beside it with --set tensorboard=DIR.",
+                "Choose a folder beside it with `tensorboard=DIR`.",
             )
+        require_tensorboard()
         with translate_os_error(settings.tensorboard, "--set tensorboard=DIR"):
             settings.tensorboard.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=settings.tensorboard).close()

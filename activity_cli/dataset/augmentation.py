@@ -1,7 +1,7 @@
 """Augmentation of clips: each draw holds for all frames of a clip, and none changes what the clip shows.
 
-Every draw is a pure function of an RNG key, two integers, and each key one of the seed, the epoch and the clip's number.
-So a training that goes on after a crash draws what it would have drawn without it, in any number of threads.
+Every draw is a pure function of an RNG key (two integers), and the key is one of the seed, the epoch and the clip's
+number. So a training that goes on after a crash draws what it would have drawn without it, in any number of threads.
 """
 
 from __future__ import annotations

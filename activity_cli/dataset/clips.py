@@ -1,7 +1,7 @@
-"""The cache of decoded clips: one ``.npy`` file each, named by content and sampling.
+"""The cache of decoded clips: one ``.npy`` file each, named by the SHA-256 of all that made it.
 
-The same video is never decoded twice, a killed run goes on where it stopped, and training reads the
-files without any decoding. NumPy's own format, without pickles: loading runs no code.
+The same video is never decoded twice, a killed run goes on where it stopped, and training reads the files without any
+decoding. NumPy's own format, without pickles: loading runs no code.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,18 +18,34 @@ import numpy.typing as npt
 
 from activity_cli.errors import DatasetError
 from activity_cli.files import atomic_write, remove_stale_files, translate_os_error
+from activity_cli.sampling.plan import Cut
 from activity_cli.settings import Sampling
 
-__all__ = ["ClipStore", "clip_name", "remove_stale_arrays", "write_array"]
+__all__ = ["ClipStore", "cache_key", "clip_name", "pixel_identity", "remove_stale_arrays", "write_array"]
+
+# Raised when the same frames are stored with other pixels: clips that were made before are not used any more.
+_PIXEL_VERSION = 1
 
 
-def clip_name(
-    content_hash: str, sampling: Sampling, start_seconds: float = 0.0, end_seconds: float = 0.0, variant: int = 0
-) -> str:
-    """File name of the clip that ``sampling`` makes of this part of a video with this content."""
-    cut = [asdict(sampling), round(start_seconds, 6), round(end_seconds, 6), variant]
-    settings = hashlib.sha256(json.dumps(cut, sort_keys=True).encode()).hexdigest()
-    return f"{content_hash[:20]}-{settings[:8]}.npy"
+def cache_key(*parts: object) -> str:
+    """The key of a cache entry: 32 hexadecimal digits of the SHA-256 of all that made the entry.
+
+    Args:
+        parts: As JSON has them: texts, numbers, lists, None. What does not change the entry stays out, so that a new
+            setting elsewhere leaves the cache as it is.
+    """
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def clip_name(content_hash: str, cut: Cut, sampling: Sampling) -> str:
+    """File name of one clip of a video with this content."""
+    key = cache_key(content_hash, cut.start_seconds, cut.end_seconds, cut.identity, pixel_identity(sampling))
+    return f"{key}.npy"
+
+
+def pixel_identity(sampling: Sampling) -> list[object]:
+    """All that decides how a frame is stored, for a cache key."""
+    return [_PIXEL_VERSION, sampling.frame_size, sampling.fit]
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
@@ -42,13 +57,13 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
     with translate_os_error(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as aside, aside.open("wb") as file:
-        # Into a real file NumPy writes past Python, and then a full disk has no error number.
+        # Into a real file NumPy writes past Python, and then the error of a full disk has no number.
         plain = SimpleNamespace(write=file.write)
         np.lib.format.write_array(plain, np.ascontiguousarray(array), allow_pickle=False)  # type: ignore[arg-type]
 
 
 def remove_stale_arrays(folder: Path, keep: Collection[str]) -> None:
-    """Removes arrays that nothing refers to any more, and what a killed run left unfinished."""
+    """Removes arrays that are not to be kept, and what a killed run left unfinished."""
     kept = frozenset(keep)
     for path in folder.glob("*.npy"):
         if path.name not in kept:

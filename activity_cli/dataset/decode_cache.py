@@ -1,27 +1,33 @@
-"""What decoding gave, and the journal that remembers it.
+"""What decoding a file gave, and the cache of it: ``decoded.jsonl``, one line for each file.
 
-The journal (``decoded.jsonl``) gets one line a file as soon as the file is done. A run that is killed
-goes on after the last whole line; a run that is repeated opens no file that has not changed.
+A line is written as soon as the file is done. A run that is killed goes on after the last whole line; a run that is
+repeated opens no file that has not changed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from activity_cli.dataset.clips import ClipStore
+import msgspec
+
+from activity_cli.dataset.clips import ClipStore, cache_key, pixel_identity
 from activity_cli.files import atomic_write, translate_os_error
-from activity_cli.sampling.plan import Segment
+from activity_cli.results import ClipInfo, VideoInfo
+from activity_cli.sampling.plan import Segment, plan_identity
 from activity_cli.settings import Sampling
 
-__all__ = ["CutClip", "DecodeCache", "DecodeTask", "Decoded"]
+__all__ = ["DecodeCache", "DecodeTask", "Decoded"]
 
 # The next run may find permission, more memory or more time, which changes neither size nor time of a file.
-_PASSING = frozenset(["video.unreadable", "video.crashed", "video.memory", "video.timeout"])
+_TRANSIENT = frozenset(["video.unreadable", "video.crashed", "video.memory", "video.timeout"])
+
+# Raised when results have other fields or another meaning: earlier lines are not used any more.
+_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,152 +40,116 @@ class DecodeTask:
 
 
 @dataclass(frozen=True, slots=True)
-class CutClip:
-    """One clip of a video: its name in the store, its frames, and the part that it stands for."""
-
-    clip: str
-    clip_frames: int
-    start_seconds: float
-    end_seconds: float
-    segment: int = 0
-    variant: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Decoded:
-    """What decoding one file gave; ``error_code`` is empty where it could be decoded.
+    """What decoding one file gave.
 
     Attributes:
-        content_hash: SHA-256 of the file; empty where it cannot be read.
+        video: What is known of it; of a file that cannot be read nothing.
+        clips: Those of each segment, in the order of windows and variants; none where there was an error.
         file_bytes: Size of the file.
-        clips: The clips, in the order of segments, windows and takes.
-        num_frames, header_frames, frames_per_second, duration_seconds, width, height,
-            rotation_degrees, sample_aspect_ratio, variable_frame_rate, counted_by: See
-            :class:`activity_cli.video.reader.VideoInfo`.
-        error_code, error_message: Why there is no clip.
+        error_code, error_message: Why there is no clip; empty where the file was decoded.
     """
 
-    content_hash: str = ""
+    video: VideoInfo = field(default_factory=VideoInfo)
+    clips: tuple[tuple[ClipInfo, ...], ...] = ()
     file_bytes: int = 0
-    num_frames: int = 0
-    header_frames: int = 0
-    frames_per_second: float = 0.0
-    duration_seconds: float = 0.0
-    width: int = 0
-    height: int = 0
-    rotation_degrees: int = 0
-    sample_aspect_ratio: float = 1.0
-    variable_frame_rate: bool = False
-    counted_by: str = ""
-    clips: tuple[CutClip, ...] = ()
     error_code: str = ""
     error_message: str = ""
 
+    @property
+    def clip_names(self) -> list[str]:
+        """The names of all its clips."""
+        return [clip.clip for clips in self.clips for clip in clips]
 
-_DECODED = [field.name for field in fields(Decoded)]
+
+class _Line(msgspec.Struct, frozen=True):
+    """One file: its name, the key of its content and of what was made of it, the decoder, and the result."""
+
+    name: str
+    key: str
+    decoder: str
+    decoded: Decoded
 
 
 class DecodeCache:
-    """What is known of files that did not change since they were decoded.
+    """Results for files that have not changed since they were decoded.
 
-    A file is known by its name, size, time of change and segments. Lines that a killed run left cut are
-    passed over, as are lines made with other sampling settings, and refusals by another decoder.
+    The key of a result is made of the size, the time of change and the segments of the file, and of what decides its
+    clips. Not used are lines that a killed run left incomplete, and errors of another version of the decoder.
     """
 
-    def __init__(self, path: Path, sampling: Sampling) -> None:
+    def __init__(self, path: Path, sampling: Sampling, seed: int) -> None:
         self._path = path
-        self._settings = asdict(sampling)
+        self._made_by = [_VERSION, plan_identity(sampling, seed), pixel_identity(sampling)]
         self._decoder = _decoder_version()
-        self._known: dict[str, tuple[list[int], Decoded]] = {}
-        self._stamps: dict[str, list[int]] = {}
-        self._segments: dict[str, list[list[float | None]]] = {}
+        self._lines: dict[str, _Line] = {}
+        self._keys: dict[str, str] = {}
         self._read()
 
-    @property
-    def length(self) -> int:
-        """How many files are known."""
-        return len(self._known)
+    def __len__(self) -> int:
+        return len(self._lines)
 
     def lookup(self, task: DecodeTask, store: ClipStore) -> Decoded | None:
         """The earlier result for this file, where it still holds."""
-        stamp, decoded = self._known.get(task.name, ([], None))
-        segments = [list(segment) for segment in task.segments]
         # Kept for ``add``: a file that changes while it is decoded must count as changed afterwards.
-        self._stamps[task.name] = _stamp(task.path)
-        if decoded is None or stamp != self._stamps[task.name] or self._segments[task.name] != segments:
+        key = self._keys[task.name] = self._key(task)
+        line = self._lines.get(task.name)
+        if line is None or not key or line.key != key:
             return None
-        return decoded if all(cut.clip in store for cut in decoded.clips) else None
+        return line.decoded if all(name in store for name in line.decoded.clip_names) else None
 
     def add(self, task: DecodeTask, decoded: Decoded) -> None:
-        """Notes one result at once.
+        """Writes one result at once.
 
         Raises:
             OutputError: The disk is full, or the folder cannot be written.
         """
-        stamp = self._stamps.get(task.name) or _stamp(task.path)
-        if not stamp or decoded.error_code in _PASSING:
+        key = self._keys.get(task.name) or self._key(task)
+        if not key or decoded.error_code in _TRANSIENT:
             return
-        self._known[task.name] = (stamp, decoded)
-        self._segments[task.name] = [list(segment) for segment in task.segments]
-        with translate_os_error(self._path), self._path.open("a", encoding="ascii") as cache:
-            cache.write(self._line(task.name))
+        line = self._lines[task.name] = _Line(task.name, key, self._decoder, decoded)
+        with translate_os_error(self._path), self._path.open("a", encoding="ascii") as file:
+            file.write(_text(line))
 
     def compact(self, names: Sequence[str]) -> None:
-        """Rewrites the journal with these files only, whole or not at all."""
-        with atomic_write(self._path) as aside, aside.open("w", encoding="ascii") as cache:
-            cache.writelines(self._line(name) for name in names if name in self._known)
+        """Rewrites the cache with these files only, whole or not at all."""
+        with atomic_write(self._path) as aside, aside.open("w", encoding="ascii") as file:
+            file.writelines(_text(self._lines[name]) for name in names if name in self._lines)
 
-    def _line(self, name: str) -> str:
-        stamp, decoded = self._known[name]
-        row = {
-            "name": name,
-            "stamp": stamp,
-            "sampling": self._settings,
-            "segments": self._segments[name],
-            "decoder": self._decoder,
-        }
-        return json.dumps(row | asdict(decoded)) + "\n"
+    def _key(self, task: DecodeTask) -> str:
+        """Empty for a file that is not there."""
+        try:
+            status = task.path.stat()
+        except OSError:
+            return ""
+        return cache_key(status.st_size, status.st_mtime_ns, task.segments, self._made_by)
 
     def _read(self) -> None:
         if not self._path.exists():
             return
-        line = "\n"
-        # A line at a time: all of them at once would be the largest thing in memory.
-        with translate_os_error(self._path), self._path.open(encoding="utf-8", errors="replace") as cache:
-            for line in cache:
-                self._learn(line)
-        if not line.endswith("\n"):
-            # The next line must not be glued to a cut one.
-            with translate_os_error(self._path), self._path.open("a", encoding="ascii") as cache:
-                cache.write("\n")
+        text = "\n"
+        # A line at a time: all of them at once would be the largest object in memory.
+        with translate_os_error(self._path), self._path.open(encoding="utf-8", errors="replace") as file:
+            for text in file:
+                # A line that was cut, or of another version, is no error: its file is decoded again.
+                with suppress(ValueError, msgspec.ValidationError):
+                    # Not with msgspec's decoder: it rejects file names that are not UTF-8.
+                    line = msgspec.convert(json.loads(text), _Line)
+                    if not line.decoded.error_code or line.decoder == self._decoder:
+                        self._lines[line.name] = line
+        if not text.endswith("\n"):
+            # The next line must not continue a cut one.
+            with translate_os_error(self._path), self._path.open("a", encoding="ascii") as file:
+                file.write("\n")
 
-    def _learn(self, line: str) -> None:
-        try:
-            row: Mapping[str, Any] = json.loads(line)
-            if row["sampling"] != self._settings or (row["error_code"] and row["decoder"] != self._decoder):
-                return
-            values = {name: row[name] for name in _DECODED}
-            values["clips"] = tuple(CutClip(**cut) for cut in row["clips"])
-            stamp, segments = list(row["stamp"]), list(row["segments"])
-            self._known[row["name"]] = (stamp, Decoded(**values))
-            self._segments[row["name"]] = segments
-        except (ValueError, KeyError, TypeError):
-            pass  # a line that was cut, or is of another version
+
+def _text(line: _Line) -> str:
+    return json.dumps(msgspec.to_builtins(line)) + "\n"
 
 
 def _decoder_version() -> str:
-    """Another version of OpenCV may decode what this one refuses."""
+    """Another version of OpenCV may decode what this one cannot."""
     for package in ("opencv-python", "opencv-python-headless", "opencv-contrib-python"):
-        try:
+        with suppress(PackageNotFoundError):
             return version(package)
-        except PackageNotFoundError:
-            continue
     return ""
-
-
-def _stamp(path: Path) -> list[int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]

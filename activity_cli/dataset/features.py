@@ -1,7 +1,7 @@
 """Features of clips, kept in the prepared folder: each frame goes through an encoder once.
 
-``features/<key>/<clip>.npy`` holds ``[T, D]``, or maps ``[T, h, w, C]``, float32 or float16. The clip's name is a hash of its
-content and sampling, the key a hash of the encoder's file, computed here, so an entry never goes stale.
+``features/<key>/<clip>.npy`` holds ``[T, D]``, or maps ``[T, h, w, C]``, float32 or float16. The clip's name is a hash
+of its content and sampling, the key a hash of the encoder's file, computed here, so an entry never goes stale.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.files import remove_stale_files, sha256_of
 from activity_cli.progress import Progress
 
-__all__ = ["FeatureStore", "ensure_features", "feature_store"]
+__all__ = ["FeatureStore", "ensure_features", "feature_store", "note_feature_cache"]
 
 # Digits of the encoder file's SHA-256 that name its folder.
 _KEY_DIGITS = 20
@@ -45,14 +45,23 @@ class FeatureStore:
         return features.dtype in (np.float32, np.float16) and features.ndim >= 2
 
 
-def feature_store(prepared: PreparedFolder, encoder: Path, progress: Progress) -> FeatureStore:
-    """Where the features of an encoder's LiteRT file are kept; in the user's cache if the folder cannot be written."""
-    key = sha256_of(encoder)[:_KEY_DIGITS]
+def feature_store(prepared: PreparedFolder, encoder: Path) -> FeatureStore:
+    """Where the features of an encoder's LiteRT file are cached."""
+    return FeatureStore(_cache(prepared) / sha256_of(encoder)[:_KEY_DIGITS])
+
+
+def note_feature_cache(prepared: PreparedFolder, progress: Progress) -> None:
+    """Says where features are cached, if that is not the prepared folder."""
+    cache = _cache(prepared)
+    if not cache.is_relative_to(prepared.folder):
+        progress.note(f"{prepared.folder} cannot be written: features are cached in {cache}.")
+
+
+def _cache(prepared: PreparedFolder) -> Path:
+    """The prepared folder's own, or the user's if that folder cannot be written."""
     if os.access(prepared.folder, os.W_OK):
-        return FeatureStore(prepared.folder / "features" / key)
-    cache = platformdirs.user_cache_path("activity", appauthor=False) / "features"
-    progress.note(f"{prepared.folder} cannot be written: features are cached in {cache}.")
-    return FeatureStore(cache / key)
+        return prepared.folder / "features"
+    return platformdirs.user_cache_path("activity", appauthor=False) / "features"
 
 
 def ensure_features(

@@ -1,9 +1,9 @@
 """Length matching: training clips of all labels are cut to the same lengths, so that clip length is not a cue.
 
-A mask keeps padding out of a recurrent network, but the network can count the frames. Where clips of one label are longer
-than those of another it learns that, and answers right on a test set in which nothing but the length differs. So training
-clips of all labels get the same lengths. Frames are only ever left out: repeated or interpolated ones can be told from real
-ones.
+A mask keeps padding out of a recurrent network, but the network can count the frames. If the clips of one label are
+longer than those of another, it learns that, and answers right on a test set in which nothing but the length differs.
+So training clips of all labels get the same lengths. Frames are only left out: a network can tell repeated or
+interpolated frames from real ones.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The prepared folder: who is in it, how it was made, and how it is read back.
+"""The prepared folder, written and read back.
 
-``manifest.csv`` has a row for every file that was found; ``config.json`` is written last, so a folder
+``manifest.csv`` has a row for every clip, and for every file without one; ``config.json`` is written last, so a folder
 without it is unfinished.
 """
 
@@ -9,36 +9,63 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from activity_cli._version import __version__
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.errors import ActivityError, DatasetError
 from activity_cli.files import atomic_write, write_text
 from activity_cli.results import ClipRecord
-from activity_cli.settings import Sampling, Split
+from activity_cli.settings import PrepareSettings, Sampling, Split, build, plain_values
 
 __all__ = [
+    "DECODE_CACHE",
     "PREPARED_SCHEMA",
+    "PreparedConfig",
     "PreparedFolder",
+    "config_of",
     "is_prepared_folder",
     "read_config",
     "read_prepared",
     "write_prepared",
 ]
 
-PREPARED_SCHEMA = "activity.prepared/2"
+PREPARED_SCHEMA = "activity.prepared/3"
+# The first file that prepare writes; it stays.
+DECODE_CACHE = "decoded.jsonl"
+
+# The clip comes first in a row, then the video.
+_COLUMNS = sorted(
+    (column.name for column in fields(ClipRecord)), key=lambda name: name not in ClipRecord.__annotations__
+)
 
 
-def _truth(word: str) -> bool:
-    return {"True": True, "False": False}[word]
+class PreparedConfig(msgspec.Struct, frozen=True):
+    """``config.json``: how a folder was prepared.
 
+    Attributes:
+        schema: Name and version of the format.
+        labels: The activities, sorted.
+        fingerprint: SHA-256 of all clips, labels and splits.
+        videos, labels_file: Absolute paths of the inputs.
+        settings: Flat names and values.
+        versions: Of the programs that made the folder.
+    """
 
-_KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str, "bool": _truth}
-_READERS = {field.name: _KINDS[str(field.type)] for field in fields(ClipRecord)}
+    schema: str
+    labels: tuple[str, ...]
+    fingerprint: str
+    videos: str
+    labels_file: str | None
+    settings: dict[str, Any]
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +74,27 @@ class PreparedFolder:
 
     Attributes:
         folder: Where it is.
-        labels: The activities, sorted; a label's place is its number for the network.
-        records: Every file that was found.
-        sampling: How clips were made.
-        split: How they were divided.
-        fingerprint: Hash of all clips, labels and splits: two folders with the same one teach the same.
+        labels: The activities, sorted; the index of a label is its class in the network.
+        records: A row for every clip, and for every file without one.
+        settings: How it was prepared.
+        fingerprint: SHA-256 of all clips, labels and splits: training on two folders with the same one is the same.
     """
 
     folder: Path
     labels: tuple[str, ...]
     records: tuple[ClipRecord, ...]
-    sampling: Sampling
-    split: Split
+    settings: PrepareSettings
     fingerprint: str
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the clips were made."""
+        return self.settings.sampling
+
+    @property
+    def split(self) -> Split:
+        """How the clips were split."""
+        return self.settings.split
 
     @property
     def clips(self) -> ClipStore:
@@ -73,9 +108,9 @@ class PreparedFolder:
 
 
 def is_prepared_folder(folder: Path) -> bool:
-    """Whether a folder was made by ``prepare``, finished or not (and so may be written over)."""
-    # The journal is the first file that prepare writes, and stays. A config.json alone may be anybody's.
-    if (folder / "decoded.jsonl").is_file():
+    """Whether ``prepare`` made a folder, finished or not, and may write over it."""
+    # A config.json alone may be of another program.
+    if (folder / DECODE_CACHE).is_file():
         return True
     try:
         return read_config(folder) is not None
@@ -83,70 +118,71 @@ def is_prepared_folder(folder: Path) -> bool:
         return error.code == "dataset.schema"
 
 
-def write_prepared(
-    folder: Path,
-    records: Sequence[ClipRecord],
-    sampling: Sampling,
-    split: Split,
-    origin: Mapping[str, Any],
-) -> PreparedFolder:
-    """Writes the manifest, and last the config that makes the folder whole.
+def config_of(settings: PrepareSettings, labels: Sequence[str] = (), fingerprint: str = "") -> PreparedConfig:
+    """What ``config.json`` says of a folder that is prepared with these settings."""
+    return PreparedConfig(
+        schema=PREPARED_SCHEMA,
+        labels=tuple(labels),
+        fingerprint=fingerprint,
+        videos=os.path.abspath(settings.videos),
+        labels_file=os.path.abspath(settings.labels) if settings.labels else None,
+        settings=plain_values(settings, stored_only=True),
+        versions={"activity": __version__},
+    )
+
+
+def write_prepared(folder: Path, records: Sequence[ClipRecord], settings: PrepareSettings) -> PreparedFolder:
+    """Writes the manifest, and last the config that makes the folder complete.
 
     Args:
         folder: The prepared folder.
-        records: A row for every file found.
-        sampling, split: How the clips were made and divided.
-        origin: What else is worth remembering: where the videos came from, versions.
+        records: A row for every clip, and for every file without one.
+        settings: How the clips were made and split.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
     """
     labels = tuple(sorted({record.label for record in records if record.status == "ok"}))
-    fingerprint = _fingerprint(records)
+    config = config_of(settings, labels, _fingerprint(records))
     with atomic_write(folder / "manifest.csv") as aside:
         _write_csv(records, aside)
-    config = {
-        "schema": PREPARED_SCHEMA,
-        "labels": labels,
-        "sampling": asdict(sampling),
-        "split": asdict(split),
-        "fingerprint": fingerprint,
-        **origin,
-    }
-    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    return PreparedFolder(folder, labels, tuple(records), sampling, split, fingerprint)
+    write_text(folder / "config.json", json.dumps(msgspec.to_builtins(config), indent=2) + "\n")
+    return _prepared(folder, config, records)
 
 
-def read_config(folder: Path) -> dict[str, Any] | None:
+def read_config(folder: Path) -> PreparedConfig | None:
     """``config.json`` of a prepared folder; None where the folder is not finished.
 
     Raises:
-        DatasetError: It is damaged, or was written by a newer version.
+        DatasetError: It is damaged (``dataset.unusable``), or of another version (``dataset.schema``).
     """
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        schema = str(config["schema"]) if "schema" in config else ""
+        document = json.loads(path.read_text(encoding="utf-8"))
+        schema = str(document.get("schema"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise DatasetError(f"{path} is damaged: {error!r}.", _AGAIN) from None
     if not schema.startswith(PREPARED_SCHEMA.partition("/")[0]):
         raise DatasetError(f"{folder} was not made by 'activity prepare'.", "Run 'activity prepare VIDEOS' first.")
     if schema != PREPARED_SCHEMA:
         raise DatasetError(
             f"{folder} has the schema {schema!r}, this version of activity reads {PREPARED_SCHEMA!r}.",
-            "If it is newer, update activity; if it is older, run 'activity prepare --overwrite'.",
+            "If it is newer, update activity; if it is older, run 'activity prepare VIDEOS' with `overwrite`.",
             code="dataset.schema",
         )
-    return dict(config)
+    try:
+        return msgspec.convert(document, PreparedConfig)
+    except msgspec.ValidationError as error:
+        raise DatasetError(f"{path} is damaged: {error}.", _AGAIN) from None
 
 
 def read_prepared(folder: Path) -> PreparedFolder:
     """Reads a prepared folder back.
 
     Raises:
-        DatasetError: It does not exist, is unfinished, damaged, or from a newer version.
+        DatasetError: It does not exist, is unfinished, damaged, or of another version.
     """
     config = read_config(folder)
     if config is None:
@@ -155,26 +191,23 @@ def read_prepared(folder: Path) -> PreparedFolder:
         raise DatasetError(f"No prepared folder at {str(folder)!r}.", "Run 'activity prepare VIDEOS' first.")
     try:
         with (folder / "manifest.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            records = tuple(_record_of(row) for row in csv.DictReader(file))
-        prepared = PreparedFolder(
-            folder,
-            tuple(config["labels"]),
-            records,
-            Sampling(**config["sampling"]),
-            Split(**config["split"]),
-            config["fingerprint"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, csv.Error, ActivityError) as error:
-        raise DatasetError(f"{folder} is damaged: {error!r}.", _AGAIN) from None
-    if _fingerprint(records) != prepared.fingerprint:
+            records = [msgspec.convert(row, ClipRecord, strict=False) for row in csv.DictReader(file)]
+        prepared = _prepared(folder, config, records)
+    except (OSError, ValueError, csv.Error, msgspec.ValidationError, ActivityError) as error:
+        raise DatasetError(f"{folder} is damaged: {error}.", _AGAIN) from None
+    if _fingerprint(records) != config.fingerprint:
         raise DatasetError(
-            f"{folder / 'manifest.csv'} and config.json do not belong together.", _AGAIN, code="dataset.edited"
+            f"{folder / 'manifest.csv'} is not the manifest that config.json was written for.",
+            _AGAIN,
+            code="dataset.edited",
         )
     return prepared
 
 
-def _record_of(row: Mapping[str, str]) -> ClipRecord:
-    return ClipRecord(**{name: reader(row[name]) for name, reader in _READERS.items()})
+def _prepared(folder: Path, config: PreparedConfig, records: Iterable[ClipRecord]) -> PreparedFolder:
+    places = {"videos": config.videos, "labels": config.labels_file, "out": str(folder)}
+    settings = build(PrepareSettings, places | config.settings)
+    return PreparedFolder(folder, config.labels, tuple(records), settings, config.fingerprint)
 
 
 def _write_csv(records: Iterable[ClipRecord], path: Path) -> None:
@@ -183,9 +216,8 @@ def _write_csv(records: Iterable[ClipRecord], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         # Python below 3.13 leaves a carriage return unquoted where it does not end lines itself.
         quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writerow(_READERS)
-        values = attrgetter(*_READERS)
-        for row in map(values, records):
+        writer.writerow(_COLUMNS)
+        for row in map(attrgetter(*_COLUMNS), records):
             (quoting if any("\r" in value for value in row if isinstance(value, str)) else writer).writerow(row)
 
 
@@ -193,12 +225,10 @@ def _fingerprint(records: Iterable[ClipRecord]) -> str:
     rows = sorted(
         [r.path, r.label, r.group, r.split, r.clip, r.start_seconds, r.variant] for r in records if r.status == "ok"
     )
-    # The hash of all of it as one list, without ever writing that list out.
-    digest = hashlib.sha256(b"[")
-    for number, row in enumerate(rows):
-        digest.update(f"{', ' if number else ''}{json.dumps(row)}".encode())
-    digest.update(b"]")
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row).encode())
     return digest.hexdigest()
 
 
-_AGAIN = "Run 'activity prepare' again: it redoes only what is missing."
+_AGAIN = "Run 'activity prepare' again: it repeats only what is missing."

@@ -1,4 +1,4 @@
-"""Label formats: which files there are, and what they are labeled.
+"""Label formats: which videos there are, and which activity each one, or each segment of it, shows.
 
 May import the base packages only.
 """

@@ -1,4 +1,4 @@
-"""Labels in a CSV file: our own columns, and those of Kinetics (Kay et al. 2017)."""
+"""Labels in a CSV file, one row for each video or segment: path,label[,group][,split][,start_seconds][,end_seconds]."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import codecs
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.files import Discovered, DiscoveredFile, walk
+from activity_cli.labels.files import read_error
+from activity_cli.labels.segments import SPLIT_NAMES, LabeledSegment, LabelSet
 from activity_cli.settings import SPLITS
 
-__all__ = ["files_of_table"]
+__all__ = ["parse_seconds", "parse_split", "read_csv", "read_table"]
 
-# What people call the columns, in the order of preference.
-_NAMES = {
+# Names that people give the columns; the first that is there counts.
+_COLUMNS = {
     "path": ("path", "video", "file", "filename", "clip"),
     "label": ("label", "class", "activity", "action"),
     "group": ("group", "person", "subject", "source"),
@@ -24,68 +26,75 @@ _NAMES = {
     "start_seconds": ("start_seconds", "start", "start_time", "time_start"),
     "end_seconds": ("end_seconds", "end", "end_time", "time_end"),
 }
-_KINETICS = {"label", "youtube_id", "time_start", "time_end"}
-_SPLIT_NAMES = {"training": "train", "valid": "val", "validate": "val", "validation": "val", "testing": "test"}
 
 
-def files_of_table(videos: Path, labels: Path) -> Discovered:
-    """The files that a CSV names.
-
-    Separated by comma, semicolon or tab; UTF-8, or UTF-16 with its mark.
+def read_csv(videos: Path, place: Path) -> LabelSet | None:
+    """The segments in a CSV: separated by comma, semicolon or tab, in UTF-8, or UTF-16 with its byte order mark.
 
     Raises:
-        DatasetError: The file cannot be read, or a row is wrong; the line is named.
+        DatasetError: The file cannot be read, or a row is wrong; the error names the line.
     """
-    columns, rows = _read_rows(labels)
-    if set(columns) >= _KINETICS:
-        return Discovered(_of_kinetics(videos, labels, rows), f"the CSV of Kinetics ({labels.name})")
-    chosen = {meant: next((name for name in names if name in columns), "") for meant, names in _NAMES.items()}
-    missing = [name for name in ("label", "path") if not chosen[name]]
+    if place.is_dir():
+        return None
+    columns, rows = read_table(place)
+    column_of = {meaning: next((name for name in names if name in columns), "") for meaning, names in _COLUMNS.items()}
+    missing = [name for name in ("label", "path") if not column_of[name]]
     if missing:
         raise DatasetError(
-            f"{labels} has no column {' and '.join(missing)}; it has: {', '.join(columns) or 'none'}.",
+            f"{place} has no column {' and '.join(missing)}; it has: {', '.join(columns) or 'none'}.",
             "The first line names the columns: path,label[,group][,split][,start_seconds][,end_seconds]",
         )
-    found: dict[tuple[str, float, float | None], DiscoveredFile] = {}
+    found: dict[tuple[str, float, float | None], LabeledSegment] = {}
     for line, row in rows:
-        where = f"{labels}, line {line}"
-        value = {meant: row.get(name, "") for meant, name in chosen.items()}
-        if not value["path"] or not value["label"]:
-            raise DatasetError(f"{where}: path or label is empty.", "Every row needs both.")
-        file = _file(videos, value, where)
-        if found.setdefault((file.name, file.start_seconds, file.end_seconds), file) != file:
-            raise DatasetError(f"{where}: {file.name!r} is listed twice with different values.", "Keep one row.")
+        where = f"{place}, line {line}"
+        segment = _segment(videos, {meaning: row.get(name, "") for meaning, name in column_of.items()}, where)
+        if found.setdefault((segment.name, segment.start_seconds, segment.end_seconds), segment) != segment:
+            raise DatasetError(f"{where}: {segment.name!r} is listed twice with different values.", "Keep one row.")
     if not found:
-        raise DatasetError(f"{labels} lists no videos.", "Expected a row for each: path,label")
-    files = list(found.values())
-    segments = any(file.end_seconds is not None or file.start_seconds for file in files)
-    return Discovered(files, f"a CSV ({labels.name}) of {'labeled segments' if segments else 'labeled videos'}")
+        raise DatasetError(f"{place} lists no videos.", "Expected a row for each: path,label")
+    cut = any(segment.end_seconds is not None or segment.start_seconds for segment in found.values())
+    form = f"a CSV ({place.name}) of {'labeled segments' if cut else 'labeled videos'}"
+    return LabelSet(form, list(found.values()), [])
 
 
-def _file(videos: Path, value: Mapping[str, str], where: str) -> DiscoveredFile:
-    if "\0" in value["path"]:
-        raise DatasetError(f"{where}: {value['path']!r} cannot be the name of a file.", "Save the CSV as plain UTF-8.")
-    split = _split(value["split"], where)
-    start = _seconds(value["start_seconds"], where)
-    end = _seconds(value["end_seconds"], where)
-    if end is not None and end <= (start or 0.0):
-        raise DatasetError(f"{where}: the segment ends at {end:g} s and begins at {start or 0:g} s.", "Swap them.")
-    name = Path(value["path"]).as_posix()
-    return DiscoveredFile(videos / name, name, value["label"], value["group"], split, "", start or 0.0, end)
+def read_table(path: Path) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """The names of the columns, in lower case, and the rows that are not empty, each with its line number.
+
+    Raises:
+        DatasetError: The file cannot be read, or is no CSV.
+    """
+    with _csv_errors(path):
+        raw = path.read_bytes()
+        utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = raw.decode("utf-16" if utf16 else "utf-8-sig", errors="strict" if utf16 else "surrogateescape")
+        header = text.partition("\n")[0]
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+        columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+    return columns, _rows(path, reader)
 
 
-def _split(value: str, where: str) -> str:
-    split = _SPLIT_NAMES.get(value.lower(), value.lower())
-    if split and split not in SPLITS:
+def parse_split(value: str, where: str) -> str:
+    """train, val, test, or nothing, from the name that a row gives.
+
+    Raises:
+        DatasetError: It is no split's name.
+    """
+    if value and value.lower() not in SPLIT_NAMES:
         raise DatasetError(f"{where}: split is {value!r}.", f"Allowed: {', '.join(SPLITS)}, or empty.")
-    return split
+    return SPLIT_NAMES.get(value.lower(), "")
 
 
-def _seconds(value: str, where: str) -> float | None:
+def parse_seconds(value: str, where: str) -> float | None:
+    """Seconds from a cell, None where it is empty.
+
+    Raises:
+        DatasetError: It is no number, or negative.
+    """
     if not value:
         return None
     try:
-        seconds = float(value.replace(",", "."))  # a decimal comma, as some spreadsheets write it
+        seconds = float(value.replace(",", "."))  # some spreadsheets write a decimal comma
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < 1e7:
@@ -93,54 +102,34 @@ def _seconds(value: str, where: str) -> float | None:
     return seconds
 
 
-def _of_kinetics(videos: Path, labels: Path, rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[DiscoveredFile]:
-    by_stem = {path.stem: path for path in walk(videos)}
-    files = []
-    for line, row in rows:
-        where, name = f"{labels}, line {line}", row["youtube_id"]
-        start, end = (_seconds(row[key], where) or 0.0 for key in ("time_start", "time_end"))
-        split = _split(row.get("split", ""), where)
-        trimmed, whole = by_stem.get(f"{name}_{int(start):06d}_{int(end):06d}"), by_stem.get(name)
-        if trimmed is not None:
-            relative = trimmed.relative_to(videos).as_posix()
-            files.append(DiscoveredFile(trimmed, relative, row["label"], name, split))
-        elif whole is not None:
-            relative = whole.relative_to(videos).as_posix()
-            files.append(DiscoveredFile(whole, relative, row["label"], name, split, "", start, end))
-        else:
-            # Many of its videos are gone from where they were; that is no fault of the others.
-            files.append(
-                DiscoveredFile(videos / name, name, row["label"], name, ignored="listed, but no such file is there")
-            )
-    if all(file.ignored for file in files):
-        raise DatasetError(
-            f"None of the {len(files)} videos of {labels} is in {str(videos)!r}.",
-            "Expected names such as <youtube_id>_000010_000020.mp4 or <youtube_id>.mp4.",
-        )
-    return files
+def _segment(videos: Path, values: Mapping[str, str], where: str) -> LabeledSegment:
+    if not values["path"] or not values["label"]:
+        raise DatasetError(f"{where}: path or label is empty.", "Every row needs both.")
+    if "\0" in values["path"]:
+        raise DatasetError(f"{where}: {values['path']!r} cannot be the name of a file.", "Save the CSV as plain UTF-8.")
+    split = parse_split(values["split"], where)
+    start = parse_seconds(values["start_seconds"], where) or 0.0
+    end = parse_seconds(values["end_seconds"], where)
+    if end is not None and end <= start:
+        raise DatasetError(f"{where}: the segment ends at {end:g} s and begins at {start:g} s.", "Swap them.")
+    name = Path(values["path"]).as_posix()
+    return LabeledSegment(videos / name, name, values["label"], values["group"], split, start, end)
 
 
-def _read_rows(labels: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    with _csv_errors(path):
+        for row in reader:
+            # The reader puts cells beyond the columns under None, as a list, and fills missing ones with None.
+            values = {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
+            if any(values.values()):
+                yield reader.line_num, values
+
+
+@contextmanager
+def _csv_errors(path: Path) -> Iterator[None]:
     try:
-        raw = labels.read_bytes()
-        utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = raw.decode("utf-16" if utf16 else "utf-8-sig", errors="strict" if utf16 else "surrogateescape")
-        first = text.partition("\n")[0]
-        separator = max(",;\t", key=first.count)
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
-        columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-        reader.fieldnames = columns
-        return columns, list(_stripped(reader))
+        yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DatasetError(f"The labels {str(labels)!r} cannot be read: {reason}.", "Check --labels.") from None
+        raise read_error("labels", path, error, "Check --labels.") from None
     except (csv.Error, UnicodeError) as error:
-        raise DatasetError(f"{labels} is not a CSV file: {error}.", "Expected columns: path,label") from None
-
-
-def _stripped(reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    for row in reader:
-        # Cells beyond the columns come under None, as a list; missing ones are None.
-        values = {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
-        if any(values.values()):
-            yield reader.line_num, values
+        raise DatasetError(f"{path} is not a CSV file: {error}.", "Expected columns: path,label") from None

@@ -1,105 +1,57 @@
-"""The files of a folder, before anything is known of their content."""
+"""The files in a folder, known by their names only."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
+from activity_cli.files import VIDEO_SUFFIXES
 
-__all__ = ["VIDEO_SUFFIXES", "Discovered", "DiscoveredFile", "find_videos", "walk"]
-
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".flv",
-        ".gif",
-        ".m2ts",
-        ".m4v",
-        ".mjpeg",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-    ]
-)
+__all__ = ["VIDEO_SUFFIXES", "find_videos", "is_video", "read_error", "walk"]
 
 
-@dataclass(frozen=True, slots=True)
-class DiscoveredFile:
-    """One file, or one labeled segment of it, before anything is known of its content.
-
-    Attributes:
-        path: Where it is.
-        name: Its path relative to the folder of the videos, with ``/``.
-        label: The activity; empty where none is given.
-        group: The person or source, where it is given; else empty.
-        split: train, val or test, where it is given; ``learn`` where only the test clips are given;
-            else empty.
-        ignored: Why it is left aside; empty for a video to use.
-        start_seconds, end_seconds: The labeled segment; None: to the end.
-    """
-
-    path: Path
-    name: str
-    label: str = ""
-    group: str = ""
-    split: str = ""
-    ignored: str = ""
-    start_seconds: float = 0.0
-    end_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Discovered:
-    """All files, and the form in which they were labeled, in plain words."""
-
-    files: list[DiscoveredFile]
-    format: str
+def is_video(path: Path) -> bool:
+    """Whether the name ends like that of a video."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def find_videos(place: Path) -> list[Path]:
-    """The video files under a folder, at any depth, sorted by path.
+    """The video files in a folder, at any depth, sorted by path.
 
     Raises:
         DatasetError: The folder cannot be read.
     """
-    return sorted((path for path in walk(place) if path.suffix.lower() in VIDEO_SUFFIXES), key=os.fsencode)
+    return sorted(filter(is_video, walk(place)), key=os.fsencode)
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder except hidden ones; links are followed, but never round in a circle."""
-    # The real paths of the folders around each place that is still to be visited.
-    around: dict[str, frozenset[str]] = {}
+    """All files below a folder except hidden ones and those of prepared folders.
 
-    def refuse(error: OSError) -> None:
-        reason = (error.strerror or str(error)).lower()
-        raise DatasetError(f"The folder {error.filename!r} cannot be read: {reason}.", "Check its permissions.")
+    Links are followed; a link that leads back to a folder above it is skipped.
 
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
-        real, above = os.path.realpath(place), around.pop(place, frozenset())
-        if real in above or _is_prepared(Path(place)):
+    Raises:
+        DatasetError: A folder cannot be read.
+    """
+    # For each folder still to be visited, the real paths of the folders above it.
+    above: dict[str, frozenset[str]] = {}
+
+    def fail(error: OSError) -> None:
+        raise read_error("folder", error.filename, error, "Check its permissions.")
+
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=fail):
+        real, parents = os.path.realpath(place), above.pop(place, frozenset())
+        # 'prepare' writes decoded.jsonl first, so a prepared folder has it even when the run was killed.
+        if real in parents or Path(place, "decoded.jsonl").is_file():
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        around.update((os.path.join(place, name), above | {real}) for name in folders)  # noqa: PTH118
-        for name in names:
-            if not name.startswith("."):
-                yield Path(place, name)
+        above.update((os.path.join(place, name), parents | {real}) for name in folders)  # noqa: PTH118
+        yield from (Path(place, name) for name in names if not name.startswith("."))
 
 
-def _is_prepared(folder: Path) -> bool:
-    # A prepared folder, finished or not, may stand inside the folder of the videos; its files are not videos.
-    return (folder / "decoded.jsonl").is_file()
+def read_error(what: str, path: object, error: OSError, hint: str) -> DatasetError:
+    """The error that reports an ``OSError``, such as: The labels 'a.csv' cannot be read: permission denied."""
+    reason = (error.strerror or str(error)).lower()
+    return DatasetError(f"The {what} {str(path)!r} cannot be read: {reason}.", hint)

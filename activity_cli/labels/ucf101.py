@@ -1,6 +1,6 @@
-"""The list format of UCF101: classInd.txt, trainlist01.txt, testlist01.txt.
+"""The lists of UCF101 (Soomro et al. 2012): classInd.txt, trainlist01.txt, testlist01.txt.
 
-Soomro et al. 2012, UCF101. The name v_<Activity>_g<source>_c<clip>.avi tells the source video.
+A name such as v_Archery_g02_c03.avi holds the activity, the source video (g02) and the clip.
 """
 
 from __future__ import annotations
@@ -10,81 +10,76 @@ import re
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.files import Discovered, DiscoveredFile, walk
+from activity_cli.labels.files import read_error, walk
+from activity_cli.labels.segments import LabeledSegment, LabelSet, UnusedFile
 
-__all__ = ["files_of_lists", "find_lists"]
+__all__ = ["read_ucf101"]
 
 _LIST = re.compile(r"(?:train|test)list(\d+)\.txt")
 _SOURCE = re.compile(r"v_(.+_g\d+)_c\d+\.")
 
 
-def find_lists(place: Path) -> tuple[Path, str] | None:
-    """The folder of the lists and their number; None where ``place`` is not about such lists.
-
-    Args:
-        place: One of the lists, the folder that holds them, or the folder above ``ucfTrainTestlist``.
-    """
-    if place.is_file():
-        match = _LIST.fullmatch(place.name)
-        return (place.parent, match.group(1)) if match else None
-    for folder in (place, place / "ucfTrainTestlist"):
-        try:
-            names = os.listdir(folder)  # noqa: PTH208
-        except OSError:
-            continue  # said in plain words by who looks for videos there
-        numbers = sorted(match.group(1) for match in map(_LIST.fullmatch, names) if match)
-        if numbers and "classInd.txt" in names:
-            return folder, numbers[0]
-    return None
-
-
-def files_of_lists(videos: Path, lists: tuple[Path, str]) -> Discovered:
-    """The videos that the lists name, with their activities, sources and splits.
+def read_ucf101(videos: Path, place: Path) -> LabelSet | None:
+    """The videos that the lists name; ``place`` is a list, their folder, or the folder above ``ucfTrainTestlist``.
 
     Raises:
         DatasetError: A list cannot be read, or none of its videos is there.
     """
-    folder, number = lists
-    files: dict[str, DiscoveredFile] = {}
-    names = [name for name in (f"trainlist{number}.txt", f"testlist{number}.txt") if (folder / name).is_file()]
-    for name in names:
-        split = "train" if name.startswith("train") else "test"
-        for line, text in enumerate(_lines(folder / name), 1):
-            # A number behind the path says the activity again; a file name may hold spaces.
+    lists = _find_lists(place)
+    if not lists:
+        return None
+    segments: dict[str, LabeledSegment] = {}
+    missing: dict[str, UnusedFile] = {}
+    for split, path in lists.items():
+        for line, text in enumerate(_lines(path), 1):
+            # The number of the activity may follow the path, and a file name may hold spaces.
             listed = re.sub(r"\s+\d+$", "", text.strip())
             if not listed:
                 continue
-            label, inside, _ = listed.partition("/")
+            label, inside, file_name = listed.partition("/")
             if not inside:
                 raise DatasetError(
-                    f"{folder / name}, line {line}: {text.strip()!r} names no activity.", "Expected Activity/clip.avi."
+                    f"{path}, line {line}: {text.strip()!r} names no activity.", "Expected Activity/clip.avi."
                 )
-            files[listed] = _file(videos, listed, label, split)
-    found = [file for file in files.values() if not file.ignored]
-    if not found:
+            file_name = file_name.rpartition("/")[2]
+            source = _SOURCE.match(file_name)
+            group = source[1] if source else ""
+            name = next((name for name in (listed, file_name) if (videos / name).is_file()), None)
+            if name is not None:
+                segments[listed] = LabeledSegment(videos / name, name, label, group, split)
+            else:
+                missing[listed] = UnusedFile(listed, "listed, but the file is missing", label, group)
+    if not segments:
         raise DatasetError(
-            f"None of the {len(files)} videos that {folder / names[0]} lists is in {str(videos)!r}.",
+            f"None of the {len(missing)} videos that {next(iter(lists.values()))} lists is in {str(videos)!r}.",
             "Name the folder that holds the folders of the activities.",
         )
-    known = {file.path for file in found}
-    others = [path for path in walk(videos) if path not in known]
-    reason = "not in the lists"
-    unlisted = [DiscoveredFile(path, path.relative_to(videos).as_posix(), ignored=reason) for path in others]
-    return Discovered([*files.values(), *unlisted], f"the lists of UCF101 ({', '.join(names)})")
+    known = {segment.path for segment in segments.values()}
+    others = [path.relative_to(videos).as_posix() for path in walk(videos) if path not in known]
+    unused = [*missing.values(), *(UnusedFile(name, "not in the lists") for name in others)]
+    names = ", ".join(path.name for path in lists.values())
+    return LabelSet(f"the lists of UCF101 ({names})", list(segments.values()), unused)
 
 
-def _file(videos: Path, listed: str, label: str, split: str) -> DiscoveredFile:
-    source = _SOURCE.match(listed.rpartition("/")[2])
-    group = source.group(1) if source else ""
-    for name in (listed, listed.rpartition("/")[2]):
-        if (videos / name).is_file():
-            return DiscoveredFile(videos / name, name, label, group, split)
-    return DiscoveredFile(videos / listed, listed, label, group, ignored="listed, but no such file is there")
+def _find_lists(place: Path) -> dict[str, Path]:
+    """The list of each split: of the number that ``place`` has, if it is a list itself, else of the lowest number."""
+    if place.is_file():
+        folder, names = place.parent, [place.name]
+    else:
+        # os.path, since Path.is_file fails in a folder that must not be read; read_folders reports that.
+        folders = [one for one in (place, place / "ucfTrainTestlist") if os.path.isfile(one / "classInd.txt")]  # noqa: PTH113
+        if not folders:
+            return {}
+        folder, names = folders[0], [path.name for path in folders[0].glob("*.txt")]
+    numbers = [match[1] for match in map(_LIST.fullmatch, names) if match]
+    if not numbers:
+        return {}
+    lists = {split: folder / f"{split}list{min(numbers)}.txt" for split in ("train", "test")}
+    return {split: path for split, path in lists.items() if path.is_file()}
 
 
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DatasetError(f"The list {str(path)!r} cannot be read: {reason}.", "Check --labels.") from None
+        raise read_error("list", path, error, "Check --labels.") from None

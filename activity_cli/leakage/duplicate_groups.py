@@ -1,140 +1,223 @@
-"""Which clips belong together by their looks: copies of one recording, and recordings of one place.
+"""Groups of clips with similar signatures: clips of one recording (near-duplicates), and clips of one place (a source).
 
-Copies are told by their motion (see ``copies``); sources by the colors of the resting picture, as a
-histogram compared by the Hellinger distance, which neither a mirror nor a moving camera changes much.
+Places are compared by the color histogram of the background, with the Hellinger distance. Mirroring or panning changes
+it little.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from activity_cli.dataset.clips import ClipStore
+from activity_cli.dataset.processes import in_own_process
+from activity_cli.files import write_text
 from activity_cli.leakage.near_duplicates import SignatureIndex
-from activity_cli.leakage.signatures import COLORS, Signature
+from activity_cli.leakage.signatures import COLORS, Signature, SignatureStore
+from activity_cli.progress import Progress
 
-__all__ = ["DuplicateGroups", "find_duplicate_groups"]
+__all__ = ["DuplicateGroups", "SourceId", "find_duplicate_groups", "load_duplicate_groups"]
 
-_Floats = npt.NDArray[np.float32]
-
-# Measured on 371 tennis clips of 98 sources, cropped: 0.4 keeps 93 % of the pairs together, 0.42 98 % with at
-# most 16 % of the clips in a group, 0.44 99 % with 19 %.
-_SAME_SOURCE = 0.42
-# Groups that leave no choice of sides teach nothing: then there was one place, or too few.
+# Measured on 371 cropped tennis clips of 98 sources: 0.4 joins 93 % of the pairs of one source, 0.42 joins 98 % (the
+# largest group has 16 % of the clips), 0.44 joins 99 % (19 %).
+_SAME_PLACE = 0.42
+# Fewer or larger sources leave the split no choice: then there was one place, or too few of them.
 _FEWEST_SOURCES = 5
 _LARGEST_SHARE = 0.25
-_SIDES = 3  # to learn from, to watch, to test on
-_MANY_COPIES = 8
-_TRIED = 200  # pairs of a large group
+_NUM_SPLITS = 3  # train, val, test
+_MANY_DUPLICATES = 8
+_TRIED_PAIRS = 200  # of a large group
 _BLOCK = 256
+
+# Every clip is compared with every other: 20,000 clips take about two minutes.
+_MOST_CLIPS = 20_000
+# Comparing so few takes less time than starting a process.
+_FEW_CLIPS = 200
+# Part of the key of the cached result: to be raised when the comparison changes.
+_METHOD = 3
+
+SourceId = tuple[str, str]
+"""What a clip was cut from: the hash of the video's content, and the given group or an empty text."""
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroups:
-    """What belongs together. Groups are numbered by their first clip.
+    """Which clips are near-duplicates, and which share a place. A group's number is that of its first clip.
 
     Attributes:
-        recordings: For each clip the group of all that show one recording.
-        sources: For each clip the group of all that look filmed in one place; none of a split's sides
-            would be left without clips by keeping them whole.
-        copies: Pairs of clips that show one recording, as many as it takes to connect each group.
-        doubted: For each clip whether it looks like a copy of so many that this is not believed.
-        broken: For each clip whether the source it looks filmed in was too large, or left a label no
-            choice of sides; ``sources`` then keeps only its recordings together.
+        recordings: For each clip, its group of near-duplicates and of clips of the same video.
+        sources: For each clip, its group of clips that seem filmed in one place.
+        near_duplicates: Pairs of near-duplicates, as many as it takes to connect each recording.
+        rejected_recordings: For each clip, whether its group of near-duplicates was too large to be true, and was
+            therefore not joined.
+        rejected_sources: For each clip, whether its place had too many clips, or left a label in too few groups for
+            all splits. ``sources`` then joins only the clip's recording.
     """
 
     recordings: tuple[int, ...]
     sources: tuple[int, ...]
-    copies: tuple[tuple[int, int], ...]
-    doubted: tuple[bool, ...]
-    broken: tuple[bool, ...]
+    near_duplicates: tuple[tuple[int, int], ...]
+    rejected_recordings: tuple[bool, ...]
+    rejected_sources: tuple[bool, ...]
+
+
+def load_duplicate_groups(
+    store: ClipStore, clips: Sequence[str], source_ids: Sequence[SourceId], labels: Sequence[str], progress: Progress
+) -> DuplicateGroups | None:
+    """Groups the clips of a store, given by name, as :func:`find_duplicate_groups` does.
+
+    The result is cached in ``duplicate_groups.json``. It is None where there are too many clips to compare, or too
+    little memory.
+
+    Raises:
+        OutputError: The prepared folder cannot be written.
+    """
+    if len(clips) > _MOST_CLIPS:
+        return None
+    path = store.folder.with_name("duplicate_groups.json")
+    key = hashlib.sha256(json.dumps([_METHOD, clips, source_ids, labels]).encode()).hexdigest()
+    if (groups := _read_cache(path, key, len(clips))) is not None:
+        return groups
+    with progress.stage("Comparing clips", len(clips), "clip") as stage:
+        if len(clips) <= _FEW_CLIPS:
+            groups = _compare(store, clips, source_ids, labels, stage.advance)
+        else:
+            try:
+                # Signatures of thousands of clips take much memory, which only the end of a process gives back.
+                groups = in_own_process(_compare, store, clips, source_ids, labels, advance=stage.advance)
+            except (BrokenProcessPool, MemoryError):
+                return None
+    write_text(path, msgspec.json.encode(_Cache(key, groups)).decode() + "\n")
+    return groups
+
+
+def _compare(
+    store: ClipStore,
+    clips: Sequence[str],
+    source_ids: Sequence[SourceId],
+    labels: Sequence[str],
+    advance: Callable[[int], None],
+) -> DuplicateGroups:
+    signatures = SignatureStore(store)
+    return find_duplicate_groups([signatures.read(clip) for clip in clips], source_ids, labels, advance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cache:
+    """The content of ``duplicate_groups.json``; the key changes with the clips and the method."""
+
+    key: str
+    groups: DuplicateGroups
+
+
+def _read_cache(path: Path, key: str, number: int) -> DuplicateGroups | None:
+    """The groups that are cached for these ``number`` clips; None where there are none, or they are damaged."""
+    try:
+        cache = msgspec.json.decode(path.read_bytes(), type=_Cache)
+    except (OSError, msgspec.DecodeError):
+        return None
+    groups = cache.groups
+    per_clip = groups.recordings, groups.sources, groups.rejected_recordings, groups.rejected_sources
+    named = {*groups.recordings, *groups.sources, *chain.from_iterable(groups.near_duplicates)}
+    whole = all(len(values) == number for values in per_clip) and named <= set(range(number))
+    return groups if whole and cache.key == key else None
 
 
 def find_duplicate_groups(
-    looks: Sequence[Signature],
-    videos: Sequence[Hashable],
+    signatures: Sequence[Signature],
+    source_ids: Sequence[Hashable],
     labels: Sequence[str],
     advance: Callable[[int], None] = lambda clips: None,
 ) -> DuplicateGroups:
-    """Groups clips by their looks.
+    """Groups clips by their signatures.
 
     Args:
-        looks: One for each clip.
-        videos: What each was cut from: clips of one video belong together whatever they look like.
-        labels: What each shows.
-        advance: Hears of the clips that have been compared with all.
+        signatures: One for each clip.
+        source_ids: What each was cut from; clips with the same id are always joined.
+        labels: The label of each.
+        advance: Called with the number of clips that have been compared with all others.
     """
-    number = len(looks)
-    if not number:
+    if not len(signatures):
         return DuplicateGroups((), (), (), (), ())
-    groups = _Groups(number)
+    groups = _Groups(len(signatures))
     first_of: dict[Hashable, int] = {}
-    for clip, video in enumerate(videos):
-        groups.join(first_of.setdefault(video, clip), clip)
-    source_ids = groups.numbers()
-    album = SignatureIndex(looks)
+    for clip, source in enumerate(source_ids):
+        groups.join(first_of.setdefault(source, clip), clip)
+    videos = groups.numbers()
+    index = SignatureIndex(signatures)
     pairs = []
-    for first, second in album.copies(groups.not_with, advance):
+    for first, second in index.near_duplicates(groups.not_with, advance):
         groups.join(first, second)
         pairs.append((first, second))
     recordings = groups.numbers()
-    doubted = _doubtful(album, recordings, labels)
-    alike = tuple(group in doubted for group in recordings)
-    recordings = [source_ids[clip] if group in doubted else group for clip, group in enumerate(recordings)]
-    copies = [(first, second) for first, second in pairs if recordings[first] == recordings[second]]
-    for first, second in _akin(np.stack([look[COLORS] for look in looks]).astype(np.float32)):
+    implausible = _implausible(index, recordings, labels)
+    rejected = tuple(group in implausible for group in recordings)
+    recordings = [videos[clip] if rejected[clip] else group for clip, group in enumerate(recordings)]
+    near_duplicates = tuple((first, second) for first, second in pairs if recordings[first] == recordings[second])
+    for first, second in _same_place(np.stack([one[COLORS] for one in signatures]).astype(np.float32)):
         groups.join(first, second)
-    sources, broken = _divisible(recordings, groups.numbers(), labels)
-    return DuplicateGroups(tuple(recordings), tuple(sources), tuple(copies), alike, tuple(broken))
+    places = groups.numbers()
+    too_large = _indivisible(recordings, places, labels)
+    rejected_sources = tuple(place in too_large for place in places)
+    sources = tuple(
+        recording if is_rejected else place
+        for recording, place, is_rejected in zip(recordings, places, rejected_sources, strict=True)
+    )
+    return DuplicateGroups(tuple(recordings), sources, near_duplicates, rejected, rejected_sources)
 
 
-def _doubtful(album: SignatureIndex, recordings: Sequence[int], labels: Sequence[str]) -> set[int]:
-    """Groups of copies that are hardly that: where one camera sees a machine do the same all day.
+def _implausible(index: SignatureIndex, recordings: Sequence[int], labels: Sequence[str]) -> set[int]:
+    """Groups of near-duplicates that cannot be true, as where one camera sees a machine do the same all day.
 
-    They are large, and either chains, in which most are no copies of one another, or all there is of a
-    label, so that nothing could be tested.
+    They are large. Either most of their clips are no near-duplicates of one another, but connected by others, or the
+    group has all clips of a label, so that nothing of it would be left to test.
     """
-    items: dict[int, list[int]] = defaultdict(list)
+    clips_of: dict[int, list[int]] = defaultdict(list)
     groups_of: dict[str, set[int]] = defaultdict(set)
     for clip, (group, label) in enumerate(zip(recordings, labels, strict=True)):
-        items[group].append(clip)
+        clips_of[group].append(clip)
         groups_of[label].add(group)
-    found = {group for groups in groups_of.values() if len(groups) == 1 for group in groups}
-    found = {group for group in found if len(items[group]) >= _MANY_COPIES}
-    for group, clips in items.items():
+    only_groups = {group for groups in groups_of.values() if len(groups) == 1 for group in groups}
+    found = {group for group in only_groups if len(clips_of[group]) >= _MANY_DUPLICATES}
+    for group, clips in clips_of.items():
         if len(clips) > max(2, _LARGEST_SHARE * len(recordings)):
             half = len(clips) // 2
-            tried = list(zip(clips, clips[half:] + clips[:half], strict=True))[:: len(clips) // _TRIED + 1]
-            if sum(album.is_copy(first, second) for first, second in tried) < len(tried) / 2:
+            tried = list(zip(clips, clips[half:] + clips[:half], strict=True))[:: len(clips) // _TRIED_PAIRS + 1]
+            if sum(index.is_near_duplicate(first, second) for first, second in tried) < len(tried) / 2:
                 found.add(group)
     return found
 
 
-def _divisible(recordings: list[int], sources: list[int], labels: Sequence[str]) -> tuple[list[int], list[bool]]:
-    """Breaks sources that cannot be put on one side into their recordings."""
-    sizes = np.bincount(sources)
-    broken = set(np.flatnonzero(sizes > _LARGEST_SHARE * len(sources)).tolist())
+def _indivisible(recordings: Sequence[int], places: Sequence[int], labels: Sequence[str]) -> set[int]:
+    """Places that would leave the split no choice if their clips stayed together."""
+    sizes = np.bincount(places)
     if np.count_nonzero(sizes) < _FEWEST_SOURCES:
-        broken = set(sources)
-    found: dict[str, set[int]] = defaultdict(set)
-    possible: dict[str, set[int]] = defaultdict(set)
-    for label, source, recording in zip(labels, sources, recordings, strict=True):
-        found[label].add(recording if source in broken else source)
-        possible[label].add(recording)
-    for label in found:
-        if len(found[label]) < min(_SIDES, len(possible[label])):
-            broken |= {source for other, source in zip(labels, sources, strict=True) if other == label}
-    pairs = zip(recordings, sources, strict=True)
-    return [recording if source in broken else source for recording, source in pairs], [
-        source in broken for source in sources
-    ]
+        return set(places)
+    found = set(np.flatnonzero(sizes > _LARGEST_SHARE * len(places)).tolist())
+    groups_of: dict[str, set[int]] = defaultdict(set)
+    recordings_of: dict[str, set[int]] = defaultdict(set)
+    for label, place, recording in zip(labels, places, recordings, strict=True):
+        groups_of[label].add(recording if place in found else place)
+        recordings_of[label].add(recording)
+    scarce = {label for label, groups in groups_of.items() if len(groups) < min(_NUM_SPLITS, len(recordings_of[label]))}
+    return found | {place for label, place in zip(labels, places, strict=True) if label in scarce}
 
 
-def _akin(colors: _Floats) -> Iterator[tuple[int, int]]:
-    """Pairs that connect all whose colors are alike, each clip reached once."""
+def _same_place(colors: npt.NDArray[np.float32]) -> Iterator[tuple[int, int]]:
+    """Pairs that connect all clips with similar colors; each clip is reached once.
+
+    A breadth-first search needs no list of all pairs, as a function of SciPy would: in one place, all clips are pairs.
+    """
     waiting = np.arange(len(colors))
     frontier = waiting[:0]
     while len(waiting):
@@ -142,14 +225,14 @@ def _akin(colors: _Floats) -> Iterator[tuple[int, int]]:
             frontier, waiting = waiting[:1], waiting[1:]
             continue
         seen, frontier = frontier[:_BLOCK], frontier[_BLOCK:]
-        close = 1 - colors[seen] @ colors[waiting].T < _SAME_SOURCE**2
+        close = 1 - colors[seen] @ colors[waiting].T < _SAME_PLACE**2
         reached = close.any(0)
         yield from zip(seen[close.argmax(0)[reached]].tolist(), waiting[reached].tolist(), strict=True)
         frontier, waiting = np.append(frontier, waiting[reached]), waiting[~reached]
 
 
 class _Groups:
-    """What has been joined so far; each group is named by its first member."""
+    """Disjoint sets of clips, each named by its first clip, of which many clips can be looked up at once."""
 
     def __init__(self, number: int) -> None:
         self._group = np.arange(number)
@@ -159,7 +242,7 @@ class _Groups:
         self._group[self._group == other] = one
 
     def not_with(self, clip: int, others: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Those of others that are not in the group of a clip."""
+        """Those of ``others`` that are not in the group of a clip."""
         return np.asarray(others[self._group[others] != self._group[clip]], np.intp)
 
     def numbers(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""Clips that must stay together: by what a person has said, or by what their looks say."""
+"""The group of each clip: given with the labels, or found by similarity. A split never divides a group."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from activity_cli.settings import Split
 
 __all__ = ["Grouping", "group_clips"]
 
-# Of all clips; what joins more given groups than that says more of the place than of the recordings.
+# Share of all clips. Near-duplicates that would join given groups into more than this are more likely one place.
 _LARGEST_JOIN = 0.25
-_NAMED = 3
+_SHOWN_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Grouping:
     """The group of each clip.
 
     Attributes:
-        kind: Where the groups come from: ``given``, ``looks``, or ``none`` (each video by itself).
-        groups: For each clip the name of its group; none of them is divided by a split.
-        related: For each clip the name of what it is known to belong to, also where that was not asked for.
-        warnings: What a person should know of the groups.
+        kind: Where the groups come from: ``given``, ``similarity``, or ``none`` (each video is its own group).
+        groups: For each clip, the name of its group.
+        related: For each clip, the name of the group that it would have if the settings did not turn groups off.
+        warnings: What to know about the groups before training.
     """
 
     kind: str
@@ -34,88 +34,81 @@ class Grouping:
     warnings: tuple[str, ...]
 
 
-def group_clips(clips: Sequence[ClipRecord], duplicates: DuplicateGroups | None, config: Split) -> Grouping:
+def group_clips(clips: Sequence[ClipRecord], duplicates: DuplicateGroups | None, settings: Split) -> Grouping:
     """Names the group of each clip.
 
-    Groups that are given stand; those that share a recording are joined. Where none is given, ``auto``
-    takes the sources that looks tell apart, and ``none`` takes each video by itself.
-
-    Args:
-        clips: One record for each clip, with its given group or none.
-        kin: Which of them belong together by their looks; None where that is not known.
-        config: What was asked for.
+    Given groups are kept; those that share a recording are joined. Where no group is given, ``auto`` makes a group of
+    each source in ``duplicates`` (None where the clips were not compared), and ``none`` of each video.
     """
-    # Without a group, a video stands for itself: its content names it.
+    # A video without a given group is its own group, named by its content.
     own = tuple(clip.group or clip.content_hash[:12] for clip in clips)
     given = any(clip.group for clip in clips)
-    if given or config.pattern is not None:
+    if given or settings.pattern is not None:
         joined, warnings = _joined(clips, own, duplicates)
-        groups = own if config.group_by == "none" else joined
-        return Grouping("given", groups, joined, (*_ungrouped(clips, config), *(warnings if groups != own else ())))
+        groups = own if settings.group_by == "none" else joined
+        return Grouping("given", groups, joined, (*_unmatched(clips, settings), *(warnings if groups != own else ())))
     related = own if duplicates is None else tuple(own[source] for source in duplicates.sources)
-    if config.group_by == "none":
+    if settings.group_by == "none":
         return Grouping("none", own, related, ())
-    return Grouping("looks", related, related, _one_place(duplicates))
+    return Grouping("similarity", related, related, _similarity_warnings(duplicates))
 
 
 def _joined(
     clips: Sequence[ClipRecord], own: Sequence[str], duplicates: DuplicateGroups | None
 ) -> tuple[tuple[str, ...], list[str]]:
-    """The given groups, joined where clips of several show one recording."""
-    together = {name: [name] for name in own}  # each name's component; members of one share the list
-    for first, second in duplicates.copies if duplicates else ():
+    """The given groups, joined where their clips are near-duplicates, and a warning for each join."""
+    together = {name: [name] for name in own}  # all names of a joined group share one list
+    for first, second in duplicates.near_duplicates if duplicates else ():
         one, other = together[own[first]], together[own[second]]
         if one is not other:
             one += other
             together |= dict.fromkeys(other, one)
     sizes = Counter(own)
-    names: dict[str, str] = {}
+    title_of: dict[str, str] = {}
     warnings = []
-    for items in {id(found): found for found in together.values() if len(found) > 1}.values():
-        shown = " and ".join(repr(_shown(name, clips)) for name in items[:_NAMED])
-        more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-        if sum(sizes[name] for name in items) > _LARGEST_JOIN * len(clips):
-            warnings.append(
-                f"Clips of {shown}{more} look like one recording, but together they are too many for one side "
-                "of the split: they stay the groups that were given."
-            )
+    for names in {id(names): names for names in together.values() if len(names) > 1}.values():
+        num_more = len(names) - _SHOWN_NAMES
+        shown = " and ".join(repr(_shown(name, clips)) for name in names[:_SHOWN_NAMES])
+        found = f"Clips of {shown}{f' and {num_more} more' if num_more > 0 else ''} are near-duplicates"
+        if sum(sizes[name] for name in names) > _LARGEST_JOIN * len(clips):
+            warnings.append(f"{found}, but too many to keep in one split: the groups stay as given.")
             continue
-        title = "+".join(items[:_NAMED]) + (f"+{len(items) - _NAMED} more" if more else "")
-        names |= dict.fromkeys(items, title)
-        warnings.append(f"Clips of {shown}{more} look like one recording: they stay on one side of the split.")
-    return tuple(names.get(name, name) for name in own), warnings
+        title = "+".join(names[:_SHOWN_NAMES]) + (f"+{num_more} more" if num_more > 0 else "")
+        title_of |= dict.fromkeys(names, title)
+        warnings.append(f"{found}: their groups are joined and stay in one split.")
+    return tuple(title_of.get(name, name) for name in own), warnings
 
 
 def _shown(name: str, clips: Sequence[ClipRecord]) -> str:
-    """A group's name, or the path of the clip that is a group by itself."""
+    """A group's name; for a video that is its own group, its path."""
     return next((clip.path for clip in clips if not clip.group and clip.content_hash[:12] == name), name)
 
 
-def _ungrouped(clips: Sequence[ClipRecord], config: Split) -> list[str]:
+def _unmatched(clips: Sequence[ClipRecord], settings: Split) -> list[str]:
     without = [clip for clip in clips if not clip.group]
-    if config.pattern is None or not without:
+    if settings.pattern is None or not without:
         return []
     return [
-        f"--group-by {config.group_by!r} finds no group in {len(without)} of {len(clips)} paths, "
+        f"--group-by {settings.group_by!r} finds no group in {len(without)} of {len(clips)} paths, "
         f"such as {without[0].path!r}: each of these is its own group."
     ]
 
 
-def _one_place(duplicates: DuplicateGroups | None) -> tuple[str, ...]:
+def _similarity_warnings(duplicates: DuplicateGroups | None) -> tuple[str, ...]:
     if duplicates is None:
-        return ("The clips were not compared by their looks: each video is its own group.",)
-    here, same = sum(duplicates.broken), sum(duplicates.doubted)
-    if same:
+        return ("The clips were not compared: each video is its own group.",)
+    total = len(duplicates.sources)
+    if num_alike := sum(duplicates.rejected_recordings):
         return (
-            f"{same} of {len(duplicates.doubted)} clips look nearly the same, as where one camera sees a machine do the same "
-            "all day: they are not kept together. If they are copies of a few recordings, the test score will be too "
-            "good: say which belong together with --group-by REGEX, or a column group in --labels.",
+            f"{num_alike} of {total} clips look nearly the same, as where one camera sees a machine do the same all "
+            "day: they are not grouped. If they are copies of a few recordings, the test score will be too high: "
+            "name the groups with --group-by REGEX, or in a column group in --labels.",
         )
-    if not here:
+    if not (num_here := sum(duplicates.rejected_sources)):
         return ()
-    which = "All clips look" if here == len(duplicates.broken) else f"{here} of {len(duplicates.broken)} clips look"
+    which = "All clips look" if num_here == total else f"{num_here} of {total} clips look"
     return (
-        f"{which} filmed in one place, or in too few: there, only copies of one recording are kept together. If "
-        "several show the same person or come from the same video, say so, or the test score will be too good: "
+        f"{which} filmed in one place, or in too few: only near-duplicates are grouped there. If several clips show "
+        "the same person or come from the same video, name these groups, or the test score will be too high: "
         r"--group-by 'person\d+', or a column group in --labels.",
     )

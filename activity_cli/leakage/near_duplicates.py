@@ -1,8 +1,7 @@
-"""Pairs of clips that show one recording: re-encoded, resized, trimmed, mirrored, brightened.
+"""Near-duplicates: pairs of clips of one recording that was re-encoded, resized, trimmed, mirrored or brightened.
 
-The resting picture must be nearly the same, and what moves in front of it the same motion: the frames of
-one lie on the path through the frames of the other, in the same order. That keeps apart what one fixed
-camera filmed on two occasions, however still the picture.
+Two clips are near-duplicates if their backgrounds are nearly the same, and if the frames of one lie on the path through
+the frames of the other, in the same order. Two recordings by one fixed camera pass the first test, but not the second.
 """
 
 from __future__ import annotations
@@ -12,22 +11,23 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.leakage.signatures import FRAMES, RESTING, SIDE, TINT, Signature
+from activity_cli.leakage.signatures import BACKGROUND, FRAMES, SIDE, TINT, Signature
 
 __all__ = ["SignatureIndex"]
 
 _Floats = npt.NDArray[np.float32]
 _Clips = npt.NDArray[np.intp]
 
-# Mean square distance of two resting pictures, in parts of what they have: a camera that moves leaves little.
-_SAME_PLACE = 0.4
-# The part of the motion that may be different. Measured: copies have at most 0.15, others 0.28 or more.
+# Mean square distance of two backgrounds, as a share of their contrast. Backgrounds have little contrast where the
+# camera moves.
+_SAME_BACKGROUND = 0.4
+# Share of the motion that may differ. Measured: near-duplicates have at most 0.15, others 0.28 or more.
 _SAME_MOTION = 0.2
-# Cosine of the pictures of where something moves; copies have 0.85 or more.
-_SAME_WHERE = 0.75
-# Differences of the tint, in parts of it and in parts of white, that brightness alone may make.
+# Cosine of the two maps of where something moves. Measured: near-duplicates have 0.85 or more.
+_SAME_REGIONS = 0.75
+# Difference of the tint that brightness alone may make: a share of the tint, and a share of white.
 _SAME_TINT, _NO_TINT = 0.4, 0.03
-_NOISE = 0.001  # that the codec adds where nothing moves
+_NOISE = 0.001  # variance that the codec adds where nothing moves
 _TINY = 1e-9
 _BLOCK = 256
 _BATCH = 64
@@ -35,103 +35,96 @@ _POOL = 4
 
 
 class SignatureIndex:
-    """Looks of many clips, in the forms in which they are compared.
+    """Signatures of many clips, at least one, in the forms in which they are compared."""
 
-    Args:
-        looks: One for each clip; at least one.
-    """
-
-    def __init__(self, looks: Sequence[Signature]) -> None:
-        stack = np.stack(looks)
+    def __init__(self, signatures: Sequence[Signature]) -> None:
+        stack = np.stack(signatures)
         self._frames = stack[:, :FRAMES]
-        self._resting = stack[:, RESTING].astype(np.float32)
+        self._background = stack[:, BACKGROUND].astype(np.float32)
         self._tints = stack[:, *TINT].astype(np.float32)
-        self._small = np.stack([_pooled(look) for look in looks])
-        self._where = np.empty_like(self._resting)
+        self._small = np.stack([_pooled(signature) for signature in signatures])
+        self._regions = np.empty_like(self._background)
         self._energies = np.empty(len(stack), np.float32)
-        for clip, look in enumerate(looks):
-            frames = look[:FRAMES].astype(np.float32)
+        for clip, signature in enumerate(signatures):
+            frames = signature[:FRAMES].astype(np.float32)
             spread = frames.std(0) + np.float32(np.sqrt(_NOISE))  # a constant where nothing moves
-            self._where[clip] = spread / np.linalg.norm(spread)
-            self._energies[clip] = ((frames - self._resting[clip]) ** 2).mean() + _NOISE
+            self._regions[clip] = spread / np.linalg.norm(spread)
+            self._energies[clip] = ((frames - self._background[clip]) ** 2).mean() + _NOISE
 
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def copies(
+    def near_duplicates(
         self, wanted: Callable[[int, _Clips], _Clips], advance: Callable[[int], None]
     ) -> Iterator[tuple[int, int]]:
-        """All pairs that show one recording, the earlier clip first.
+        """All pairs of near-duplicates, the earlier clip first.
 
         Args:
-            wanted: Of a clip and others, says with which others a pair is of interest. It is asked again
-                right before each pair is told.
-            advance: Hears of the clips that have been compared with all.
+            wanted: Given a clip and others, returns those others whose pairs with the clip matter. It is asked again
+                right before each pair is yielded.
+            advance: Called with the number of clips that have been compared with all others.
         """
-        for begin in range(0, len(self), _BLOCK):
-            end = min(begin + _BLOCK, len(self))
+        for begin in range(0, len(self._frames), _BLOCK):
+            end = min(begin + _BLOCK, len(self._frames))
             for mirrored in (False, True):
-                near = self._near(slice(begin, end), mirrored)
+                candidates = self._candidates(slice(begin, end), mirrored)
                 for clip in range(begin, end):
-                    others = np.flatnonzero(near[clip - begin, clip + 1 :]) + clip + 1
-                    for other in self._copies_of(clip, wanted(clip, others), mirrored):
+                    others = np.flatnonzero(candidates[clip - begin, clip + 1 :]) + clip + 1
+                    for other in self._duplicates_of(clip, wanted(clip, others), mirrored):
                         if wanted(clip, np.array([other])).size:
                             yield clip, int(other)
             advance(end - begin)
 
-    def is_copy(self, first: int, second: int) -> bool:
-        """Whether two clips show one recording."""
+    def is_near_duplicate(self, first: int, second: int) -> bool:
+        """Whether two clips are near-duplicates."""
         return any(
-            self._near(slice(first, first + 1), mirrored)[0, second]
-            and self._copies_of(first, np.array([second]), mirrored).size
+            self._candidates(slice(first, first + 1), mirrored)[0, second]
+            and self._duplicates_of(first, np.array([second]), mirrored).size
             for mirrored in (False, True)
         )
 
-    def _near(self, clips: slice, mirrored: bool) -> npt.NDArray[np.bool_]:
-        """Which look alike in what is cheap to compare: [clips, all]."""
-        resting, where = self._resting[clips], self._where[clips]
+    def _candidates(self, clips: slice, mirrored: bool) -> npt.NDArray[np.bool_]:
+        """Which pairs agree in what is cheap to compare: bool [clips, all]."""
+        background, regions = self._background[clips], self._regions[clips]
         if mirrored:
-            resting, where = _mirrored(resting), _mirrored(where)
-        contrast = (resting**2).mean(1)[:, np.newaxis] + (self._resting**2).mean(1)
-        near = _distances(resting, self._resting) <= _SAME_PLACE / 2 * contrast
-        near = np.asarray(near & (where @ self._where.T > _SAME_WHERE), np.bool_)
+            background, regions = _mirrored(background), _mirrored(regions)
+        contrast = (background**2).mean(1)[:, np.newaxis] + (self._background**2).mean(1)
+        near = _distances(background, self._background) <= _SAME_BACKGROUND / 2 * contrast
+        near = np.asarray(near & (regions @ self._regions.T > _SAME_REGIONS), np.bool_)
         rows, columns = np.nonzero(near)
         one, other = self._tints[clips][rows], self._tints[columns]
         strongest = np.maximum(np.linalg.norm(one, axis=1), np.linalg.norm(other, axis=1))
         near[rows, columns] = np.linalg.norm(one - other, axis=1) < _SAME_TINT * strongest + _NO_TINT
         return near
 
-    def _copies_of(self, clip: int, others: _Clips, mirrored: bool) -> _Clips:
-        """Which of others are copies of a clip. Smaller pictures are never further apart: they rule out most."""
+    def _duplicates_of(self, clip: int, others: _Clips, mirrored: bool) -> _Clips:
+        """Those of ``others`` that are near-duplicates of a clip."""
         if others.size:
-            others = others[self._same_motion(clip, others, mirrored, small=True)]
+            # Pooling never increases a distance, so the pooled thumbnails rule out most clips.
+            others = others[self._same_motion(clip, others, mirrored, pooled=True)]
         batches = [others[begin : begin + _BATCH] for begin in range(0, len(others), _BATCH)]
         return np.concatenate(
-            [others[:0], *(batch[self._same_motion(clip, batch, mirrored, small=False)] for batch in batches)]
+            [others[:0], *(batch[self._same_motion(clip, batch, mirrored, pooled=False)] for batch in batches)]
         )
 
-    def _same_motion(self, clip: int, others: _Clips, mirrored: bool, *, small: bool) -> npt.NDArray[np.bool_]:
-        if small:
-            pictures = self._small[clip]
-            theirs = self._small[others]
+    def _same_motion(self, clip: int, others: _Clips, mirrored: bool, *, pooled: bool) -> npt.NDArray[np.bool_]:
+        if pooled:
+            pictures, theirs = self._small[clip], self._small[others]
         else:
-            pictures = np.concatenate([self._frames[clip].astype(np.float32), self._resting[clip, np.newaxis]])
+            pictures = np.concatenate([self._frames[clip].astype(np.float32), self._background[clip, np.newaxis]])
             theirs = np.concatenate(
-                [self._frames[others].astype(np.float32), self._resting[others, np.newaxis]], axis=1
+                [self._frames[others].astype(np.float32), self._background[others, np.newaxis]], axis=1
             )
         if mirrored:
             pictures = _mirrored(pictures)
         most = _SAME_MOTION * (self._energies[clip] + self._energies[others]) / 2
-        # Once as they are, and once less the resting picture, which alone changes where brightness was clipped.
-        same = _off_the_path(pictures[:FRAMES], theirs[:, :FRAMES]) < most
-        moving, their_moving = pictures[:FRAMES] - pictures[RESTING], theirs[:, :FRAMES] - theirs[:, RESTING:]
-        return np.asarray(same | (_off_the_path(moving, their_moving) < most), np.bool_)
+        # Compared as they are, and without the background, which alone changes where brightening clips the white.
+        same = _path_distance(pictures[:FRAMES], theirs[:, :FRAMES]) < most
+        moving, their_moving = pictures[:FRAMES] - pictures[BACKGROUND], theirs[:, :FRAMES] - theirs[:, BACKGROUND:]
+        return np.asarray(same | (_path_distance(moving, their_moving) < most), np.bool_)
 
 
-def _pooled(look: Signature) -> _Floats:
-    """Thumbnails and the resting one at a quarter of the side: [17, 36]."""
+def _pooled(signature: Signature) -> _Floats:
+    """The thumbnails and that of the background at a quarter of their side: float32 [17, 36]."""
     side = SIDE // _POOL
-    pictures = look[: FRAMES + 1].astype(np.float32).reshape(FRAMES + 1, side, _POOL, side, _POOL)
+    pictures = signature[: FRAMES + 1].astype(np.float32).reshape(FRAMES + 1, side, _POOL, side, _POOL)
     return np.asarray(pictures.mean((2, 4)).reshape(FRAMES + 1, side * side), np.float32)
 
 
@@ -147,11 +140,11 @@ def _distances(first: _Floats, second: _Floats) -> _Floats:
     return np.asarray((squares - 2 * products) / first.shape[1], np.float32)
 
 
-def _off_the_path(frames: _Floats, others: _Floats) -> _Floats:
-    """How far frames are from the path through the others, or those from the path through these.
+def _path_distance(frames: _Floats, others: _Floats) -> _Floats:
+    """Distance of frames from the path through other frames, or of those from the path through these.
 
-    Of the longer clip some frames have no partner in a trimmed copy, whose own all have one; those that
-    were sampled elsewhere lie between those of the other.
+    Every frame of a trimmed clip has a partner in the original, but not the other way round. Frames that were sampled
+    at other times lie between those of the original.
 
     Args:
         frames: float32 [T, P].
@@ -167,10 +160,10 @@ def _off_the_path(frames: _Floats, others: _Floats) -> _Floats:
 
 
 def _mean_off(apart: _Floats, steps: _Floats) -> _Floats:
-    """Mean distance from A to the legs of the path through B, of lengths ``steps``: [K, A, B] -> [K].
+    """Mean distance from A to the legs of the path through B, of squared lengths ``steps``: [K, A, B] -> [K].
 
-    The frames take the legs in order, some of them none: dynamic time warping (Sakoe and Chiba 1978)
-    that may begin and end anywhere.
+    The frames take the legs in order, and may skip some: dynamic time warping (Sakoe and Chiba 1978) that may begin and
+    end anywhere.
     """
     near, reach = apart[..., :-1], apart[..., :-1] - apart[..., 1:] + steps
     along = np.clip(reach / np.maximum(2 * steps, _TINY), 0, 1)

@@ -1,4 +1,4 @@
-"""What a split that knows nothing of persons and sources would have leaked, and what this one does."""
+"""The leak report: how many test clips have a near-duplicate or a clip of the same source in training, and examples."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from activity_cli.settings import Split
 
 __all__ = ["find_leaks"]
 
-# Pairs of sources are examples, one of each; of copies each counts.
-_SOURCE_PAIRS = 12
-_COPY_PAIRS = 1000
+_MOST_DUPLICATES = 1000
+_MOST_SOURCES = 12  # one pair of each, as an example
 
 
 def find_leaks(
@@ -23,76 +22,68 @@ def find_leaks(
     duplicates: DuplicateGroups | None,
     grouping: Grouping,
     splits: Sequence[str],
-    config: Split,
+    settings: Split,
 ) -> LeakReport:
-    """Says what belongs together, and on which sides of the split it stands.
+    """Reports which clips are related, and whether their splits separate them.
 
-    Args:
-        clips: One record for each clip.
-        kin: Which of them belong together by their looks; None where that is not known.
-        grouping: The groups that were used.
-        splits: The side of each clip.
-        config: How the sides were drawn.
+    ``duplicates`` is None where the clips were not compared.
     """
-    copies = [(clips[first], clips[second]) for first, second in duplicates.copies] if duplicates else []
-    # What is most likely a mistake in the labels comes first.
-    copies.sort(key=lambda pair: pair[0].label == pair[1].label)
+    pairs = [(clips[first], clips[second]) for first, second in duplicates.near_duplicates] if duplicates else []
+    # Two labels for one recording are most likely a mistake, so they come first.
+    pairs.sort(key=lambda pair: pair[0].label == pair[1].label)
     sizes = Counter(grouping.groups)
-    pairs = [RelatedPair("copy", first, second) for first, second in copies[:_COPY_PAIRS]]
-    pairs += [
-        RelatedPair("source", clips[first], clips[second]) for first, second in _examples(clips, duplicates, grouping)
-    ]
+    examples = _source_examples(clips, duplicates, grouping)
     return LeakReport(
         grouping=grouping.kind,
-        compared=duplicates is not None,
+        clips_compared=duplicates is not None,
         num_clips=len(clips),
         num_groups=len(sizes),
-        largest_share=max(sizes.values()) / len(clips),
-        num_copies=len(copies),
-        num_two_labels=sum(first.label != second.label for first, second in copies),
-        one_place_share=sum(duplicates.broken) / len(clips) if duplicates else 0.0,
-        exposed_by_video=_exposed_by_video(clips, grouping.related, config),
-        exposed=_exposed(clips, grouping.related, splits),
-        pairs=tuple(pairs),
-        shortcuts=find_shortcuts(clips, grouping.groups, config.seed),
+        largest_group_share=max(sizes.values()) / len(clips),
+        num_near_duplicates=len(pairs),
+        num_label_conflicts=sum(first.label != second.label for first, second in pairs),
+        shared_place_share=sum(duplicates.rejected_sources) / len(clips) if duplicates else 0.0,
+        leaked_share_random_split=_leaked_share_random_split(clips, grouping.related, settings),
+        leaked_share=_leaked_share(clips, grouping.related, splits),
+        pairs=(
+            *(RelatedPair("near_duplicate", first, second) for first, second in pairs[:_MOST_DUPLICATES]),
+            *(RelatedPair("same_source", clips[first], clips[second]) for first, second in examples),
+        ),
+        shortcuts=find_shortcuts(clips, grouping.groups, settings.seed),
     )
 
 
-def _examples(
+def _source_examples(
     clips: Sequence[ClipRecord], duplicates: DuplicateGroups | None, grouping: Grouping
 ) -> Iterator[tuple[int, int]]:
-    """Two videos of each of the largest groups that were found by looks."""
+    """Two videos of each of the largest groups that were found by similarity, and that are no near-duplicates."""
     if duplicates is None or grouping.kind == "given":
         return
-    items: dict[str, list[int]] = defaultdict(list)
+    clips_of: dict[str, list[int]] = defaultdict(list)
     for clip, group in enumerate(grouping.related):
-        items[group].append(clip)
-    copied = Counter(clip for pair in duplicates.copies for clip in pair)
-    shown = 0
-    for found in sorted(items.values(), key=lambda found: (-len(found), found)):
-        others = [clip for clip in found if clips[clip].content_hash != clips[found[0]].content_hash]
-        others = [clip for clip in others if not copied[clip]]
-        if others and shown < _SOURCE_PAIRS:
-            shown += 1
-            yield found[0], others[-1]
+        clips_of[group].append(clip)
+    duplicated = {clip for pair in duplicates.near_duplicates for clip in pair}
+    num_shown = 0
+    for found in sorted(clips_of.values(), key=lambda found: (-len(found), found)):
+        first, *rest = found
+        others = [c for c in rest if c not in duplicated and clips[c].content_hash != clips[first].content_hash]
+        if others and num_shown < _MOST_SOURCES:
+            num_shown += 1
+            yield first, others[-1]
 
 
-def _exposed_by_video(clips: Sequence[ClipRecord], related: Sequence[str], config: Split) -> float | None:
-    """Expected share of the test clips with a relative in training, were the sides drawn by video alone."""
-    if not config.test_fraction:
+def _leaked_share_random_split(clips: Sequence[ClipRecord], related: Sequence[str], settings: Split) -> float | None:
+    """Expected share of test clips with a related video in training, if single videos were split at random."""
+    if not settings.test_fraction:
         return None
     videos: dict[str, set[str]] = defaultdict(set)
     for clip, group in zip(clips, related, strict=True):
         videos[group].add(clip.content_hash)
-    elsewhere = config.val_fraction + config.test_fraction
-    return sum(1 - elsewhere ** (len(videos[group]) - 1) for group in related) / len(clips)
+    held_out = settings.val_fraction + settings.test_fraction
+    return sum(1 - held_out ** (len(videos[group]) - 1) for group in related) / len(clips)
 
 
-def _exposed(clips: Sequence[ClipRecord], related: Sequence[str], splits: Sequence[str]) -> float | None:
-    """Share of the test clips with a relative in training, as the sides are."""
-    learned: dict[str, set[str]] = defaultdict(set)
-    for clip, group, split in zip(clips, related, splits, strict=True):
-        if split == "train":
-            learned[group].add(clip.content_hash)
+def _leaked_share(clips: Sequence[ClipRecord], related: Sequence[str], splits: Sequence[str]) -> float | None:
+    """Share of test clips with a related clip in training; None without test clips."""
+    in_training = {group for group, split in zip(related, splits, strict=True) if split == "train"}
     tested = [group for group, split in zip(related, splits, strict=True) if split == "test"]
-    return sum(bool(learned[group]) for group in tested) / len(tested) if tested else None
+    return sum(group in in_training for group in tested) / len(tested) if tested else None

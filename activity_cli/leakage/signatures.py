@@ -1,44 +1,48 @@
-"""What a clip looks like, in 20 kB: thumbnails of its frames, and the colors of the place.
+"""A signature: what a clip looks like, in 20 kB. Clips with similar signatures are near-duplicates, or share a place.
 
-Thumbnails have mean 0 and variance 1, so that brightness and contrast do not matter; the histogram of
-colors is of the resting picture (the median over time), and does not change when that is mirrored.
+The thumbnails have mean 0 and variance 1, so that brightness and contrast do not matter. The color histogram is of the
+background (the median over time), and is the same for a mirrored clip.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLORS", "FRAMES", "RESTING", "SIDE", "SIGNATURE_SHAPE", "TINT", "Signature", "compute_signature"]
+from activity_cli.dataset.clips import ClipStore, write_array
+
+__all__ = ["SIGNATURE_SHAPE", "Signature", "SignatureStore", "compute_signature"]
 
 Signature = npt.NDArray[np.float16]
-"""float16 [18, 576]: 16 gray thumbnails of 24 x 24, the resting one, and the colors.
+"""float16 [18, 576]: 16 gray thumbnails of 24 x 24 pixels, that of the background, and the colors of the background.
 
-The last row holds a histogram of 8 x 8 x 8 colors, of which the square roots stand there, and the tint:
-red and blue less green, in parts of white.
+The last row holds the square roots of a histogram of 8 x 8 x 8 colors, and the tint: red and blue less green, as shares
+of white.
 """
 
 FRAMES = 16
 SIDE = 24
 SIGNATURE_SHAPE = (FRAMES + 2, SIDE * SIDE)
-RESTING = FRAMES
+BACKGROUND = FRAMES
 _BINS = 8  # for each color
 COLORS = FRAMES + 1, slice(0, _BINS**3)
 TINT = FRAMES + 1, slice(_BINS**3, _BINS**3 + 2)
 
-_COLOR_SIDE = 56  # pixels of a side that are looked at
+_COLOR_SIDE = 56  # pixels of a side that the histogram counts
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def compute_signature(frames: npt.NDArray[np.uint8]) -> Signature:
-    """Reduces a clip to what is compared.
+    """The signature of a clip.
 
     Args:
         frames: uint8 [T, H, W, 3], RGB, T >= 1.
     """
-    from activity_cli.video.fitting import fit_frame  # here: only what looks at frames pays for OpenCV
+    from activity_cli.video.fitting import fit_frame  # here: it loads OpenCV
 
-    # Of a shorter clip some frames are taken twice.
+    # A shorter clip gives some of its frames more than once.
     chosen = frames[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)]
     thumbnails = np.stack([fit_frame(frame, SIDE, "stretch") for frame in chosen])
     gray = (thumbnails @ _LUMA).reshape(FRAMES, -1)
@@ -47,9 +51,40 @@ def compute_signature(frames: npt.NDArray[np.uint8]) -> Signature:
     levels = np.median(chosen[:, ::rows, ::columns], axis=0).astype(np.intp) * _BINS // 256
     histogram = np.bincount((levels @ np.array([_BINS * _BINS, _BINS, 1])).ravel(), minlength=_BINS**3)
     red, green, blue = np.median(thumbnails, axis=0).mean((0, 1)) / 255
-    look = np.zeros(SIGNATURE_SHAPE, np.float16)
-    look[:FRAMES] = gray
-    look[RESTING] = np.median(gray, axis=0)
-    look[COLORS] = np.sqrt(histogram / histogram.sum())
-    look[TINT] = red - green, blue - green
-    return look
+    signature = np.zeros(SIGNATURE_SHAPE, np.float16)
+    signature[:FRAMES] = gray
+    signature[BACKGROUND] = np.median(gray, axis=0)
+    signature[COLORS] = np.sqrt(histogram / histogram.sum())
+    signature[TINT] = red - green, blue - green
+    return signature
+
+
+class SignatureStore:
+    """The signatures of the clips in a store, in a folder beside it; a missing or damaged one is computed again."""
+
+    def __init__(self, clips: ClipStore) -> None:
+        self._clips = clips
+        self.folder = clips.folder.with_name("signatures")
+
+    def write(self, name: str, frames: npt.NDArray[np.uint8]) -> Signature:
+        """Computes and stores the signature of the clip ``name``; frames are uint8 [T, H, W, 3], RGB.
+
+        Raises:
+            OutputError: The disk is full, or the folder cannot be written.
+        """
+        signature = compute_signature(frames)
+        write_array(self.folder / name, signature)
+        return signature
+
+    def read(self, name: str) -> Signature:
+        """The signature of the clip ``name``.
+
+        Raises:
+            DatasetError: Both the signature and the clip are missing.
+        """
+        with suppress(OSError, ValueError, EOFError):
+            signature: Signature = np.load(self.folder / name, allow_pickle=False)
+            whole = signature.dtype == np.float16 and signature.shape == SIGNATURE_SHAPE
+            if whole and np.isfinite(signature).all():
+                return signature
+        return self.write(name, self._clips.read(name))

@@ -1,11 +1,12 @@
-"""What belongs together in a data set, in plain words and as JSON."""
+"""The leak report in plain words and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from activity_cli.reports.text import counted
 from activity_cli.results import LEAKS_SCHEMA, ClipRecord, LeakReport
-from activity_cli.writers.json_lines import indented, rounded
+from activity_cli.writers.json import indented_json, rounded
 
 __all__ = ["leak_document", "leak_lines"]
 
@@ -16,38 +17,40 @@ def leak_lines(leaks: LeakReport) -> list[str]:
 
 
 def _lines(leaks: LeakReport) -> Iterator[str]:
-    share = f"the largest has {leaks.largest_share:.0%} of the clips"
+    largest = f"the largest group has {leaks.largest_group_share:.0%} of the clips"
     if leaks.grouping == "given":
-        yield f"Groups: {leaks.num_groups}, as given; {share}."
+        yield f"Groups: {leaks.num_groups}, as given; {largest}."
     elif leaks.grouping == "none":
-        yield f"Groups: none, as asked; {leaks.num_groups} videos stand each for itself."
+        yield f"Groups: none (--group-by none); each of the {leaks.num_groups} videos is split by itself."
     elif leaks.num_groups == leaks.num_clips:
-        yield "Groups: none found; no two clips look related, so each stands for itself."
+        yield "Groups: none found; each clip is split by itself."
     else:
-        yield f"Groups: {leaks.num_groups}, found by looks (one recording, or one place and camera); {share}."
-    if not leaks.compared:
-        yield "Too many clips, or too little memory, to compare them by their looks: copies are not known."
-    if leaks.num_copies:
-        many = leaks.num_copies > 1
-        labels = f", {leaks.num_two_labels} of them under two labels" if leaks.num_two_labels else ""
+        yield f"Groups: {leaks.num_groups}, of clips from the same recording, or the same place and camera; {largest}."
+    if not leaks.clips_compared:
+        yield "Near-duplicates: unknown, because comparing so many clips would need too much memory."
+    if leaks.num_near_duplicates:
+        labels = f" Pairs with different labels: {leaks.num_label_conflicts}." if leaks.num_label_conflicts else ""
         yield (
-            f"{leaks.num_copies} pair{'s' if many else ''} of clips look{'' if many else 's'} like one recording, "
-            f"re-encoded, cut, mirrored or played backward{labels}."
+            f"Near-duplicates: {counted(leaks.num_near_duplicates, 'pair')} of clips from one recording (re-encoded, "
+            f"cut, mirrored or played backward).{labels}"
         )
-    if leaks.exposed is not None and leaks.exposed_by_video:
+    if leaks.leaked_share is not None and leaks.leaked_share_random_split:
         yield (
-            f"Test clips with a relative in training: {leaks.exposed:.0%}. "
-            f"Drawn by video alone, it would be about {leaks.exposed_by_video:.0%}."
+            f"Leakage: {leaks.leaked_share:.0%} of the test clips share a recording or a place with a training clip. "
+            f"A split that ignores groups would reach about {leaks.leaked_share_random_split:.0%}."
         )
-    if leaks.shortcuts and not any(tell.suspicious for tell in leaks.shortcuts):
-        best = max(leaks.shortcuts, key=lambda tell: tell.accuracy)
+    if leaks.shortcuts and not any(shortcut.suspicious for shortcut in leaks.shortcuts):
+        best = max(leaks.shortcuts, key=lambda shortcut: shortcut.accuracy)
         yield (
-            f"Length, frame rate, size and type of the files do not give the activity away: they name it in "
-            f"{best.accuracy:.0%} of the clips at best, guessing in {best.chance:.0%}."
+            "Metadata shortcuts: none. Length, frame rate, frame size and file type predict the activity of at most "
+            f"{best.accuracy:.0%} of the clips; guessing reaches {best.baseline_accuracy:.0%}."
         )
     elif leaks.shortcuts:
-        told = ", ".join(f"{tell.name} {tell.accuracy:.0%}" for tell in leaks.shortcuts)
-        yield f"The files alone give the activity away: {told} right, guessing {leaks.shortcuts[0].chance:.0%}."
+        shares = ", ".join(f"{shortcut.name} {shortcut.accuracy:.0%}" for shortcut in leaks.shortcuts)
+        yield (
+            "Metadata shortcuts: properties of the files alone, without their frames, predict the activity of many "
+            f"clips: {shares}; guessing reaches {leaks.shortcuts[0].baseline_accuracy:.0%}."
+        )
 
 
 def leak_document(leaks: LeakReport) -> str:
@@ -55,30 +58,30 @@ def leak_document(leaks: LeakReport) -> str:
     document = {
         "schema": LEAKS_SCHEMA,
         "grouping": leaks.grouping,
-        "compared": leaks.compared,
+        "clips_compared": leaks.clips_compared,
         "num_clips": leaks.num_clips,
         "num_groups": leaks.num_groups,
-        "largest_share": rounded(leaks.largest_share, 6),
-        "num_copies": leaks.num_copies,
-        "num_two_labels": leaks.num_two_labels,
-        "one_place_share": rounded(leaks.one_place_share, 6),
-        "exposed_by_video": rounded(leaks.exposed_by_video, 6),
-        "exposed": rounded(leaks.exposed, 6),
-        "tells": [
+        "largest_group_share": leaks.largest_group_share,
+        "num_near_duplicates": leaks.num_near_duplicates,
+        "num_label_conflicts": leaks.num_label_conflicts,
+        "shared_place_share": leaks.shared_place_share,
+        "leaked_share_random_split": leaks.leaked_share_random_split,
+        "leaked_share": leaks.leaked_share,
+        "shortcuts": [
             {
-                "name": tell.name,
-                "accuracy": rounded(tell.accuracy, 6),
-                "chance": rounded(tell.chance, 6),
-                "suspicious": tell.suspicious,
+                "name": s.name,
+                "accuracy": s.accuracy,
+                "baseline_accuracy": s.baseline_accuracy,
+                "suspicious": s.suspicious,
             }
-            for tell in leaks.shortcuts
+            for s in leaks.shortcuts
         ],
         "pairs": [
             {"kind": pair.kind, "first": _clip(pair.first), "second": _clip(pair.second)} for pair in leaks.pairs
         ],
         "summary": leak_lines(leaks),
     }
-    return indented(document)
+    return indented_json(rounded(document, 6))
 
 
 def _clip(clip: ClipRecord) -> dict[str, object]:

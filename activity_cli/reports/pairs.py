@@ -1,4 +1,4 @@
-"""Pairs of clips that belong together, side by side, for a person to judge."""
+"""Near-duplicates and clips of the same source, side by side, so that people can check them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from activity_cli.reports.canvas import GRID, INK, MUTED, ORANGE, Canvas, Pixels, fit_into
+from activity_cli.reports.text import counted
 from activity_cli.results import ClipRecord, RelatedPair
 
 __all__ = ["MOST_PAIRS", "Pair", "draw_pairs"]
 
 Pair = tuple[RelatedPair, Pixels, Pixels]
-"""What is related, and the frames of both clips: uint8 [T, H, W, 3], RGB."""
+"""The pair, and the frames of both clips: uint8 [T, H, W, 3], RGB."""
 
 MOST_PAIRS = 12
-_FRAMES = 3  # of each clip: its begin, middle and end
+_FRAMES = 3  # of each clip: the first, the middle and the last
 _SLOT = 190
 _GAP = 6
 _MARGIN = 40
 _BETWEEN = 40  # the two clips of a pair
 _HEAD = 92
 _ROW = 54 + _SLOT + 22
-_TITLES = {"copy": "One recording, by its looks", "source": "One place, by its looks"}
+_TITLES = {
+    "near_duplicate": "Near-duplicates: probably the same recording",
+    "same_source": "Probably the same place and camera",
+}
 _STRIP = _FRAMES * (_SLOT + _GAP) - _GAP
 _WIDTH = 2 * _MARGIN + 2 * _STRIP + _BETWEEN
 
@@ -30,9 +34,9 @@ def draw_pairs(pairs: Sequence[Pair], path: Path, total: int | None = None) -> N
     """Draws three frames of each clip of a pair beside those of the other.
 
     Args:
-        pairs: What to draw, the first 12 of it.
+        pairs: The first 12 are drawn.
         path: PNG to write or replace.
-        total: How many there are in all; None: those of ``pairs``.
+        total: Number of pairs that were found; None: as many as in ``pairs``.
 
     Raises:
         OutputError: The picture cannot be written.
@@ -40,9 +44,10 @@ def draw_pairs(pairs: Sequence[Pair], path: Path, total: int | None = None) -> N
     drawn = pairs[:MOST_PAIRS]
     canvas = Canvas(_WIDTH, _HEAD + _ROW * len(drawn))
     total = total or len(pairs)
-    of_all = f"{len(drawn)} of {total}" if len(drawn) < total else str(total)
-    noun = "pair" if total == 1 else "pairs"
-    canvas.text(_MARGIN, 56, f"{of_all} {noun} of clips that belong together", size=24, weight=600)
+    some = f"{len(drawn)} of " if len(drawn) < total else ""
+    canvas.text(
+        _MARGIN, 56, f"{some}{counted(total, 'pair')} of clips from one recording or place", size=24, weight=600
+    )
     y = _HEAD
     for pair, first, second in drawn:
         canvas.rectangle(_MARGIN, y - 6, _WIDTH - 2 * _MARGIN, 1, GRID)
@@ -55,8 +60,8 @@ def draw_pairs(pairs: Sequence[Pair], path: Path, total: int | None = None) -> N
 
 def _draw_title(canvas: Canvas, y: int, pair: RelatedPair) -> None:
     used = canvas.text(_MARGIN, y + 16, _TITLES[pair.kind], size=15, weight=600, color=INK)
-    if pair.kind == "copy" and pair.first.label != pair.second.label:
-        canvas.text(_MARGIN + used + 14, y + 16, "two labels: is one of them wrong?", size=15, color=ORANGE)
+    if pair.kind == "near_duplicate" and pair.first.label != pair.second.label:
+        canvas.text(_MARGIN + used + 14, y + 16, "different labels: is one of them wrong?", size=15, color=ORANGE)
 
 
 def _draw_clip(canvas: Canvas, x: int, y: int, clip: ClipRecord, frames: Pixels) -> None:

@@ -1,4 +1,4 @@
-"""The contact sheet: what the network gets to see, as a person can check it."""
+"""The contact sheet: the frames that the network receives, so that people can check them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from activity_cli.reports.canvas import GRID, INK, MUTED, Canvas, Pixels, fit_into
+from activity_cli.reports.text import counted
 
 __all__ = ["ClipStrip", "contact_sheet"]
 
@@ -27,14 +28,14 @@ _MIN_STRIP = 24 + 18 * _CAPTION_LINES  # room for the label and the caption
 def contact_sheet(rows: Sequence[ClipStrip], path: Path, num_frames: int | None = None) -> None:
     """Draws a strip of frames for each clip.
 
-    Every column is the same place in the clip. Clips that end before it have a light gray field
-    there, which the network does not see: it is padding, and masked.
+    Each column is one position in the clip. Shorter clips have a light gray field there: padding, which the network
+    masks.
 
     Args:
-        rows: Label, caption and frames of each clip, in the order wanted; clips of one label
-            together. Of more than 40, 40 evenly spaced ones are drawn.
+        rows: Label, caption and frames of each clip, sorted by label. Of more than 40, 40 evenly spaced ones are
+            drawn.
         path: PNG to write or replace.
-        num_frames: Length that clips are padded to; None: that of the longest of ``rows``.
+        num_frames: Length that clips are padded to; None: the length of the longest clip.
 
     Raises:
         OutputError: The picture cannot be written.
@@ -73,9 +74,8 @@ def _strip_height(frames: Pixels, slot: int) -> int:
 
 
 def _draw_head(canvas: Canvas, drawn: int, total: int, places: Sequence[int], slot: int) -> None:
-    of_all = f"{drawn} of {total}" if drawn < total else str(total)
-    noun = "clip" if total == 1 else "clips"
-    canvas.text(_MARGIN, 56, f"{of_all} {noun}, as the network sees them", size=24, weight=600)
+    some = f"{drawn} of " if drawn < total else ""
+    canvas.text(_MARGIN, 56, f"{some}{counted(total, 'clip')}, as the network receives them", size=24, weight=600)
     swatch = canvas.width - _MARGIN - canvas.text_width("padding, masked", 14)
     canvas.text(swatch, 55, "padding, masked", color=MUTED)
     canvas.rectangle(swatch - 24, 43, 15, 15, GRID)

@@ -1,4 +1,4 @@
-"""The arithmetic behind the reports: what is counted, compared and listed."""
+"""The numbers behind the reports: counts, minima, maxima and mistakes."""
 
 from __future__ import annotations
 
@@ -8,38 +8,21 @@ from statistics import median
 
 from activity_cli.results import ClipRecord, EvaluationResult, LayerRow
 
-__all__ = [
-    "Comparison",
-    "LabelSummary",
-    "Mistake",
-    "Spread",
-    "compare",
-    "left_out",
-    "mistakes",
-    "num_right",
-    "parameter_totals",
-    "summarize_labels",
-]
+__all__ = ["LabelSummary", "Mistake", "mistakes", "num_correct", "parameter_totals", "summarize_labels", "unused_files"]
 
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Smallest, middle and largest of some values."""
-
-    low: float
-    middle: float
-    high: float
+Spread = tuple[float, float, float]
+"""Minimum, median and maximum."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSummary:
-    """The kept clips of one activity.
+    """The clips of one activity.
 
     Attributes:
         label: The activity.
         splits: Clips in train, val and test.
-        num_groups: Different persons or sources.
-        frames: Of the videos; None where none is kept.
+        num_groups: Different groups (persons or sources).
+        frames: Of the videos; None without clips.
         seconds: Of the videos; None where no duration is known.
     """
 
@@ -51,28 +34,8 @@ class LabelSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """The model beside one simpler judge, on the same clips.
-
-    Attributes:
-        name: As a person reads it.
-        description: What it does.
-        accuracy, macro_f1: 0 to 1; None where there is none.
-        ahead: By how much the model's accuracy is higher, -1 to 1; None where it cannot be said.
-        reason: Empty, or why there is no score.
-    """
-
-    name: str
-    description: str
-    accuracy: float | None
-    macro_f1: float | None
-    ahead: float | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Mistake:
-    """Clips of one activity that were taken for another, and their share of the clips of the first."""
+    """Clips of activity ``truth`` for which the model predicted ``answer``; ``share``: of all clips of ``truth``."""
 
     truth: str
     answer: str
@@ -81,20 +44,12 @@ class Mistake:
 
 
 def summarize_labels(labels: Sequence[str], records: Iterable[ClipRecord]) -> tuple[LabelSummary, ...]:
-    """Counts the kept clips of each activity.
-
-    Args:
-        labels: The activities, in the order wanted.
-        records: All rows of a manifest.
-
-    Returns:
-        One summary for each label, also for one without clips.
-    """
-    kept: dict[str, list[ClipRecord]] = {label: [] for label in labels}
+    """Summarizes the clips of each activity, in the order of ``labels``."""
+    clips: dict[str, list[ClipRecord]] = {label: [] for label in labels}
     for record in records:
-        if record.status == "ok" and record.label in kept:
-            kept[record.label].append(record)
-    return tuple(_summarize(label, rows) for label, rows in kept.items())
+        if record.status == "ok" and record.label in clips:
+            clips[record.label].append(record)
+    return tuple(_summarize(label, rows) for label, rows in clips.items())
 
 
 def _summarize(label: str, rows: Sequence[ClipRecord]) -> LabelSummary:
@@ -109,29 +64,22 @@ def _summarize(label: str, rows: Sequence[ClipRecord]) -> LabelSummary:
 
 
 def _spread(values: Sequence[float]) -> Spread | None:
-    return Spread(min(values), median(values), max(values)) if values else None
+    return (min(values), median(values), max(values)) if values else None
 
 
-def left_out(records: Iterable[ClipRecord]) -> tuple[ClipRecord, ...]:
-    """The files that are not used, those first that were meant to be."""
+def unused_files(records: Iterable[ClipRecord]) -> tuple[ClipRecord, ...]:
+    """The files that are not used: first the rejected ones, then the duplicates, then those that are no videos."""
     order = {"rejected": 0, "duplicate": 1, "ignored": 2}
-    return tuple(
-        sorted(
-            (record for record in records if record.status in order),
-            key=lambda record: (order[record.status], record.path),
-        )
-    )
+    unused = [record for record in records if record.status in order]
+    return tuple(sorted(unused, key=lambda record: (order[record.status], record.path)))
 
 
 def parameter_totals(rows: Sequence[LayerRow]) -> tuple[int, int]:
-    """Counts the parameters of a network.
+    """Counts the trainable and the frozen parameters of a network.
 
     Args:
-        rows: The layers, a container directly before what it contains.
-
-    Returns:
-        The trainable and the frozen ones. A row with a deeper row directly after it is a container:
-        its number is the sum of those inside, and is not counted again.
+        rows: The layers. A row before a deeper row is a container: its number is the sum of the rows in it, and does
+            not count.
     """
     trainable = frozen = 0
     for index, row in enumerate(rows):
@@ -144,40 +92,22 @@ def parameter_totals(rows: Sequence[LayerRow]) -> tuple[int, int]:
     return trainable, frozen
 
 
-def num_right(result: EvaluationResult) -> int:
-    """How many clips were answered right: the diagonal of the confusion matrix."""
+def num_correct(result: EvaluationResult) -> int:
+    """Clips that the model classified correctly: the diagonal of the confusion matrix."""
     return sum(row[index] for index, row in enumerate(result.confusion))
 
 
-def compare(result: EvaluationResult) -> tuple[Comparison, ...]:
-    """Puts the model beside each baseline, in the order of the result."""
-    return tuple(
-        Comparison(
-            name=baseline.name.replace("_", " "),
-            description=baseline.description,
-            accuracy=baseline.accuracy,
-            macro_f1=baseline.macro_f1,
-            ahead=None if baseline.accuracy is None else result.accuracy - baseline.accuracy,
-            reason=baseline.reason,
-        )
-        for baseline in result.baselines
-    )
-
-
 def mistakes(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> tuple[Mistake, ...]:
-    """Lists what was taken for what, the most clips first.
+    """Lists the wrong cells of a confusion matrix, the most clips first.
 
     Args:
         labels: The activities, in the order of the matrix.
-        confusion: Rows are the truth, columns the answer.
-
-    Returns:
-        Every cell beside the diagonal that is not zero.
+        confusion: Rows are the true activities, columns the predicted ones.
     """
-    found = []
-    for truth, row in zip(labels, confusion, strict=True):
-        support = sum(row)
-        for answer, count in zip(labels, row, strict=True):
-            if count and answer != truth:
-                found.append(Mistake(truth, answer, count, count / support))
+    found = [
+        Mistake(truth, answer, count, count / sum(row))
+        for truth, row in zip(labels, confusion, strict=True)
+        for answer, count in zip(labels, row, strict=True)
+        if count and answer != truth
+    ]
     return tuple(sorted(found, key=lambda mistake: (-mistake.count, -mistake.share, mistake.truth)))

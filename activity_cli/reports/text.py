@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["duration", "percent", "points", "visible"]
+__all__ = ["counted", "duration", "escape_control", "percent", "points"]
 
-# Line breaks, terminal controls and the halves of undecodable bytes.
+# Control characters, surrogates (undecodable bytes of a file name), line and paragraph separators.
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# Marks that turn the direction of the text after them, and could make a name read as another.
-_DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+# Marks that reverse the direction of text, and could make a name read as another; and what XML cannot hold.
+_HIDDEN = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\ufffe\uffff")
 
 
-def visible(text: str) -> str:
-    r"""Writes what cannot be seen as an escape, so that a name stays on its line.
+def escape_control(text: str) -> str:
+    r"""Replaces control characters by escapes, so that a name stays on its line and cannot command a terminal.
 
-    File names may hold line breaks, terminal controls and undecodable bytes (lone surrogates, which
-    no encoder accepts). Letters of all scripts stay as they are.
+    File names may contain line breaks, terminal commands and undecodable bytes (lone surrogates, which no encoding
+    accepts). Letters of all scripts stay as they are.
 
-    >>> visible("a\nb\x1b[31m")
+    >>> escape_control("a\nb\x1b[31m")
     'a\\nb\\x1b[31m'
     """
     if text.isprintable():
         return text
-    return "".join(_shown(character) for character in text)
+    return "".join(
+        c.encode("unicode_escape").decode() if c in _HIDDEN or unicodedata.category(c) in _HIDDEN_CATEGORIES else c
+        for c in text
+    )
 
 
-def _shown(character: str) -> str:
-    if character in _DIRECTION_MARKS or unicodedata.category(character) in _HIDDEN_CATEGORIES:
-        return character.encode("unicode_escape").decode("ascii")
-    return character
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 clip``, ``2 clips``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def percent(share: float) -> str:
@@ -44,7 +46,7 @@ def points(difference: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as a person says it: ``8.4 s``, ``2 min 05 s``, ``1 h 02 min``."""
+    """A duration in words: ``8.4 s``, ``2 min 05 s``, ``1 h 02 min``."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -1,25 +1,23 @@
-"""What the verbs return, and the JSON that programs read.
+"""What the commands return, and the versions of the JSON that programs read.
 
-Frozen dataclasses with plain values only (no arrays), so that a result can be written as JSON,
-compared and kept. Shares and scores are 0 to 1. The schema names carry a version: within a version
-keys are added, never renamed or removed.
+Frozen dataclasses with plain values (no arrays), so that results can be written as JSON, compared and stored. Shares
+and scores are 0 to 1. Schema names carry a version: within a version keys are added, never renamed or removed.
 """
 
 from __future__ import annotations
 
-from activity_cli.results.prepared import ClipRecord, LeakReport, MetadataShortcut, PrepareResult, RelatedPair
-from activity_cli.results.trained import (
-    Baseline,
-    ClassScore,
-    EncoderRow,
-    EpochRecord,
-    EvaluationResult,
-    FrameAnswer,
-    HeadScore,
-    LayerRow,
-    Prediction,
-    TrainResult,
+from activity_cli.results.evaluate import Baseline, ClassScore, EvaluationResult
+from activity_cli.results.predict import FrameAnswer, Prediction
+from activity_cli.results.prepared import (
+    ClipInfo,
+    ClipRecord,
+    LeakReport,
+    MetadataShortcut,
+    PrepareResult,
+    RelatedPair,
+    VideoInfo,
 )
+from activity_cli.results.train import EncoderRow, EpochRecord, HeadScore, LayerRow, TrainResult
 
 __all__ = [
     "EVALUATION_SCHEMA",
@@ -27,6 +25,7 @@ __all__ = [
     "PREDICTION_SCHEMA",
     "Baseline",
     "ClassScore",
+    "ClipInfo",
     "ClipRecord",
     "EncoderRow",
     "EpochRecord",
@@ -40,6 +39,7 @@ __all__ = [
     "PrepareResult",
     "RelatedPair",
     "TrainResult",
+    "VideoInfo",
 ]
 
 PREDICTION_SCHEMA = "activity.prediction/1"

@@ -1,4 +1,4 @@
-"""Time stamps of frames -> clips and windows: pure arithmetic, no decoding.
+"""Time stamps of frames -> which frames make clips: named samplers and windows, pure arithmetic without decoding.
 
 May import the base packages only.
 """

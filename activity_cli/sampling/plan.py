@@ -1,12 +1,12 @@
-"""Which frames of a video make a clip: arithmetic on time stamps, apart from decoding.
+"""Which clips a video is cut into, and which frames each clip has: arithmetic on time stamps, apart from decoding.
 
-A video is seen here only as the times of its frames. ``*`` marks the chosen ones:
+    labeled segments    |.......[......].....[.........]..|    each is cut by itself; without any, the whole video
+    windows             |[. . . .][. . . .][. . . .]. . . |    window_seconds each, every stride_seconds
+    overlapping ones    |[. . [. .][. . [. .][. .]. . . . |
+    a short video       |[. . .]|                              shorter than a window: one clip
 
-    even spacing, 4 of 12     |. * .|. * .|. * .|. * .|   the middle of each of 4 equal parts
-    a further clip            |* . .|. . *|. * .|* . .|   a seeded draw from each part
-    fixed rate                |. . * . * . * . * . . .|   num_frames at that rate, from the middle
-    windows                   |[*.*.*][*.*.*][*.*.*]. |   each window sampled like a video
-    short video               |* * *|                     all of it: 3 frames, masked later
+A named sampler then chooses the frames of each such span. In its drawing ``.`` is a frame, ``*`` a chosen one, and
+``|`` bounds equal parts of the span. A new sampler is one function under ``@_sampler``.
 """
 
 from __future__ import annotations
@@ -14,27 +14,33 @@ from __future__ import annotations
 import itertools
 import random
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
 from activity_cli.settings import Sampling
 
 __all__ = [
+    "SAMPLERS",
+    "SHORT_CLIPS",
     "Cut",
+    "Sampler",
     "Segment",
-    "at_rate",
-    "choose_frames",
+    "Span",
+    "even",
     "evenly_spaced",
-    "evenly_timed",
     "has_steady_rate",
     "plan_cuts",
+    "plan_identity",
+    "random_segments",
+    "rate",
+    "windows",
 ]
 
 # A gap between two frames that is this many times longer or shorter than usual makes the rate variable.
 _UNUSUAL_GAP = 1.5
-# Time stamps are stored in ticks of up to a millisecond; times nearer than this are the same.
+# Containers store time stamps in ticks of up to a millisecond: times nearer than this are the same.
 _SAME_SECONDS = 0.0011
 
 
@@ -45,16 +51,124 @@ class Segment(NamedTuple):
     end_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """One clip to be: which frames of which part of a video.
+class Span(NamedTuple):
+    """The frames of a video, of a labeled segment or of a window.
 
     Attributes:
-        segment: Number of the segment it was asked for in.
-        take: 0 for the middle frames, 1 and up for those drawn at random.
-        start_seconds, end_seconds: The part of the video that it stands for.
-        indices: Frames, not falling; they repeat where a short video is held or looped, and are none
-            where it is dropped.
+        times_seconds: When each is shown, rising; at least one.
+        end_seconds: When the span ends.
+        steady: Whether the video shows all its frames about equally long.
+    """
+
+    times_seconds: Sequence[float]
+    end_seconds: float
+    steady: bool = True
+
+
+_Choose = Callable[[Span, Sampling, random.Random], tuple[int, ...]]
+
+
+class Sampler(NamedTuple):
+    """A named way to choose frames.
+
+    Attributes:
+        choose: From a span, the settings and a source of random numbers to at most ``num_frames`` indices into the
+            span, rising.
+        version: Raised when it chooses other frames: clips of the earlier version are made again.
+        settings: Names of the settings that it reads.
+    """
+
+    choose: _Choose
+    version: int
+    settings: tuple[str, ...]
+
+
+SAMPLERS: dict[str, Sampler] = {}
+
+
+def _sampler(version: int, *settings: str) -> Callable[[_Choose], _Choose]:
+    def register(choose: _Choose) -> _Choose:
+        SAMPLERS[choose.__name__] = Sampler(choose, version, settings)
+        return choose
+
+    return register
+
+
+@_sampler(1, "num_frames")
+def even(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]:
+    """The middle frame of each of ``num_frames`` equal parts.
+
+    4 of 12           |. * .|. * .|. * .|. * .|
+    variable rate     |.  *  |. .*. .|  .  * |       equal times instead of equal numbers of frames
+    3 of 3, short     |*|*|*|
+    """
+    return _one_of_each_part(span, sampling.num_frames, None)
+
+
+@_sampler(1, "num_frames")
+def random_segments(span: Span, sampling: Sampling, rng: random.Random) -> tuple[int, ...]:
+    """A random frame of each of ``num_frames`` equal parts (Wang et al. 2016, Temporal Segment Networks).
+
+    4 of 12           |* . .|. . *|. * .|* . .|
+    """
+    return _one_of_each_part(span, sampling.num_frames, rng)
+
+
+@_sampler(1, "num_frames", "frames_per_second")
+def rate(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]:
+    """The frames nearest to the ticks of a clock, from the middle of the span.
+
+    4 of 12           |. . . * . * . * . * . .|
+
+    It chooses no frame twice: a clock that is faster than the video, or a span that is shorter than the clip, gives
+    fewer than ``num_frames``, and the frames still span the same time.
+    """
+    times, frames_per_second = span.times_seconds, sampling.frames_per_second
+    assert frames_per_second is not None
+    first, last = times[0], times[-1]
+    ticks = min(sampling.num_frames, int((last - first) * frames_per_second + 1e-6) + 1)
+    begin = first + ((last - first) - (ticks - 1) / frames_per_second) / 2
+    nearest = (_nearest(times, begin + tick / frames_per_second) for tick in range(ticks))
+    return tuple(sorted(set(nearest)))
+
+
+def windows(start: float, end: float, sampling: Sampling) -> Iterator[tuple[float, float]]:
+    """Start and end of each window of ``window_seconds`` in a part of a video; each is sampled like a video.
+
+    A part that is shorter than a window, or has none, is one. No cache needs to know of windows: a clip is the same
+    whatever gave its start and end.
+    """
+    length = sampling.window_seconds
+    if length is None or end - start < length + _SAME_SECONDS:
+        yield start, end
+        return
+    stride, number = sampling.stride_seconds or length, 0
+    while start + number * stride + length <= end + _SAME_SECONDS:
+        yield start + number * stride, start + number * stride + length
+        number += 1
+
+
+# What becomes of the indices of a clip with fewer than ``num_frames``.
+SHORT_CLIPS: dict[str, Callable[[tuple[int, ...], int], tuple[int, ...]]] = {
+    "mask": lambda indices, _: indices,
+    "repeat_last": lambda indices, num_frames: indices + indices[-1:] * (num_frames - len(indices)),
+    "wrap": lambda indices, num_frames: tuple(itertools.islice(itertools.cycle(indices), num_frames)),
+    "drop": lambda _, __: (),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One clip to read.
+
+    Attributes:
+        segment: Number of the segment.
+        variant: 0 for the clip of ``even`` or ``rate``, 1 and up for those of ``random_segments``.
+        start_seconds, end_seconds: The part of the video, to the microsecond.
+        indices: Frames of the video, rising, but where short clips are repeated or wrapped; none where one is dropped.
+        stop: Index of the first frame after the part: once it is decoded, nothing later in the video changes the clip.
+        identity: All that decides the choice of the frames in this part, for a cache key: the sampler, its version and
+            settings, and the seed where something is random.
     """
 
     segment: int
@@ -62,10 +176,17 @@ class Cut:
     start_seconds: float
     end_seconds: float
     indices: tuple[int, ...]
+    stop: int
+    identity: tuple[object, ...]
 
 
 def plan_cuts(
-    times_seconds: Sequence[float], sampling: Sampling, segments: Sequence[Segment] = (Segment(),), key: str = ""
+    times_seconds: Sequence[float],
+    sampling: Sampling,
+    segments: Sequence[Segment] = (Segment(),),
+    *,
+    seed: int = 0,
+    key: str = "",
 ) -> list[Cut]:
     """All clips that ``sampling`` makes of the segments of a video.
 
@@ -73,84 +194,65 @@ def plan_cuts(
         times_seconds: When each frame is shown, rising, from the first frame's 0.
         sampling: What to choose.
         segments: The labeled parts of the video.
-        key: Names the video, so that draws differ from video to video but not from run to run.
+        seed: Of random clips.
+        key: Names the video, so that random clips differ from video to video but not from run to run.
 
     Returns:
-        The cuts in the order of their segments and windows; none for a segment without frames.
+        The cuts in the order of segments, windows and variants; none for a segment without frames.
     """
     if not times_seconds:
         return []
     steady = has_steady_rate(times_seconds)
-    frame_seconds = _usual_gap(times_seconds)
-    end_of_video = times_seconds[-1] + frame_seconds
+    end_of_video = times_seconds[-1] + _usual_gap(times_seconds)
+    names = _sampler_names(sampling)
     cuts = []
     for number, segment in enumerate(segments):
         end = end_of_video if segment.end_seconds is None else min(segment.end_seconds, end_of_video)
-        for start, stop in _windows(segment.start_seconds, end, sampling):
-            first = bisect_left(times_seconds, start - _SAME_SECONDS)
-            last = bisect_left(times_seconds, stop - _SAME_SECONDS)
+        for start, stop in windows(segment.start_seconds, end, sampling):
+            first, last = (bisect_left(times_seconds, time - _SAME_SECONDS) for time in (start, stop))
             if first >= last:
                 continue
-            for variant in range(sampling.clips_per_video):
-                rng = random.Random(f"{key}/{number}/{start:.3f}/{variant}") if variant else None
-                # A steady video is cut by counting, so that the same frames are chosen at any rate.
-                part = None if steady else times_seconds[first:last]
-                chosen = _choose(last - first, part, times_seconds[first:last], stop, sampling, rng)
-                indices = tuple(first + index for index in _lengthened(chosen, sampling))
-                cuts.append(Cut(number, variant, start, stop, indices))
+            span = Span(times_seconds[first:last], stop, steady)
+            for variant, name in enumerate(names):
+                draw = f"{seed}/{key}/{number}/{start:.3f}/{variant}" if variant else ""
+                chosen = SAMPLERS[name].choose(span, sampling, random.Random(draw))
+                if len(chosen) < sampling.num_frames:
+                    chosen = SHORT_CLIPS[sampling.short_clips](chosen, sampling.num_frames)
+                indices = tuple(first + index for index in chosen)
+                made_by = (*_identity(name, sampling), draw)
+                cuts.append(Cut(number, variant, round(start, 6), round(stop, 6), indices, last, made_by))
     return cuts
 
 
-def choose_frames(times_seconds: Sequence[float], sampling: Sampling) -> tuple[int, ...]:
-    """Indices of the frames of the first clip of a whole video; none for a video without frames."""
-    cuts = plan_cuts(times_seconds, replace(sampling, clips_per_video=1))
-    return cuts[0].indices if cuts else ()
+def plan_identity(sampling: Sampling, seed: int) -> list[object]:
+    """All that decides which clips :func:`plan_cuts` makes of the segments of a video, for a cache key."""
+    samplers = [_identity(name, sampling) for name in _sampler_names(sampling)]
+    return [samplers, sampling.window_seconds, sampling.stride_seconds, seed if len(samplers) > 1 else None]
 
 
-def evenly_spaced(num_available: int, num_frames: int, rng: random.Random | None = None) -> tuple[int, ...]:
-    """The middle frame of each of ``num_frames`` equal parts; all frames of a shorter video.
+def _sampler_names(sampling: Sampling) -> list[str]:
+    """The sampler of each variant."""
+    first = "even" if sampling.frames_per_second is None else "rate"
+    return [first, *["random_segments"] * (sampling.clips_per_video - 1)]
 
-    The spacing is the same from both ends, so a reversed video gives the same frames reversed
-    wherever the middles are unique. With ``rng``, a frame at random from each part (Wang et al. 2016,
-    Temporal Segment Networks: the middle at test time, at random while training).
+
+def _identity(name: str, sampling: Sampling) -> tuple[object, ...]:
+    _, version, settings = SAMPLERS[name]
+    return name, version, sampling.short_clips, *((setting, getattr(sampling, setting)) for setting in settings)
+
+
+def evenly_spaced(num_available: int, num_chosen: int, rng: random.Random | None = None) -> tuple[int, ...]:
+    """The middle one of each of ``num_chosen`` equal parts, or a random one; all, if there are no more.
+
+    The spacing is the same from both ends: a reversed video gives the same frames reversed wherever the middles are
+    unique.
     """
-    if num_available <= num_frames:
+    if num_available <= num_chosen:
         return tuple(range(num_available))
     if rng is None:
-        return tuple((2 * part + 1) * num_available // (2 * num_frames) for part in range(num_frames))
-    bounds = [part * num_available // num_frames for part in range(num_frames + 1)]
+        return tuple((2 * part + 1) * num_available // (2 * num_chosen) for part in range(num_chosen))
+    bounds = [part * num_available // num_chosen for part in range(num_chosen + 1)]
     return tuple(rng.randrange(low, high) for low, high in itertools.pairwise(bounds))
-
-
-def evenly_timed(
-    times_seconds: Sequence[float], end_seconds: float, num_frames: int, rng: random.Random | None = None
-) -> tuple[int, ...]:
-    """The frame that is on the screen in the middle of each of ``num_frames`` equal times.
-
-    For a variable frame rate: equal numbers of frames would not be equal times. No frame is taken
-    twice, so a long still picture gives fewer frames.
-    """
-    if len(times_seconds) <= num_frames:
-        return tuple(range(len(times_seconds)))
-    begin, part_seconds = times_seconds[0], (end_seconds - times_seconds[0]) / num_frames
-    moments = (begin + (part + (rng.random() if rng else 0.5)) * part_seconds for part in range(num_frames))
-    shown = (max(0, bisect_right(times_seconds, moment + _SAME_SECONDS) - 1) for moment in moments)
-    return tuple(sorted(set(shown)))
-
-
-def at_rate(times_seconds: Sequence[float], num_frames: int, frames_per_second: float) -> tuple[int, ...]:
-    """Frames nearest to the ticks of a clock, taken from the middle of the video.
-
-    No frame is taken twice: a clock that is faster than the video, or a video that is shorter than the
-    clip, gives fewer than ``num_frames``, and the frames still span the same time.
-    """
-    if not times_seconds:
-        return ()
-    first, last = times_seconds[0], times_seconds[-1]
-    ticks = min(num_frames, int((last - first) * frames_per_second + 1e-6) + 1)
-    begin = first + ((last - first) - (ticks - 1) / frames_per_second) / 2
-    nearest = (_nearest(times_seconds, begin + tick / frames_per_second) for tick in range(ticks))
-    return tuple(sorted(set(nearest)))
 
 
 def has_steady_rate(times_seconds: Sequence[float]) -> bool:
@@ -162,43 +264,15 @@ def has_steady_rate(times_seconds: Sequence[float]) -> bool:
     )
 
 
-def _choose(
-    available: int,
-    uneven: Sequence[float] | None,
-    times_seconds: Sequence[float],
-    end_seconds: float,
-    sampling: Sampling,
-    rng: random.Random | None,
-) -> tuple[int, ...]:
-    if sampling.frames_per_second is not None:
-        return at_rate(times_seconds, sampling.num_frames, sampling.frames_per_second)
-    if uneven is not None:
-        return evenly_timed(uneven, end_seconds, sampling.num_frames, rng)
-    return evenly_spaced(available, sampling.num_frames, rng)
-
-
-def _lengthened(indices: tuple[int, ...], sampling: Sampling) -> tuple[int, ...]:
-    """What becomes of a clip that is shorter than asked for."""
-    missing = sampling.num_frames - len(indices)
-    if missing <= 0 or sampling.short_clips == "mask":
-        return indices
-    if sampling.short_clips == "drop":
-        return ()
-    if sampling.short_clips == "repeat_last":
-        return indices + indices[-1:] * missing
-    return tuple(indices[place % len(indices)] for place in range(sampling.num_frames))
-
-
-def _windows(start: float, end: float, sampling: Sampling) -> Iterator[tuple[float, float]]:
-    """The whole of a part, or each window in it; what is shorter than a window is one."""
-    length = sampling.window_seconds
-    if length is None or end - start < length + _SAME_SECONDS:
-        yield start, end
-        return
-    stride, number = sampling.stride_seconds or length, 0
-    while start + number * stride + length <= end + _SAME_SECONDS:
-        yield start + number * stride, start + number * stride + length
-        number += 1
+def _one_of_each_part(span: Span, num_frames: int, rng: random.Random | None) -> tuple[int, ...]:
+    times, end_seconds, steady = span
+    if steady or len(times) <= num_frames:
+        # Counting instead of time stamps: the same frames at any frame rate.
+        return evenly_spaced(len(times), num_frames, rng)
+    part_seconds = (end_seconds - times[0]) / num_frames
+    moments = (times[0] + (part + (rng.random() if rng else 0.5)) * part_seconds for part in range(num_frames))
+    shown = (max(0, bisect_right(times, moment + _SAME_SECONDS) - 1) for moment in moments)
+    return tuple(sorted(set(shown)))  # no frame twice: a long still picture gives fewer frames
 
 
 def _usual_gap(times_seconds: Sequence[float]) -> float:

@@ -1,24 +1,31 @@
-"""Every setting, declared once: type, default, limits, help, option. ``resolve`` has all rules between them.
+"""Every setting, declared once: type, default, range, help, option. ``resolve`` has the rules between settings.
 
 May import :mod:`~activity_cli.errors` and :mod:`~activity_cli.results` only.
 """
 
 from __future__ import annotations
 
-from activity_cli.settings.declare import Leaf, Setting, Settings, build, leaves, parse_text, plain_values
-from activity_cli.settings.prepare import DEFAULT_PREPARED, SPLITS, PrepareSettings, Sampling, Split
-from activity_cli.settings.resolve import (
-    TrainPlan,
-    resolve_prepare,
-    resolve_train,
-    without_augmentation,
+from activity_cli.settings.declare import (
+    Leaf,
+    Setting,
+    Settings,
+    build,
+    leaves,
+    parse_one,
+    parse_text,
+    plain_values,
+    show_value,
+    suggest,
 )
+from activity_cli.settings.prepare import DEFAULT_PREPARED, SPLITS, PrepareSettings, Sampling, Split
+from activity_cli.settings.resolve import TrainPlan, resolve_prepare, resolve_train, without_augmentation
 from activity_cli.settings.train import DEFAULT_MODEL, Augmentation, NetworkSettings, TrainSettings
 from activity_cli.settings.use import EvaluateSettings, ExportSettings, PredictSettings
 
 __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_PREPARED",
+    "SETTINGS_OF",
     "SPLITS",
     "Augmentation",
     "EvaluateSettings",
@@ -35,9 +42,20 @@ __all__ = [
     "TrainSettings",
     "build",
     "leaves",
+    "parse_one",
     "parse_text",
     "plain_values",
     "resolve_prepare",
     "resolve_train",
+    "show_value",
+    "suggest",
     "without_augmentation",
 ]
+
+SETTINGS_OF: dict[str, type[Settings]] = {
+    "prepare": PrepareSettings,
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+    "predict": PredictSettings,
+    "export": ExportSettings,
+}

@@ -1,18 +1,22 @@
-"""How a setting is declared: one dataclass field, whose annotation says all that is known of it.
+"""How a setting is declared: as one dataclass field, whose annotation holds everything about it.
 
-    num_frames: Annotated[int, Setting("Frames in a clip at most.", ge=1, le=512, metavar="N")] = 16
+    num_frames: Annotated[int, Setting("Most frames in a clip.", "Clips", "N", ge=1, le=512)] = 16
 
-From the field come the option of the command line, the check and its error, the TOML file, what prepared folders and
-bundles store, and the tables in the documents. A setting has one name everywhere: the field ``num_frames`` is the
-option ``--num-frames``. Dataclasses may be nested (``sampling.num_frames``); names are unique within a command, so
-people see them flat. Types and limits are checked by msgspec.
+The command-line option, the range check and its error, the settings file, what prepared folders and bundles store, and
+the reference in the documents all come from this field. A setting has one name everywhere: the field ``num_frames`` is
+the option ``--num-frames``. Dataclasses may be nested (``sampling.num_frames``). Names are unique within a command, so
+users see them flat. msgspec checks types and ranges.
+
+Help texts and errors write settings in backquotes, as `` `mode` `` or `` `mode=joint` ``. The command line replaces
+these with what a user types, such as ``--mode joint``.
 """
 
 from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,22 +26,33 @@ import msgspec
 
 from activity_cli.errors import ConfigError
 
-__all__ = ["Leaf", "Setting", "Settings", "build", "leaves", "parse_text", "plain_values"]
+__all__ = [
+    "Leaf",
+    "Setting",
+    "Settings",
+    "build",
+    "leaves",
+    "parse_one",
+    "parse_text",
+    "plain_values",
+    "show_value",
+    "suggest",
+]
 
 _S = TypeVar("_S", bound="Settings")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of a setting beside its type and default.
+    """The description of a setting, beside its type and default.
 
     Attributes:
         help: One or two sentences.
-        group: Heading of ``--help`` under which it has an option. Empty: only ``--set`` and ``--settings`` reach it.
-        metavar: What stands for its value in ``--help``.
-        unset: For a setting whose default is None: what is chosen then, in words.
-        ge, gt, le, lt: Limits of a number.
-        stored: Whether prepared folders and bundles store it; places and switches of a single run are not.
+        group: Heading in ``--help`` of its option. Empty: it has none; ``--set`` and ``--settings`` reach it.
+        metavar: Placeholder for the value in ``--help``.
+        unset: What happens when the value is None, in a few words.
+        ge, gt, le, lt: Range of a number.
+        stored: Whether prepared folders and bundles store it. They store no paths and no switches of a single run.
         argument: Whether it is an argument of the command instead of an option.
     """
 
@@ -53,17 +68,10 @@ class Setting:
     argument: bool = False
 
     @property
-    def limits(self) -> str:
-        """The possible numbers in words, such as ``1 to 512``; empty where there are no limits."""
-        low = f"{self.ge:g}" if self.ge is not None else f"more than {self.gt:g}" if self.gt is not None else ""
-        high = f"{self.le:.12g}" if self.le is not None else f"less than {self.lt:.12g}" if self.lt is not None else ""
-        if not high:
-            return f"{low} or more" if self.ge is not None else low
-        if not low:
-            return high if self.lt is not None else f"up to {high}"
-        if self.gt is not None and self.le is not None:
-            high = f"up to {high}"
-        return f"{low} to {high}" if self.ge is not None and self.le is not None else f"{low}, {high}"
+    def limits(self) -> dict[str, float]:
+        """The limits that are given, by msgspec's names."""
+        limits = {"ge": self.ge, "gt": self.gt, "le": self.le, "lt": self.lt}
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +82,9 @@ class Leaf:
         name: Unique within the command.
         path: The fields that lead to it, such as ``("sampling", "num_frames")``.
         kind: Its type without None, such as ``int``.
-        optional: Whether None is possible.
-        setting: What else is known of it.
-        default: None where there is none.
+        optional: Whether it may be None.
+        setting: Its description.
+        default: None if there is none.
         required: Whether there is no default.
     """
 
@@ -89,66 +97,66 @@ class Leaf:
     required: bool
 
     @property
-    def option(self) -> str:
-        """Its name as an option, such as ``--num-frames``."""
-        return f"--{self.name.replace('_', '-')}"
-
-    @property
     def choices(self) -> tuple[str, ...]:
-        """The values of a setting that has a few; else none."""
+        """The values of a setting that takes one of a few texts, else nothing."""
         return get_args(self.kind) if get_origin(self.kind) is Literal else ()
 
     @property
+    def is_list(self) -> bool:
+        """Whether it takes several values."""
+        return get_origin(self.kind) is tuple
+
+    @property
     def allowed(self) -> str:
-        """The possible values in words."""
+        """The possible values in words, such as ``1 to 512``."""
         if self.choices:
             return ", ".join(self.choices)
-        usual = {bool: "true or false", int: "a whole number", float: "a number"}
-        return self.setting.limits or usual.get(self.kind, "a text that is not empty")
+        limits = {name: f"{limit:.12g}" for name, limit in self.setting.limits.items()}
+        if {"ge", "le"} <= limits.keys():
+            return f"{limits['ge']} to {limits['le']}"
+        words = {"ge": "{} or more", "gt": "more than {}", "le": "up to {}", "lt": "less than {}"}
+        in_words = ", ".join(words[name].format(limit) for name, limit in limits.items())
+        return in_words or _NOUNS.get(self.kind, "a list of texts")
 
     def get(self, settings: Settings) -> Any:
-        """Its value in some settings."""
+        """Its value in ``settings``."""
         value: Any = settings
         for name in self.path:
             value = getattr(value, name)
         return value
 
-    def convert(self, value: Any, *, strict: bool = True) -> Any:
-        """The value in the setting's own type.
-
-        Args:
-            value: As Python, JSON or TOML has it.
-            strict: Whether a number must be one, and not its digits.
+    def convert(self, value: Any) -> Any:
+        """The value, as Python, JSON or TOML has it, in the type of the setting.
 
         Raises:
-            ConfigError: The value is not possible.
+            ConfigError: The value has another type or is out of range.
         """
         if value is None and self.optional:
             return None
+        limits: Any = self.setting.limits
         try:
-            number = self.setting
-            limits = {name: limit for name in ("ge", "gt", "le", "lt") if (limit := getattr(number, name)) is not None}
             kind = Annotated[self.kind, msgspec.Meta(**limits)] if limits else self.kind
-            converted = msgspec.convert(plain(value), kind, strict=strict, dec_hook=_decode)
+            converted = msgspec.convert(_plain(value), kind, dec_hook=_to_path)
         except (msgspec.ValidationError, ValueError):
-            raise self.impossible(value) from None
+            converted = ""
         if converted == "" or (isinstance(converted, float) and not math.isfinite(converted)):
-            raise self.impossible(value)
+            noun = "whole numbers, " if self.kind is int and not isinstance(value, int) else ""
+            empty = value == "" or (isinstance(value, list | tuple) and "" in value)
+            hint = "Is a variable in the command line not set?" if empty else f"Allowed: {noun}{self.allowed}."
+            raise ConfigError(f"`{self.name}` cannot be {show_value(value)}.", hint, setting=self.name)
         return converted
 
-    def impossible(self, value: object) -> ConfigError:
-        """The error that tells of a value that is not possible."""
-        shown = repr(value) if isinstance(value, str) else str(plain(value))
-        return ConfigError(f"{self.name} cannot be {shown}.", f"Allowed: {self.allowed}.", setting=self.name)
+
+_NOUNS = {bool: "true or false", int: "whole numbers", float: "numbers", str: "a text", Path: "a path"}
 
 
 class Settings:
-    """Base of all settings: frozen dataclasses that check the type and the limits of every value.
+    """Base of all settings: frozen dataclasses that check the type and the range of every value.
 
-    Rules between several settings are in :mod:`activity_cli.settings.resolve`.
+    :mod:`activity_cli.settings.resolve` has the rules between settings.
 
     Raises:
-        ConfigError: A value is not possible; the error names the setting, the value, and what is allowed.
+        ConfigError: A value is not possible. The error names the setting, the value and what is allowed.
     """
 
     __slots__ = ()
@@ -159,75 +167,22 @@ class Settings:
                 object.__setattr__(self, leaf.name, leaf.convert(getattr(self, leaf.name)))
 
 
-@cache
 def leaves(cls: Any) -> tuple[Leaf, ...]:
-    """All settings of a command, those of nested dataclasses in their place."""
+    """All settings of a subclass of :class:`Settings`, in order; a nested dataclass's settings stand at its place."""
+    return _leaves(cls)
+
+
+@cache
+def _leaves(cls: Any) -> tuple[Leaf, ...]:
     hints = get_type_hints(cls, include_extras=True)
     found: list[Leaf] = []
-    for field in fields(cls):  # type: ignore[arg-type]
+    for field in fields(cls):
         hint = hints[field.name]
         if is_dataclass(hint):
-            found += [replace(leaf, path=(field.name, *leaf.path)) for leaf in leaves(hint)]  # type: ignore[arg-type]
+            found += [replace(leaf, path=(field.name, *leaf.path)) for leaf in leaves(hint)]
         else:
             found.append(_leaf(field, hint))
     return tuple(found)
-
-
-def build(cls: type[_S], values: Mapping[str, Any]) -> _S:
-    """Settings from flat names and values, as JSON and TOML have them; what is not named has its default.
-
-    Raises:
-        ConfigError: A value is not possible, or no setting has this name.
-    """
-    known = {leaf.name: leaf for leaf in leaves(cls)}
-    nested: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise ConfigError(f"There is no setting {name!r}.", f"Settings: {', '.join(known)}.", setting=name)
-        *above, last = known[name].path
-        place = nested
-        for step in above:
-            place = place.setdefault(step, {})
-        place[last] = value
-    return _construct(cls, nested)
-
-
-def plain_values(settings: Settings, *, stored_only: bool = False) -> dict[str, Any]:
-    """Flat names and values as JSON has them: paths as texts, tuples as lists."""
-    kept = [leaf for leaf in leaves(type(settings)) if leaf.setting.stored or not stored_only]
-    return {leaf.name: plain(leaf.get(settings)) for leaf in kept}
-
-
-def parse_text(leaf: Leaf, text: str) -> Any:
-    """The value that a person typed; several values are separated by commas, and nothing leaves a setting open.
-
-    Raises:
-        ConfigError: The text is no possible value.
-    """
-    if not text and leaf.optional:
-        return None
-    if get_origin(leaf.kind) is tuple:
-        return leaf.convert([part.strip() for part in text.split(",") if part.strip()], strict=False)
-    return leaf.convert(text, strict=False)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it."""
-    if isinstance(value, Path):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _decode(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, str) and value:
-        return Path(value)
-    raise ValueError
-
-
-def _construct(cls: type[_S], nested: Mapping[str, Any]) -> _S:
-    hints = get_type_hints(cls)
-    is_part = {name: is_dataclass(hints[name]) for name in nested}
-    return cls(**{name: _construct(hints[name], value) if is_part[name] else value for name, value in nested.items()})
 
 
 def _leaf(field: Field[Any], hint: Any) -> Leaf:
@@ -237,3 +192,82 @@ def _leaf(field: Field[Any], hint: Any) -> Leaf:
         (kind,) = (one for one in get_args(kind) if one is not type(None))
     required = field.default is MISSING
     return Leaf(field.name, (field.name,), kind, optional, setting, None if required else field.default, required)
+
+
+def build(cls: type[_S], values: Mapping[str, Any]) -> _S:
+    """Makes settings from flat names and values, as JSON and TOML have them. What is not named gets its default.
+
+    Raises:
+        ConfigError: A value is not possible, or there is no such setting.
+    """
+    names = [leaf.name for leaf in leaves(cls)]
+    for name in values:
+        if name not in names:
+            raise ConfigError(f"{name!r} is not a setting.", suggest(name, names), setting=name)
+    made: _S = _construct(cls, values)
+    return made
+
+
+def _construct(cls: Any, values: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(cls)
+    nested = {name: _construct(hint, values) for name, hint in hints.items() if is_dataclass(hint)}
+    return cls(**nested, **{name: values[name] for name in hints.keys() & values.keys()})
+
+
+def plain_values(settings: Settings, *, stored_only: bool = False) -> dict[str, Any]:
+    """Flat names and values as JSON has them: paths as texts, tuples as lists."""
+    kept = [leaf for leaf in leaves(type(settings)) if leaf.setting.stored or not stored_only]
+    return {leaf.name: _plain(leaf.get(settings)) for leaf in kept}
+
+
+def parse_text(leaf: Leaf, text: str) -> Any:
+    """The value that a user typed as NAME=VALUE, without any check.
+
+    Commas separate several values. Nothing after the equals sign means None, where the setting may be None.
+    """
+    if not text and leaf.optional:
+        return None
+    if leaf.is_list:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return parse_one(leaf, text)
+
+
+def parse_one(leaf: Leaf, text: str) -> Any:
+    """The number or switch in ``text``, for a setting that takes one, else the text."""
+    if leaf.kind is bool:
+        return {"true": True, "false": False}.get(text, text)
+    if leaf.kind in (int, float):
+        for number in (int, float):
+            with suppress(ValueError):
+                return number(text)
+    return text
+
+
+def show_value(value: object) -> str:
+    """A value as an error shows it: texts in quotes, ``true`` and ``false`` as in a settings file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return repr(str(value)) if isinstance(value, str | Path) else str(_plain(value))
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The hint for a mistyped name: the closest of the ``known`` ones, or all of them."""
+    from difflib import get_close_matches  # here, since few runs need it
+
+    known = list(known)
+    close = get_close_matches(name, known, 1)
+    return f"Did you mean {close[0]!r}?" if close else f"Possible: {', '.join(known)}."
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _to_path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    raise ValueError

@@ -1,4 +1,4 @@
-"""Settings of ``prepare``: which frames make a clip, and which clips are held out."""
+"""Settings of ``prepare``: which frames of a video make a clip, and which clips the test keeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test")
 Fit = Literal["stretch", "pad", "crop"]
 ShortClips = Literal["mask", "repeat_last", "wrap", "drop"]
 
-_CLIPS, _HELD_OUT, _OUTPUT = "Clips", "Held-out clips", "Input and output"
+_CLIPS, _SPLITS, _FILES = "Clips", "Splits", "Input and output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Sampling(Settings):
     A bundle stores these settings, so predicting always samples as training did.
     """
 
-    num_frames: Annotated[int, Setting("Frames in a clip at most.", _CLIPS, "N", ge=1, le=512)] = 16
+    num_frames: Annotated[int, Setting("Number of frames in a clip, at most.", _CLIPS, "N", ge=1, le=512)] = 16
     frames_per_second: Annotated[
         float | None,
         Setting(
-            "Take this many frames of each second, num_frames of them, from the middle of the video.",
+            "Take this many frames of each second, from the middle of the video, until the clip is full.",
             _CLIPS,
             "RATE",
-            unset="num_frames frames spaced evenly over the whole video",
+            unset="frames evenly spaced over the whole video",
             gt=0,
             le=1000,
         ),
@@ -40,20 +40,20 @@ class Sampling(Settings):
     frame_size: Annotated[int, Setting("Height and width of a frame.", _CLIPS, "PIXELS", ge=32, le=1024)] = 224
     fit: Annotated[
         Fit,
-        Setting("How a frame becomes square: stretch it, pad it with black bars, or crop the middle."),
+        Setting("How a frame becomes square: stretch it, pad it with black bars, or crop its middle."),
     ] = "stretch"
     short_clips: Annotated[
         ShortClips,
         Setting(
-            "What becomes of a video with fewer than num_frames frames: mask (a shorter clip, padded and masked in the "
-            "network), repeat_last (the last frame again), wrap (from the beginning again), or drop (no clip)."
+            "How to fill the clip of a video with fewer than `num_frames` frames. mask: leave the rest empty; the "
+            "network ignores it. repeat_last: repeat the last frame. wrap: start the video again. drop: make no clip."
         ),
     ] = "mask"
     clips_per_video: Annotated[
         int,
         Setting(
-            "Clips of each training video: the first has the middle frame of each part of the video, each further one "
-            "a random frame of each part.",
+            "Clips of each training video. The first clip has the middle frame of each part of the video. Each further "
+            "clip has a random frame of each part.",
             ge=1,
             le=100,
         ),
@@ -61,10 +61,10 @@ class Sampling(Settings):
     window_seconds: Annotated[
         float | None,
         Setting(
-            "Make a clip of each window of this length.",
+            "Cut each video into windows of this length, and make a clip of each window.",
             _CLIPS,
             "SECONDS",
-            unset="one clip spans the whole video",
+            unset="one clip of the whole video",
             ge=0.01,
             le=1e6,
         ),
@@ -72,10 +72,10 @@ class Sampling(Settings):
     stride_seconds: Annotated[
         float | None,
         Setting(
-            "From the start of one window to the start of the next.",
+            "Time from the start of one window to the start of the next.",
             _CLIPS,
             "SECONDS",
-            unset="window_seconds",
+            unset="the length of a window",
             ge=0.01,
             le=1e6,
         ),
@@ -84,25 +84,27 @@ class Sampling(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Split(Settings):
-    """Which clips are trained on, which validate the training, and which test the model."""
+    """Which clips train the model, which validate the training, and which test the model."""
 
-    val_fraction: Annotated[float, Setting("Share of the clips for validation.", ge=0, lt=1)] = 0.2
-    test_fraction: Annotated[float, Setting("Share of the clips for the test.", ge=0, lt=1)] = 0.2
+    val_fraction: Annotated[float, Setting("Share of the clips that validate the training.", ge=0, lt=1)] = 0.2
+    test_fraction: Annotated[float, Setting("Share of the clips that test the model.", ge=0, lt=1)] = 0.2
     group_by: Annotated[
         str,
         Setting(
-            "Regular expression that finds the person or source in a path, such as 'person\\d+': clips of one group "
-            "are never in two splits. auto: clips of one recording, or of one place, are a group. none: each video "
-            "is a group.",
-            _HELD_OUT,
+            "Regular expression that finds the person or the source in each path, such as 'person\\d+'. Clips of one "
+            "group never train and test the same model. auto: clips of one recording or one place are a group. none: "
+            "each video is a group.",
+            _SPLITS,
             "REGEX|auto|none",
         ),
     ] = "auto"
-    seed: Annotated[int, Setting("Draws the split and the random clips.", _HELD_OUT, "N", ge=0, le=2**32 - 1)] = 0
+    seed: Annotated[
+        int, Setting("The same number gives the same splits and random clips.", _SPLITS, "N", ge=0, le=2**32 - 1)
+    ] = 0
 
     @property
     def pattern(self) -> str | None:
-        """The regular expression, where ``group_by`` is one."""
+        """The regular expression, if ``group_by`` is one."""
         return None if self.group_by in ("auto", "none") else self.group_by
 
 
@@ -112,26 +114,29 @@ class PrepareSettings(Settings):
 
     videos: Annotated[
         Path,
-        Setting("Folder of videos: VIDEOS/<activity>/clip.mp4", metavar="VIDEOS", stored=False, argument=True),
+        Setting("Folder of videos, such as VIDEOS/<activity>/clip.mp4.", metavar="VIDEOS", stored=False, argument=True),
     ]
-    out: Annotated[Path, Setting("Folder to write.", _OUTPUT, "DIR", stored=False)] = DEFAULT_PREPARED
+    out: Annotated[Path, Setting("Folder to write.", _FILES, "DIR", stored=False)] = DEFAULT_PREPARED
     labels: Annotated[
         Path | None,
         Setting(
-            "CSV with the columns path,label[,group][,split][,start_seconds][,end_seconds], or the lists of UCF101 or "
-            "Kinetics.",
-            _OUTPUT,
+            "CSV file with the columns path,label[,group][,split][,start_seconds][,end_seconds], or the lists of "
+            "UCF101 or Kinetics.",
+            _FILES,
             "FILE",
-            unset="a folder for each activity",
+            unset="each folder is an activity",
             stored=False,
         ),
     ] = None
     overwrite: Annotated[
-        bool, Setting("Replace a folder that was prepared with other settings.", _OUTPUT, stored=False)
+        bool, Setting("Replace a folder that was prepared with other settings.", _FILES, stored=False)
     ] = False
     sampling: Sampling = field(default_factory=Sampling)
     split: Split = field(default_factory=Split)
-    workers: Annotated[int, Setting("Decoding processes; 0: one for each core.", ge=0, le=1024, stored=False)] = 0
+    workers: Annotated[
+        int,
+        Setting("Processes that decode videos. 0: one for each core.", "Options", "N", ge=0, le=1024, stored=False),
+    ] = 0
     time_limit_seconds: Annotated[
-        float, Setting("Give up a video that takes longer than this to decode.", gt=0, le=1e6, stored=False)
+        float, Setting("Reject a video whose decoding takes longer.", gt=0, le=1e6, stored=False)
     ] = 600.0

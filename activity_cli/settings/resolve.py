@@ -1,6 +1,6 @@
-"""All rules between settings, and every choice that they leave open.
+"""The rules between settings, and the value of every setting that was left unset.
 
-A command calls its ``resolve_...`` first. What is not possible together is refused with the reason.
+Each command calls its ``resolve_...`` first. Settings that do not fit together are an error, which gives the reason.
 """
 
 from __future__ import annotations
@@ -11,30 +11,34 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from activity_cli.errors import ConfigError
+from activity_cli.settings.declare import plain_values, show_value
 from activity_cli.settings.encoders import ENCODER_SPECS, EncoderSpec
-from activity_cli.settings.prepare import PrepareSettings, Sampling
+from activity_cli.settings.prepare import PrepareSettings
 from activity_cli.settings.train import Augmentation, NetworkSettings, TrainSettings
 
 __all__ = ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
 
 
 def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
-    """The settings of ``prepare`` with every open choice made.
+    """The settings of ``prepare``, with a value for every setting that needs one.
 
     Raises:
-        ConfigError: Settings are not possible together.
+        ConfigError: Settings do not fit together.
     """
     sampling, split = settings.sampling, settings.split
     if sampling.clips_per_video > 1 and sampling.frames_per_second is not None:
         raise _refused(
-            "frames_per_second", sampling.frames_per_second, "clips_per_video draws frames from the whole video"
+            "frames_per_second",
+            sampling.frames_per_second,
+            f"`clips_per_video={sampling.clips_per_video}` draws frames from the whole video",
         )
     if sampling.stride_seconds is not None and sampling.window_seconds is None:
-        raise _refused("stride_seconds", sampling.stride_seconds, "there are no windows without window_seconds")
+        raise _refused("stride_seconds", sampling.stride_seconds, "there are no windows without `window_seconds`")
     if split.val_fraction + split.test_fraction >= 1:
         raise ConfigError(
-            f"val_fraction {split.val_fraction:g} and test_fraction {split.test_fraction:g} leave nothing to train on.",
-            "Together they must be less than 1.",
+            f"`val_fraction={split.val_fraction:g}` and `test_fraction={split.test_fraction:g}` leave no clips for "
+            "training.",
+            "Their sum must be less than 1.",
             setting="test_fraction",
         )
     if split.pattern is not None:
@@ -42,21 +46,18 @@ def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
             re.compile(split.pattern)
         except re.error as error:
             raise ConfigError(
-                f"group_by is not a regular expression: {split.group_by!r} ({error}).",
-                r"An example that finds person07 in wave/person07_a.mp4: --group-by 'person\d+'.",
+                f"`group_by` is not a regular expression: {split.group_by!r} ({error}).",
+                r"For example, 'person\d+' finds person07 in wave/person07_a.mp4.",
                 setting="group_by",
             ) from None
-    return replace(settings, sampling=_resolved_sampling(sampling))
-
-
-def _resolved_sampling(sampling: Sampling) -> Sampling:
-    # Where one window begins as the last one ends, both ways of saying so are the same sampling.
-    return replace(sampling, stride_seconds=sampling.stride_seconds or sampling.window_seconds)
+    # Windows that follow each other without a gap are the same sampling, whether the stride was typed or not.
+    stride_seconds = sampling.stride_seconds or sampling.window_seconds
+    return replace(settings, sampling=replace(sampling, stride_seconds=stride_seconds))
 
 
 @dataclass(frozen=True, slots=True)
 class _Length:
-    """Epochs of a training: where few clips make few steps, there are more epochs."""
+    """Number of epochs: if few clips make few steps, there are more epochs."""
 
     epochs: int
     min_steps: int
@@ -68,33 +69,33 @@ class _Length:
 
 _HEAD_LENGTH = _Length(30, min_steps=600, max_epochs=200)
 _JOINT_LENGTH = _Length(60, min_steps=600, max_epochs=200)
-# A pretrained encoder needs little: in later epochs the network memorizes the clips.
+# A pretrained encoder needs few epochs: later, the network memorizes the clips.
 _PRETRAINED_LENGTH = _Length(4, min_steps=80, max_epochs=20)
-# At least as long as the learning rate takes to warm up: before that, losses say little.
+# At least as long as the learning rate warms up: until then the loss is noisy.
 _PATIENCE, _PATIENCE_SHARE = _Length(15, min_steps=120, max_epochs=120), 1 / 5
-# A few hundred clips do not tell more directions apart.
+# A few hundred clips do not determine more directions.
 _PCA_COMPONENTS = 256
 _FINETUNE_BLOCKS = 2
-# Pretrained weights take smaller steps than new ones (as in ULMFiT: Howard and Ruder 2018).
+# Pretrained weights get smaller steps than random ones (as in ULMFiT: Howard and Ruder 2018).
 _PRETRAINED_RATE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class TrainPlan:
-    """The settings of a training with every open choice made.
+    """The settings of a training, with a value for every setting that was left unset.
 
     Attributes:
-        network: The shape of the network; nothing in it is None.
-        weights: What the encoder starts from: ``imagenet``, ``none`` or a file.
+        network: The shape of the network; no setting in it is None.
+        weights: Weights that the encoder starts with: ``imagenet``, ``none`` or a file.
         mode: ``frozen``, ``finetune`` or ``joint``.
-        trained_blocks: Last blocks of the encoder that are trained: none, some, or all.
-        warmup_epochs: Epochs in which the heads are trained on the frozen encoder first; 0: none.
-        epochs: Epochs after that.
+        trained_blocks: Number of last blocks of the encoder that are trained; 0: the encoder stays frozen.
+        warmup_epochs: Epochs that first train only the layers after the encoder; 0: no warm-up.
+        epochs: Epochs after the warm-up.
         patience: Epochs without a lower validation loss after which training stops.
-        learning_rate: Highest of the heads while the encoder is frozen, or starts from random weights.
-        encoder_learning_rate: Highest once a pretrained encoder is trained.
-        refit: Whether training is repeated on training and validation clips together.
-        augmentation: How clips are varied; nothing, where augmentation is off.
+        learning_rate: Highest rate while the encoder is frozen, or starts from random weights.
+        encoder_learning_rate: Highest rate while a pretrained encoder is trained.
+        refit: Whether to train again on the training and validation clips together.
+        augmentation: How training varies the clips. If augmentation is off, it varies nothing.
     """
 
     network: NetworkSettings
@@ -119,12 +120,12 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
     """The plan of a training.
 
     Args:
-        settings: What was asked for.
-        num_clips: Clips to train on.
+        settings: The settings of ``train``.
+        num_clips: Number of training clips.
         labels: The activities.
 
     Raises:
-        ConfigError: Settings are not possible together, or with these clips.
+        ConfigError: Settings do not fit together, or do not fit these clips.
     """
     spec = ENCODER_SPECS[settings.network.encoder]
     weights = settings.weights or ("imagenet" if spec.pretrained else "none")
@@ -132,102 +133,95 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
     mode = settings.mode or ("frozen" if pretrained and spec.pretrained else "joint")
     network = _resolved_network(settings.network, spec, pretrained)
     blocks_left = len(spec.block_starts) - (network.truncate_blocks or 0)
-    _check_network(network, spec, pretrained)
-    _check_mode(settings, spec, mode, pretrained, blocks_left)
-    augmentation = _resolved_augmentation(settings, labels)
     steps = -(-num_clips // settings.batch_size)
     warms_up = pretrained and mode != "frozen"
     length = _HEAD_LENGTH if mode == "frozen" else _PRETRAINED_LENGTH if warms_up else _JOINT_LENGTH
     epochs = settings.epochs or length.for_steps(steps)
     warmup_epochs = (settings.warmup_epochs or _HEAD_LENGTH.for_steps(steps)) if warms_up else 0
-    blocks = {"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}[mode]
-    return TrainPlan(
+    patience = max(_PATIENCE.for_steps(steps), int(_PATIENCE_SHARE * max(epochs, warmup_epochs)))
+    plan = TrainPlan(
         network=network,
         weights=weights,
         mode=mode,
-        trained_blocks=blocks,
+        trained_blocks={"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}[
+            mode
+        ],
         warmup_epochs=warmup_epochs,
         epochs=epochs,
-        patience=settings.patience
-        or max(_PATIENCE.for_steps(steps), int(_PATIENCE_SHARE * max(epochs, warmup_epochs))),
+        patience=settings.patience or patience,
         learning_rate=settings.learning_rate,
         encoder_learning_rate=settings.encoder_learning_rate or settings.learning_rate * _PRETRAINED_RATE,
         refit=mode != "joint" if settings.refit is None else settings.refit,
-        augmentation=augmentation,
+        augmentation=_resolved_augmentation(settings, labels),
     )
+    _refuse_misfits(settings, plan, spec)
+    return plan
 
 
 def without_augmentation() -> Augmentation:
-    """Every clip as it is, always."""
+    """The augmentation that varies nothing."""
     return Augmentation(flip=False, temporal_crop=0.0, crop=0.0, color_jitter=0.0)
 
 
 def _resolved_network(network: NetworkSettings, spec: EncoderSpec, pretrained: bool) -> NetworkSettings:
     recurrent = network.sequence != "none"
-    open_choices: dict[str, Any] = {
+    unset: dict[str, Any] = {
         "truncate_blocks": spec.truncate_blocks if pretrained else 0,
         "pyramid": spec.pyramid if pretrained and spec.pretrained else 1,
         "pca_components": _PCA_COMPONENTS if pretrained and recurrent else 0,
         "linear_head": not recurrent or (pretrained and not network.per_frame),
     }
-    return replace(network, **{name: choice for name, choice in open_choices.items() if getattr(network, name) is None})
+    return replace(network, **{name: value for name, value in unset.items() if getattr(network, name) is None})
 
 
-def _check_network(network: NetworkSettings, spec: EncoderSpec, pretrained: bool) -> None:
-    """Refuses what would otherwise be ignored in silence."""
-    name, recurrent = network.encoder, network.sequence != "none"
-    if network.gray and name != "small":
-        raise _refused("gray", True, f"the encoder {name!r} was trained on colors")
-    if (network.truncate_blocks or 0) >= len(spec.block_starts):
-        raise _refused("truncate_blocks", network.truncate_blocks, f"{name!r} has {len(spec.block_starts)} blocks")
-    if (network.pyramid or 1) > 1 and not spec.pretrained:
-        raise _refused("pyramid", network.pyramid, f"the encoder {name!r} has no pyramid")
-    if network.pca_components and not recurrent:
-        raise _refused("pca_components", network.pca_components, "no recurrent network reads them")
-    if network.pca_components and not pretrained:
-        raise _refused("pca_components", network.pca_components, "features of random weights have none to measure")
-    if network.linear_head and not pretrained:
-        raise _refused("linear_head", True, "features of random weights tell it nothing")
-    if network.linear_head and network.per_frame:
-        raise _refused("linear_head", True, "it describes whole clips, and per_frame asks for each frame")
-    if not recurrent and not network.linear_head:
-        raise _refused("linear_head", False, "with sequence 'none' nothing would be left")
-    if not recurrent and network.per_frame:
-        raise _refused("per_frame", True, "without a recurrent network only whole clips are classified")
-
-
-def _check_mode(settings: TrainSettings, spec: EncoderSpec, mode: str, pretrained: bool, blocks_left: int) -> None:
-    name = settings.network.encoder
-    if settings.weights == "imagenet" and not spec.pretrained:
-        raise _refused("weights", "imagenet", f"the encoder {name!r} has no such weights; it is trained on your clips")
-    if mode != "joint" and not pretrained:
+def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec) -> None:
+    """Refuses what training cannot do, and what it would ignore."""
+    network, mode, name = plan.network, plan.mode, repr(spec.name)
+    if mode != "joint" and not plan.pretrained:
         raise ConfigError(
-            f"mode {mode!r} keeps what the encoder has learned, but {name!r} starts from random weights.",
-            "Use --mode joint, a pretrained encoder, or --set weights=FILE.",
+            f"`mode` cannot be {mode!r} here: it keeps weights of the encoder, and {name} starts from random ones.",
+            "Use `mode=joint`, another `encoder`, or `weights=FILE`.",
             setting="mode",
         )
-    if settings.network.sequence == "none" and mode != "frozen":
-        raise _refused("sequence", "none", "the encoder is trained through a recurrent network; use --mode frozen")
-    blocks = settings.finetune_blocks or _FINETUNE_BLOCKS
-    if settings.finetune_blocks is not None and mode != "finetune":
-        raise _refused("finetune_blocks", blocks, f"mode is {mode!r}; use --mode finetune")
-    if mode == "finetune" and blocks > blocks_left:
-        raise _refused(
-            "finetune_blocks", blocks, f"the encoder {name!r} has {blocks_left} blocks; --mode joint trains all"
-        )
-    if settings.warmup_epochs is not None and (mode == "frozen" or not pretrained):
-        raise _refused("warmup_epochs", settings.warmup_epochs, "only a pretrained encoder that is trained needs them")
-    if settings.encoder_learning_rate is not None and (mode == "frozen" or not pretrained):
-        raise _refused("encoder_learning_rate", settings.encoder_learning_rate, "no pretrained encoder is trained here")
-    if settings.precision not in ("auto", "float32") and mode == "frozen":
-        raise _refused("precision", settings.precision, "a frozen encoder runs once, before training, in float32")
+    recurrent, pretrained, num_blocks = network.sequence != "none", plan.pretrained, len(spec.block_starts)
+    blocks, blocks_left = settings.finetune_blocks or _FINETUNE_BLOCKS, num_blocks - (network.truncate_blocks or 0)
+    trains_pretrained = pretrained and mode != "frozen"
+    random_weights = f"the encoder {name} starts from random weights"
+    imagenet, reduced = settings.weights == "imagenet", settings.precision not in ("auto", "float32")
+    warmup, rate = settings.warmup_epochs is not None, settings.encoder_learning_rate is not None
+    rules = (
+        ("weights", imagenet and not spec.pretrained, f"there are no such weights for the encoder {name}"),
+        ("gray", network.gray and spec.name != "small", f"the encoder {name} needs colors"),
+        ("truncate_blocks", blocks_left < 1, f"the encoder {name} has {num_blocks} blocks"),
+        ("pyramid", (network.pyramid or 1) > 1 and not spec.pretrained, f"the encoder {name} has no pyramid"),
+        ("sequence", not recurrent and mode != "frozen", f"with `mode={mode}` a recurrent network trains the encoder"),
+        ("per_frame", network.per_frame and not recurrent, "`sequence=none` classifies whole clips only"),
+        ("linear_head", not network.linear_head and not recurrent, "`sequence=none` leaves only the linear head"),
+        ("linear_head", network.linear_head and not pretrained, random_weights),
+        ("linear_head", network.linear_head and network.per_frame, "it classifies whole clips, not each frame"),
+        ("pca_components", network.pca_components and not recurrent, "with `sequence=none` nothing reads them"),
+        ("pca_components", network.pca_components and not pretrained, random_weights),
+        ("finetune_blocks", settings.finetune_blocks and mode != "finetune", "only `mode=finetune` reads it"),
+        (
+            "finetune_blocks",
+            mode == "finetune" and blocks > blocks_left,
+            f"the encoder {name} has {blocks_left} blocks",
+        ),
+        ("warmup_epochs", warmup and not trains_pretrained, "only training a pretrained encoder has a warm-up"),
+        ("encoder_learning_rate", rate and not trains_pretrained, "this mode trains no pretrained encoder"),
+        ("precision", reduced and mode == "frozen", "a frozen encoder computes in float32"),
+    )
+    values = plain_values(settings) | plain_values(network) | {"finetune_blocks": blocks}
+    for setting, refused, reason in rules:
+        if refused:
+            raise _refused(setting, values[setting], reason)
 
 
 def _resolved_augmentation(settings: TrainSettings, labels: Sequence[str]) -> Augmentation:
     wanted = settings.augmentation
     if unknown := sorted(set(wanted.no_flip_label) - set(labels)):
         raise ConfigError(
-            f"no_flip_label names {', '.join(map(repr, unknown))}, which no clip is labeled with.",
+            f"`no_flip_label` names {', '.join(map(repr, unknown))}, and no clip has this label.",
             f"Labels: {', '.join(labels)}.",
             setting="no_flip_label",
         )
@@ -236,12 +230,10 @@ def _resolved_augmentation(settings: TrainSettings, labels: Sequence[str]) -> Au
     usual, off = Augmentation(), without_augmentation()
     for name in ("no_flip_label", "temporal_crop", "crop", "color_jitter"):
         if (value := getattr(wanted, name)) not in (getattr(usual, name), getattr(off, name)):
-            raise _refused(name, value, "augment is off")
+            raise _refused(name, value, "`augment=false` turns all augmentation off")
     return off
 
 
 def _refused(name: str, value: object, reason: str) -> ConfigError:
-    shown = repr(value) if isinstance(value, str) else str(value)
-    return ConfigError(
-        f"{name} cannot be {shown} here: {reason}.", "Change one of them, or leave it out.", setting=name
-    )
+    hint = "Change one of the two, or leave it out."
+    return ConfigError(f"`{name}` cannot be {show_value(value)} here: {reason}.", hint, setting=name)

@@ -1,4 +1,4 @@
-"""Settings of the commands that use a model."""
+"""Settings of the commands that use a trained model."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ class EvaluateSettings(Settings):
 
     model: Annotated[Path, Setting("Model to evaluate.", metavar="MODEL", argument=True)] = DEFAULT_MODEL
     data: Annotated[
-        Path | None, Setting("Prepared folder.", _INPUT, "PREPARED", unset="the one the model was trained on")
+        Path | None,
+        Setting(
+            "Prepared folder with the clips.", _INPUT, "PREPARED", unset="the folder that the model was trained on"
+        ),
     ] = None
-    split: Annotated[SplitName, Setting("Which clips.", _INPUT)] = "test"
+    split: Annotated[SplitName, Setting("Clips that evaluate the model.", _INPUT)] = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,10 @@ class PredictSettings(Settings):
 
     inputs: Annotated[
         tuple[Path, ...],
-        Setting("Videos, folders of videos, or - for a video on stdin.", metavar="INPUT...", argument=True),
+        Setting("Videos, folders of videos, or - for a video on stdin.", metavar="INPUT", argument=True),
     ]
     model: Annotated[
-        Path | None, Setting("Model to use.", _INPUT, "DIR", unset="models/activity, or else the sample model")
+        Path | None, Setting("Model to use.", _INPUT, "MODEL", unset="models/activity, or else the sample model")
     ] = None
 
 
@@ -48,7 +51,10 @@ class ExportSettings(Settings):
     model: Annotated[Path, Setting("Model to export.", metavar="MODEL", argument=True)] = DEFAULT_MODEL
     format: Annotated[
         ExportFormat,
-        Setting("litert: phones and small boards. saved_model: TensorFlow Serving. onnx: ONNX Runtime.", _OUTPUT),
+        Setting(
+            "litert: for phones and small boards. saved_model: for TensorFlow Serving. onnx: for ONNX Runtime.",
+            _OUTPUT,
+        ),
     ] = "litert"
     out: Annotated[Path, Setting("Folder to write.", _OUTPUT, "DIR")] = Path("exported")
-    overwrite: Annotated[bool, Setting("Replace what stands at --out.", _OUTPUT)] = False
+    overwrite: Annotated[bool, Setting("Replace the folder at `out`.", _OUTPUT)] = False

@@ -12,9 +12,7 @@ from typing import Any
 
 import keras
 
-from activity_cli.streams.normalization import with_fused_normalization
-
-__all__ = ["APPLICATIONS", "build_application"]
+__all__ = ["APPLICATIONS", "build_application", "pretrained_application"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +76,11 @@ def build_application(name: str, frame_size: int) -> keras.Model:
     x = keras.layers.Rescaling(application.scale, offset=application.offset, dtype="float32", name="preprocess")(x)
     network = application.build(input_tensor=x, include_top=False, weights=None, **application.options)
     features = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(network.output)
-    return with_fused_normalization(keras.Model(frames, features, name=name))
+    return keras.Model(frames, features, name=name)
+
+
+def pretrained_application(name: str) -> keras.Model:
+    """One of :data:`APPLICATIONS` as Keras builds it, with the ImageNet weights that Keras loads or downloads."""
+    application = APPLICATIONS[name]
+    # Without a size, so that MobileNetV2 takes the weights of 224 pixels for all sizes.
+    return application.build(input_shape=(None, None, 3), include_top=False, weights="imagenet", **application.options)

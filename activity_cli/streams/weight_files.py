@@ -1,151 +1,105 @@
-"""Trained weights of encoders: where they are looked for, and how they get into a network.
+"""Pretrained weights of encoders: where they come from, and how they get into a network.
 
-Only numbers are read out of a file, by their places in the network; what else it says is not
-followed, so loading one runs no code from it.
+Only numbers are read out of a file, by their places in the network; what else it says is not followed, so loading one
+runs no code from it.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import socket
 import sys
 import warnings
-from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
-from functools import partial
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import keras
 
 from activity_cli.errors import BundleError, ConfigError, MissingDependencyError
 from activity_cli.settings.encoders import EncoderSpec
-from activity_cli.streams.efficientnet_lite0 import load_state_dict, read_imagenet_weights
-from activity_cli.streams.torch_checkpoint import read_state_dict
+from activity_cli.streams.applications import pretrained_application
+from activity_cli.streams.efficientnet_lite0 import load_imagenet_weights
 
-__all__ = ["find_weights", "imagenet_file"]
+__all__ = ["check_weights", "load_weights"]
 
 _KERAS_ENDINGS = (".weights.h5", ".h5", ".hdf5")
 # A server that says nothing for so long will not; without a limit Keras waits forever.
-_SILENCE_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 
-def find_weights(spec: EncoderSpec, weights: str) -> Callable[[keras.Model], None]:
-    """Finds weights, so that missing ones are told before seconds are spent on building.
+def check_weights(spec: EncoderSpec, weights: str) -> None:
+    """Refuses weights that are not there before seconds are spent on building the encoder.
 
     Args:
         spec: Of the encoder.
         weights: ``imagenet``, ``none`` (random), or the path of a file.
 
-    Returns:
-        What puts them into the encoder; it raises BundleError where they do not fit.
-
     Raises:
-        ConfigError: The encoder has no such weights.
-        MissingDependencyError: The ImageNet weights are neither here nor can they be downloaded.
-        BundleError: There is no such file, it is of an unknown kind, or it cannot be read.
+        ConfigError: The encoder has no ImageNet weights.
+        BundleError: There is no such file (``weights.missing``), or it is of another kind (``weights.unreadable``).
     """
     if weights == "none":
-        return lambda encoder: None
+        return
     if weights == "imagenet":
         if not spec.pretrained:
             raise ConfigError(
-                f"weights is 'imagenet', but there are no such weights of the encoder {spec.name!r}.",
-                "Use weights 'none', a file, or another encoder.",
+                f"`weights` cannot be 'imagenet': there are no such weights of the encoder {spec.name!r}.",
+                "Use `weights=none`, a file, or another encoder.",
+                setting="weights",
             )
-        if not spec.weights_url:
-            return partial(load_state_dict, state_dict=read_imagenet_weights())
-        path = imagenet_file(spec)
-        return partial(_load_keras_file, path=path, hint=f"Delete it to have it downloaded again: {path}")
-    return _find_file(spec, Path(weights))
-
-
-def _find_file(spec: EncoderSpec, path: Path) -> Callable[[keras.Model], None]:
-    if not path.is_file():
+        return
+    if not Path(weights).is_file():
         raise BundleError(
-            f"weights is {str(path)!r}, but there is no such file.",
+            f"`weights` is {weights!r}, but there is no such file.",
             "Allowed: imagenet, none, or the path of a file.",
             code="weights.missing",
         )
-    if path.name.endswith(_KERAS_ENDINGS):
-        hint = f"Give weights of {spec.name} without its classifier ('no top'), as Keras saves them."
-        return partial(_load_keras_file, path=path, hint=hint)
-    if path.suffix == ".pth" and spec.name == "efficientnet_lite0":
-        return partial(load_state_dict, state_dict=read_state_dict(path), origin=f"The weights in {path}")
-    raise BundleError(
-        f"The weights file {path} is of a kind that the encoder {spec.name!r} does not read.",
-        f"Allowed: {', '.join(_KERAS_ENDINGS)}; for efficientnet_lite0 also .pth.",
-        code="weights.unreadable",
-    )
+    if not weights.endswith(_KERAS_ENDINGS):
+        raise BundleError(
+            f"The weights file {weights} has an ending that Keras does not read.",
+            f"Allowed: {', '.join(_KERAS_ENDINGS)}.",
+            code="weights.unreadable",
+        )
 
 
-def imagenet_file(spec: EncoderSpec) -> Path:
-    """The file of ImageNet weights where Keras keeps such files, downloaded there if it is missing.
-
-    What Keras says of a download goes to stderr: stdout is for data.
+def load_weights(encoder: keras.Model, spec: EncoderSpec, weights: str) -> None:
+    """Puts weights that :func:`check_weights` has passed into an encoder; ``none`` leaves it as it is.
 
     Raises:
-        MissingDependencyError: It is not there and cannot be downloaded.
+        MissingDependencyError: The ImageNet weights are neither here nor can Keras download them.
+        BundleError: The file cannot be read, or does not fit.
     """
-    path = _keras_home() / "models" / spec.weights_file
-    # Not left to Keras: it would download anew, and delete, what has another hash, and it looks into
-    # another folder where this one cannot be written.
-    if path.is_file():
-        return path
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if weights == "none":
+        return
+    if weights != "imagenet":
+        _load_file(encoder, Path(weights), spec)
+    elif spec.name == "efficientnet_lite0":
+        load_imagenet_weights(encoder)
+    else:
+        encoder.set_weights(_downloaded(spec))
+
+
+def _downloaded(spec: EncoderSpec) -> list[object]:
+    """The ImageNet weights as Keras loads them: from ``$KERAS_HOME/models``, or downloaded to there."""
     limit = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_SILENCE_SECONDS)
+    socket.setdefaulttimeout(_TIMEOUT_SECONDS)
     try:
-        with redirect_stdout(_OnceConnected()):
-            return Path(
-                keras.utils.get_file(
-                    spec.weights_file,
-                    spec.weights_url,
-                    cache_subdir="models",
-                    cache_dir=str(path.parent.parent),
-                    file_hash=spec.weights_md5 or None,
-                )
-            )
-    except Exception as error:  # Keras raises bare ones, the network nearly every other
-        path.unlink(missing_ok=True)  # whole, but not what it should be
-        reason = _first_line(str(error).rpartition(" -- ")[2] or repr(error))
+        # What Keras says of a download goes to stderr: stdout is for data.
+        with redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # MobileNetV2 says which size it takes
+            return list(pretrained_application(spec.name).get_weights())
+    except Exception as error:  # Keras raises bare ones, the network and a damaged file nearly every other
         raise MissingDependencyError(
-            f"The ImageNet weights of {spec.name} are not at {path} and cannot be downloaded: {reason}.",
-            f"Run once with a network, put {spec.weights_url} there, or name another file with --weights.",
+            f"Keras cannot load the ImageNet weights of {spec.name}: {_first_line(str(error) or repr(error))}.",
+            "Run once with a network, or put the file into the folder models of $KERAS_HOME (usually ~/.keras). If "
+            "it is there, it is damaged: delete it.",
             code="weights.missing",
         ) from None
     finally:
         socket.setdefaulttimeout(limit)
 
 
-class _OnceConnected(io.TextIOBase):
-    """Passes on to stderr what Keras says of a download, from when bytes arrive: else the error says it all."""
-
-    def __init__(self) -> None:
-        self._held: str | None = ""
-
-    def write(self, text: str) -> int:
-        if self._held is not None and (not text.strip() or text.startswith("Downloading data")):
-            self._held += text
-        else:
-            sys.stderr.write((self._held or "") + text)
-            self._held = None
-        return len(text)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-def _keras_home() -> Path:
-    """Where Keras keeps its files, by the rule of Keras, asked now and not when it was imported."""
-    if named := os.environ.get("KERAS_HOME"):
-        return Path(named).expanduser()
-    home = Path.home()
-    return (home if os.access(home, os.W_OK) else Path("/tmp")) / ".keras"
-
-
-def _load_keras_file(encoder: keras.Model, path: Path, hint: str) -> None:
+def _load_file(encoder: keras.Model, path: Path, spec: EncoderSpec) -> None:
+    hint = f"Give weights of {spec.name} without its classifier ('no top'), as Keras saves them."
     try:
         # Keras only warns where it finds no weights for a layer, and leaves random ones in it.
         with warnings.catch_warnings():

@@ -35,7 +35,7 @@ class Checkpoint:
         stage: Number of the stage, counted from 0.
         records: The epochs of all stages so far.
         variables: Every variable of the stage's model and its optimizer, in their order.
-        best: The weights of the stage's best epoch.
+        best: The weights of the stage's best epoch, or without validation clips of the last one.
         kept: The weights that stand where this stage does not come to its end; none: there are none yet.
         kept_stage: Number of the stage that they are of; -1: there are none.
     """
@@ -88,8 +88,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             header = msgspec.msgpack.decode(file["header"].tobytes(), type=_Header)
-            if header.schema != _SCHEMA:
-                raise ValueError(f"schema {header.schema!r}")
+            if header.schema != _SCHEMA or not header.records:
+                raise ValueError(f"schema {header.schema!r}, {len(header.records)} epochs")
             variables, best, kept = (_numbered(file, name) for name in ("variables", "best", "kept"))
             return Checkpoint(
                 header.settings, header.stage, tuple(header.records), variables, best, kept, header.kept_stage

@@ -52,17 +52,6 @@ class ClipSet:
         """The clips with a file of each: its pictures, or its features."""
         return Examples(paths, self.targets, self.weights, self.kept_frames, self.may_flip)
 
-    def spread(self, most: int) -> ClipSet:
-        """At most so many of them, evenly from the first to the last: clips stand label by label."""
-        places = np.linspace(0, len(self.records) - 1, min(most, len(self.records))).round().astype(int)
-        return ClipSet(
-            tuple(self.records[place] for place in places),
-            self.targets[places],
-            self.weights[places],
-            self.kept_frames[places],
-            self.may_flip[places],
-        )
-
 
 def training_clips(
     prepared: PreparedFolder, splits: Sequence[str], settings: TrainSettings, plan: TrainPlan
@@ -87,8 +76,8 @@ def report_matched_lengths(clips: ClipSet, progress: Progress) -> None:
     left_out = 1 - clips.kept_frames.sum() / lengths.sum()
     if left_out > 1 - _MUCH_CUT:
         progress.note(
-            f"Clips of some labels are longer than those of others. Training leaves out {left_out:.0%} of the frames, so "
-            "that clip length is not a cue."
+            f"Clips of some labels are longer than those of others. Training leaves out {left_out:.0%} of the frames, "
+            "so that clip length is not a cue."
         )
     most = int(clips.kept_frames.max())
     if most <= lengths.max() * _SHORT:
@@ -97,8 +86,8 @@ def report_matched_lengths(clips: ClipSet, progress: Progress) -> None:
             longest[record.label] = max(longest.get(record.label, 0), record.clip_frames)
         shortest = min(longest, key=lambda label: longest[label])
         progress.warn(
-            f"No clip of {shortest!r} has more than {longest[shortest]} frames, so training uses at most {most} frames of "
-            "every clip. Add longer videos of it, or leave the label out."
+            f"No clip of {shortest!r} has more than {longest[shortest]} frames, so training uses at most {most} frames "
+            "of every clip. Add longer videos of it, or leave the label out."
         )
 
 

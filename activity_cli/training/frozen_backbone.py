@@ -43,7 +43,7 @@ class FrozenBackbone:
         # Converted anew each time, in seconds: the bytes are the same, and their hash is the key of the cache.
         encoder_to_litert(model, self.path)
         self._runtime = EncoderRuntime(self.path, default_workers())
-        self._store = feature_store(prepared, self.path, progress)
+        self._store = feature_store(prepared, self.path)
 
     def files(self, records: Sequence[ClipRecord]) -> list[Path]:
         """The cached outputs of some clips, computed where they are missing.

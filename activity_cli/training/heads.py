@@ -170,15 +170,17 @@ def _rows(examples: Examples, shape: NetworkShape) -> Floats:
 def _principal_components(rows: Floats, components: int) -> list[npt.NDArray[Any]]:
     """Kernel ``[D, components]`` and bias of the projection to principal components (Pearson 1901).
 
-    Not whitened: one scale serves all, so that what varies little stays small. Dropout on components hides whole ways in
-    which clips differ, such as their places, instead of single features of which others tell the same; measured, that is
-    what makes the recurrent network generalize.
+    Not whitened: one scale serves all, so that what varies little stays small. Dropout on components hides whole ways
+    in which clips differ, such as their places. Dropout on features hides little, since other features say the same.
+    By measurement, that is what makes the recurrent network generalize.
     """
     from sklearn.decomposition import PCA  # here, because it takes a second to load
 
     # From the first to the last: as many as tell the directions, in seconds with any encoder.
     chosen = rows[np.linspace(0, len(rows) - 1, min(_MAX_PCA_ROWS, len(rows))).astype(int)].astype(np.float64)
-    pca = PCA(components, svd_solver="full").fit(chosen)
+    pca = PCA(min(components, *chosen.shape), svd_solver="full").fit(chosen)
     usual = float(pca.explained_variance_.mean())
-    kernel = pca.components_.T / np.sqrt(usual) if usual > np.finfo(np.float32).tiny else 0 * pca.components_.T
+    kernel = np.zeros((chosen.shape[1], components))
+    if usual > np.finfo(np.float32).tiny:
+        kernel[:, : len(pca.components_)] = pca.components_.T / np.sqrt(usual)
     return [kernel, -pca.mean_ @ kernel]

@@ -91,7 +91,7 @@ def litert_difference(network: Network, folder: Path, clips: Sequence[npt.NDArra
         padded = np.zeros((1, steps, *frames.shape[1:]), np.uint8)
         padded[0, : len(frames)] = frames
         mask = np.arange(steps)[np.newaxis] < len(frames)
-        expected = np.asarray(whole([padded, mask], training=False))[0]
+        expected = np.asarray(whole.predict_on_batch([padded, mask]))[0]
         try:
             found = runtime.answer(encoder.features(frames)).probabilities
         except BundleError:  # not finite numbers

@@ -1,7 +1,7 @@
 """One stage of a training: batches in, weights in the model and a record of every epoch out.
 
-Keras' own ``fit``, AdamW, cosine schedule, early stopping and stop at a loss that is not a number; what is ours is that a
-killed training goes on to the same weights, and that Ctrl-C keeps what was learned.
+Keras' own ``fit``, AdamW, cosine schedule, early stopping and stop at a loss that is not a number. On top of that, a
+killed training goes on to the same weights, and Ctrl-C keeps what was learned.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from activity_cli.errors import MissingDependencyError, TrainingError
 from activity_cli.progress import Progress
 from activity_cli.results import EpochRecord
 from activity_cli.settings import Augmentation
-from activity_cli.training.callbacks import BestWeights, Recorder, StepProgress, Weights
+from activity_cli.training.callbacks import BestWeights, StepProgress, Weights
 from activity_cli.training.interrupts import interrupts_noted
-from activity_cli.training.memory import MEMORY_ERRORS, memory_message, translate_memory_error
+from activity_cli.training.memory import MEMORY_ERRORS, memory_message
 
-__all__ = ["FitResult", "FitState", "Hyperparameters", "OnEpoch", "fit"]
+__all__ = ["FitResult", "FitState", "Hyperparameters", "OnEpoch", "fit", "require_tensorboard"]
 
 # Of all steps, those in which the learning rate rises, and where it starts and ends (one cycle: Smith and Topin 2018).
 _WARMUP_SHARE, _START_RATE, _END_RATE = 0.15, 1 / 25, 1e-4
@@ -71,7 +72,7 @@ class FitState:
     Attributes:
         records: Its epochs so far.
         variables: Of the model and the optimizer, in their order.
-        best: The weights of the best epoch; none without validation clips.
+        best: The weights of the best epoch, or without validation clips of the last one.
     """
 
     records: tuple[EpochRecord, ...]
@@ -85,13 +86,11 @@ class FitResult:
 
     Attributes:
         records: Its epochs.
-        best_epoch: Counted from 1; 0: no epoch came to its end.
         interrupted: Whether a person stopped it.
         failure: Why it ended early, and what to do; empty: it did not.
     """
 
-    records: tuple[EpochRecord, ...]
-    best_epoch: int
+    records: tuple[EpochRecord, ...] = ()
     interrupted: bool = False
     failure: str = ""
 
@@ -99,7 +98,6 @@ class FitResult:
 OnEpoch = Callable[[FitState], None]
 
 
-@translate_memory_error()
 def fit(
     model: keras.Model,
     train: Examples,
@@ -116,7 +114,7 @@ def fit(
     Args:
         model: From clips, or their features, ``[B, T, ...]`` and mask to log probabilities ``[B, classes]``.
         train: What it is trained on.
-        val: What tells the best epoch; None: the last epoch is the best by definition.
+        val: Their loss decides on the best epoch; None: the last epoch is the best by definition.
         num_frames: ``T``.
         hyperparameters: How.
         progress: Shows a bar.
@@ -130,23 +128,31 @@ def fit(
     """
     steps = -(-len(train.paths) // hyperparameters.batch_size)
     records = list(resumed.records) if resumed else []
+    first = len(records)
     with interrupts_noted() as interrupts:
         compiled, optimizer = _compiled(model, steps, hyperparameters)
         variables = [*compiled.variables, *optimizer.variables]
         if resumed:
             restore(variables, resumed.variables)
-        interrupts.check()
-        early = BestWeights(hyperparameters.patience, records, resumed.best if resumed else None) if val else None
+        else:
+            _seed(compiled, hyperparameters.seed)
 
         def after_epoch() -> None:
             if on_epoch:
-                best = (early.best_weights if early else None) or []
-                on_epoch(FitState(tuple(records), [np.asarray(one) for one in variables], best))
+                values = [np.asarray(variable) for variable in variables]
+                on_epoch(FitState(tuple(records), values, best.best_weights or ()))
 
-        recorder = Recorder(hyperparameters.stage, records, after_epoch)
-        failure, interrupted, first = "", False, len(records)
+        best = BestWeights(
+            hyperparameters.stage,
+            hyperparameters.patience,
+            records,
+            list(resumed.best) if resumed else None,
+            after_epoch,
+            validates=val is not None,
+        )
+        failure, interrupted = "", interrupts.asked
         left = hyperparameters.epochs - first
-        if left > 0 and not _has_stopped(records, early):
+        if left > 0 and not (best.has_stopped or interrupted):
             with progress.stage(hyperparameters.title, left * steps, "step") as stage:
                 try:
                     compiled.fit(
@@ -160,9 +166,7 @@ def fit(
                         callbacks=[
                             StepProgress(stage, interrupts),
                             keras.callbacks.TerminateOnNaN(),
-                            *([early] if early else []),
-                            # After early stopping, whose best weights it saves.
-                            recorder,
+                            best,
                             *_tensorboard(hyperparameters),
                         ],
                     )
@@ -171,21 +175,16 @@ def fit(
                 except MEMORY_ERRORS as error:
                     failure = memory_message(error)
             interrupted |= interrupts.asked
-    if recorder.diverged_in:
-        failure = f"The loss is not a finite number in epoch {recorder.diverged_in}. {_cause(train, hyperparameters)}"
+        if best.diverged_in:
+            where = f"epoch {best.diverged_in} of the stage {hyperparameters.stage!r}"
+            failure = f"The loss is not a finite number in {where}. {_cause(train, hyperparameters)}"
     if not records:
         if interrupted:
             raise KeyboardInterrupt
-        raise TrainingError(failure, code="training.diverged" if recorder.diverged_in else "training.memory")
-    if early:
-        # Also where training was interrupted, and early stopping could not do it.
-        model.set_weights(early.best_weights if early.best_weights is not None else list(resumed.best))  # type: ignore[union-attr]
-        best = min(records, key=lambda record: record.val_loss).epoch
-        return FitResult(tuple(records), best, interrupted, failure)
-    if recorder.diverged_in or failure or interrupted:
-        # Without validation clips the weights are those of a step within an epoch: not what a record speaks of.
-        return FitResult(tuple(records), 0, interrupted, failure)
-    return FitResult(tuple(records), len(records))
+        raise TrainingError(failure, code="training.diverged" if best.diverged_in else "training.memory")
+    # Also where training was interrupted, and early stopping could not do it.
+    model.set_weights(list(best.best_weights or ()))
+    return FitResult(tuple(records), interrupted, failure)
 
 
 def _compiled(
@@ -207,12 +206,20 @@ def _compiled(
         optimizer=optimizer,
         # Log probabilities are logits of themselves.
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=hyperparameters.label_smoothing),
-        metrics=["accuracy"],
+        # Built now: a metric that is built in the first step makes TensorFlow trace that step twice.
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=False,  # the number of real frames differs from batch to batch
         auto_scale_loss=False,
     )
     optimizer.build(compiled.trainable_variables)
     return compiled, optimizer
+
+
+def _seed(model: keras.Model, seed: int) -> None:
+    """Makes the dropout of a stage depend on nothing that went before: a killed training may go on after it."""
+    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    for state, number in zip(states, np.random.SeedSequence(seed).generate_state(len(states)), strict=True):
+        state.assign([number, 0])
 
 
 def restore(variables: list[Any], values: Weights) -> None:
@@ -231,29 +238,27 @@ def restore(variables: list[Any], values: Weights) -> None:
         variable.assign(value)
 
 
-def _has_stopped(records: list[EpochRecord], early: BestWeights | None) -> bool:
-    """Whether a training that goes on has had its patience already."""
-    if early is None or not records:
-        return False
-    best = min(records, key=lambda record: record.val_loss)
-    return records[-1].epoch - best.epoch >= early.patience
-
-
 def _draws(hyperparameters: Hyperparameters, first_epoch: int) -> Draws:
     return Draws(hyperparameters.seed, first_epoch, hyperparameters.augmentation)
+
+
+def require_tensorboard() -> None:
+    """Makes sure that curves for TensorBoard can be written.
+
+    Raises:
+        MissingDependencyError: The package tensorboard is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise MissingDependencyError(
+            "Writing curves for TensorBoard needs the package tensorboard, which is not installed.",
+            "Install it: pip install 'activity-cli[tensorboard]'",
+            code="dependency.tensorboard",
+        )
 
 
 def _tensorboard(hyperparameters: Hyperparameters) -> list[keras.callbacks.Callback]:
     if hyperparameters.tensorboard is None:
         return []
-    try:
-        import tensorboard  # noqa: F401
-    except ImportError:
-        raise MissingDependencyError(
-            "Writing curves for TensorBoard needs the package tensorboard, which is not installed.",
-            "Install it: pip install 'activity-cli[tensorboard]'",
-            code="dependency.tensorboard",
-        ) from None
     folder = hyperparameters.tensorboard / hyperparameters.stage
     return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
 
@@ -265,6 +270,6 @@ def _cause(train: Examples, hyperparameters: Hyperparameters) -> str:
         if array.dtype != np.uint8 and not math.isfinite(float(np.sum(array, dtype=np.float64))):
             return "The encoder gives features that are not numbers: its weights are damaged or do not fit."
     if hyperparameters.scaled_loss:
-        return "float16 holds no number above 65504: use --set precision=float32 or bfloat16."
+        return "float16 holds no number above 65504: use `precision=float32` or `precision=bfloat16`."
     setting, rate = hyperparameters.rate_setting, hyperparameters.learning_rate
-    return f"The learning rate is likely too high: lower it with --set {setting}=RATE (now {rate:g})."
+    return f"The learning rate is likely too high: lower `{setting}`, which is {rate:g}."

@@ -6,7 +6,8 @@
 
 In a warm-up only the recurrent head is trained, on the features of the pretrained encoder: a new head would drive
 pretrained weights wherever its own random ones say (Kumar et al. 2022). A refit repeats the training on training and
-validation clips together, for all epochs: data is what a small set lacks most.
+validation clips together, for all epochs: data is what a small set lacks most. If training the encoder makes the
+validation loss much worse, the network keeps the weights of the warm-up, and the refit ends with its own warm-up.
 """
 
 from __future__ import annotations
@@ -121,7 +122,8 @@ class Outcome:
     Attributes:
         records: The epochs of all stages.
         stage: Whose weights are the model's; None: there are no stages.
-        validated: The weights before any refit, which the validation figures are of.
+        validated: The weights before any refit.
+        best: The epoch that these are of.
         interrupted: Whether a person stopped it.
         failure: Why it ended early; empty: it did not.
     """
@@ -129,6 +131,7 @@ class Outcome:
     records: tuple[EpochRecord, ...] = ()
     stage: Stage | None = None
     validated: Weights = ()
+    best: EpochRecord | None = None
     interrupted: bool = False
     failure: str = ""
 
@@ -158,10 +161,13 @@ def run_stages(
     initial = trainee.get_weights()
     records = list(resumed.records) if resumed else []
     kept, kept_stage = (resumed.kept, resumed.kept_stage) if resumed else ([], -1)
-    validated = kept
+    validated, validated_stage = kept, kept_stage
+    result = FitResult()
     for number, stage in enumerate(stages):
         if resumed and number < resumed.stage:
             continue
+        if stage.refits and stage.trains_encoder and _is_harmed(records):
+            break
         before = [record for record in records if record.stage != stage.name]
         state = None
         if resumed and number == resumed.stage:
@@ -176,24 +182,24 @@ def run_stages(
             if kept_stage < 0 or (isinstance(error, TrainingError) and error.code == "training.checkpoint"):
                 raise
             interrupted = isinstance(error, KeyboardInterrupt)
-            result = FitResult((), 0, interrupted, "" if interrupted else str(error))
+            result = FitResult((), interrupted, "" if interrupted else str(error))
         records = [*before, *result.records]
-        ended_early = result.interrupted or bool(result.failure)
-        harmed = _harms(stage, records)
-        if harmed or (ended_early and (not result.best_epoch or stage.refits)):
+        ended_early, harmed = result.interrupted or bool(result.failure), _is_harmed(records)
+        if (ended_early and (stage.refits or not result.records)) or (harmed and stage.name == "main"):
             # What this stage learned is worth less than what was there.
             trainee.set_weights(kept)
-        elif stage.is_result:
+        elif stage.is_result or harmed:
             kept, kept_stage = trainee.get_weights(), number
         if not stage.refits:
-            validated = kept
-        if harmed and not ended_early:
+            validated, validated_stage = kept, kept_stage
+        if ended_early:
+            break
+        if stage.name == "main" and harmed:
             _warn_of_harm(records, progress)
-        if harmed or ended_early:
-            return Outcome(tuple(records), stages[kept_stage], validated, result.interrupted, result.failure)
-        if stage.name == "main" and number + 1 < len(stages):
+        elif stage.name == "main" and number + 1 < len(stages):
             _warn_of_overfitting(records, progress)
-    return Outcome(tuple(records), stages[kept_stage] if stages else None, validated)
+    best = best_of(records, stages[validated_stage].name)
+    return Outcome(tuple(records), stages[kept_stage], validated, best, result.interrupted, result.failure)
 
 
 def _save(path: Path, now: Checkpoint, state: FitState) -> None:
@@ -208,19 +214,19 @@ def best_of(records: Sequence[EpochRecord], stage: str) -> EpochRecord | None:
     return min(validated, key=lambda record: record.val_loss) if validated else mine[-1] if mine else None
 
 
-def _harms(stage: Stage, records: Sequence[EpochRecord]) -> bool:
+def _is_harmed(records: Sequence[EpochRecord]) -> bool:
     """Whether training the encoder made the network much worse on the validation clips than its warm-up was."""
     warmup, main = best_of(records, "warm-up"), best_of(records, "main")
     # False also without validation clips, whose loss is not a number.
-    return stage.name == "main" and bool(warmup and main and main.val_loss > _HARM * warmup.val_loss)
+    return bool(warmup and main and main.val_loss > _HARM * warmup.val_loss)
 
 
 def _warn_of_harm(records: Sequence[EpochRecord], progress: Progress) -> None:
     warmup, main = best_of(records, "warm-up"), best_of(records, "main")
     assert warmup and main
     progress.warn(
-        f"Training the encoder raised the validation loss from {warmup.val_loss:.3g} to {main.val_loss:.3g} at best. The "
-        "model keeps the encoder as it was. Try a lower --set encoder_learning_rate=RATE, or --mode frozen."
+        f"Training the encoder raised the validation loss from {warmup.val_loss:.3g} to {main.val_loss:.3g} at best. "
+        "The model keeps the encoder as it was. Try a lower encoder_learning_rate, or mode frozen."
     )
 
 
@@ -230,7 +236,7 @@ def _warn_of_overfitting(records: Sequence[EpochRecord], progress: Progress) -> 
     assert best
     if last.val_loss > _OVERFITTED * best.val_loss:
         progress.warn(
-            f"The validation loss was {best.val_loss:.3g} in epoch {best.epoch} and rose to {last.val_loss:.3g} in epoch "
-            f"{last.epoch}. The refit goes on to the last epoch: compare it with --set refit=false, or with a lower "
-            "--set learning_rate=RATE."
+            f"The validation loss was {best.val_loss:.3g} in epoch {best.epoch} and rose to {last.val_loss:.3g} in "
+            f"epoch {last.epoch}. The refit goes on to the last epoch: compare it with refit=false, or with a lower "
+            "learning_rate."
         )

@@ -20,9 +20,10 @@ from activity_cli.settings import TrainPlan, TrainSettings
 from activity_cli.settings.encoders import spec_of
 from activity_cli.streams.truncation import split_encoder
 from activity_cli.training.callbacks import Weights
-from activity_cli.training.data import ClipSet, report_matched_lengths, training_clips, validation_clips
+from activity_cli.training.data import ClipSet, training_clips, validation_clips
 from activity_cli.training.frozen_backbone import FrozenBackbone
 from activity_cli.training.heads import RecurrentHead
+from activity_cli.training.memory import translate_memory_error
 from activity_cli.training.runner import FitResult, FitState, Hyperparameters, OnEpoch, fit
 from activity_cli.training.stages import Stage
 
@@ -63,16 +64,16 @@ class CnnLstm:
         self.head = RecurrentHead(shape)
         self._backbones: dict[bool, FrozenBackbone] = {}
 
+    @translate_memory_error()
     def fit(self, stage: Stage, resumed: FitState | None, on_epoch: OnEpoch) -> FitResult:
         """See :class:`activity_cli.training.stages.Trainee`.
 
         Raises:
             DatasetError: A clip is missing or damaged.
             OutputError: The disk is full, or features cannot be cached.
+            TrainingError, KeyboardInterrupt: As :func:`activity_cli.training.runner.fit`.
         """
         clips = training_clips(self._prepared, stage.splits, self._settings, self._plan)
-        if not stage.refits and stage.starts_anew:
-            report_matched_lengths(clips, self._progress)
         val = None
         if not stage.refits and self._prepared.in_split("val"):
             most = int(clips.kept_frames.max())
@@ -113,15 +114,19 @@ class CnnLstm:
     def _files(self, clips: ClipSet, stage: Stage) -> Sequence[Path]:
         if stage.trains_encoder and self._plan.mode == "joint":
             store = self._prepared.clips
+            for record in clips.records:
+                store.read(record.clip)  # raises the error that says what to do, before hours of training
             return [store.folder / record.clip for record in clips.records]
-        if stage.trains_encoder not in self._backbones:
+        return self.backbone(whole=not stage.trains_encoder).files(clips.records)
+
+    def backbone(self, *, whole: bool) -> FrozenBackbone:
+        """The encoder as it was before training, in LiteRT: all of it, or the blocks that are never trained."""
+        if whole not in self._backbones:
             model = self._plain_encoder
-            if stage.trains_encoder:
+            if not whole:
                 model, _ = split_encoder(model, spec_of(self._plan.network), self._plan.trained_blocks)
-            self._backbones[stage.trains_encoder] = FrozenBackbone(
-                model, self._prepared, self._progress, exact=not stage.trains_encoder
-            )
-        return self._backbones[stage.trains_encoder].files(clips.records)
+            self._backbones[whole] = FrozenBackbone(model, self._prepared, self._progress, exact=whole)
+        return self._backbones[whole]
 
     def _end_to_end(self) -> keras.Model:
         """From pictures, or from the maps of the frozen blocks, to log probabilities."""

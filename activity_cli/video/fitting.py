@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.video.opening import cv2
+from activity_cli.video.opencv import cv2
 
 __all__ = ["fit_frame"]
 
@@ -13,7 +13,7 @@ __all__ = ["fit_frame"]
 def fit_frame(
     frame: npt.NDArray[np.uint8], size: int, fit: str, sample_aspect_ratio: float = 1.0
 ) -> npt.NDArray[np.uint8]:
-    """Makes a frame ``size`` x ``size`` pixels.
+    """Resizes a frame to ``size`` x ``size`` pixels.
 
     Args:
         frame: ``uint8 [H, W, 3]``.
@@ -42,7 +42,7 @@ def fit_frame(
 
 
 def _resized(frame: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Averages areas when shrinking, which keeps thin limbs, where linear sampling would skip pixels.
+    """Averages areas when shrinking: that keeps thin limbs, where linear sampling would skip pixels.
 
     OpenCV averages fast only over whole numbers of pixels. So the frame is first brought to a whole
     multiple of the size: by less than half, where linear sampling sees every pixel. Within 0.3 gray

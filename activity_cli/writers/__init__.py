@@ -1,4 +1,4 @@
-"""Predictions and histories -> JSON lines and CSV.
+"""Results as data that other programs read: one module for each format.
 
 May import the base packages only.
 """

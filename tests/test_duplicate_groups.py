@@ -1,4 +1,4 @@
-"""What belongs together by its looks: copies of one recording, and recordings of one place."""
+"""Groups by similarity: near-duplicates of one recording, and recordings of one place."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from activity_cli.leakage.duplicate_groups import DuplicateGroups, find_duplicate_groups
 from activity_cli.leakage.signatures import SIGNATURE_SHAPE, Signature, compute_signature
 from encoded_videos import ffmpeg
-from scenes import load_duplicate_groups, scene
+from scenes import groups_of_videos, scene
 
 PLACES, TAKES = 6, 3
-COPIES = {
+EDITS = {
     "re-encoded": ("-c:v", "libx264", "-crf", "34"),
     "resized": ("-vf", "scale=64:48"),
     "trimmed": ("-ss", "0.3", "-t", "1.4"),
@@ -28,7 +28,7 @@ COPIES = {
 
 @pytest.fixture(scope="module")
 def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three takes at each of six places, every one of another motion."""
+    """Three takes at each of six places, each of another motion."""
     folder = tmp_path_factory.mktemp("places")
     return [
         scene(folder / f"{place}_{variant}.mp4", place, TAKES * place + variant)
@@ -45,22 +45,22 @@ def sets_of(groups: tuple[int, ...]) -> set[frozenset[int]]:
 
 
 def test_each_place_is_a_source_and_each_take_a_recording(takes: list[Path]) -> None:
-    duplicates = load_duplicate_groups(takes)
+    duplicates = groups_of_videos(takes)
     assert duplicates.recordings == tuple(range(len(takes)))
     assert duplicates.sources == tuple(clip // TAKES * TAKES for clip in range(len(takes)))
-    assert duplicates.copies == ()
-    assert not any(duplicates.broken)
+    assert duplicates.near_duplicates == ()
+    assert not any(duplicates.rejected_sources)
 
 
-@pytest.mark.parametrize("kind", COPIES)
-def test_a_copy_is_found_and_nothing_else_is_joined(kind: str, takes: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", EDITS)
+def test_an_edited_copy_is_found_and_nothing_else_is_joined(kind: str, takes: list[Path], tmp_path: Path) -> None:
     copies = [tmp_path / f"{path.stem}.mp4" for path in takes]
     for path, copy in zip(takes, copies, strict=True):
-        ffmpeg("-i", path, *COPIES[kind], copy)
-    duplicates = load_duplicate_groups([*takes, *copies])
+        ffmpeg("-i", path, *EDITS[kind], copy)
+    duplicates = groups_of_videos([*takes, *copies])
     number = len(takes)
     assert sets_of(duplicates.recordings) == {frozenset({clip, clip + number}) for clip in range(number)}
-    assert set(duplicates.copies) == {(clip, clip + number) for clip in range(number)}
+    assert set(duplicates.near_duplicates) == {(clip, clip + number) for clip in range(number)}
     assert len(set(duplicates.sources)) == PLACES
 
 
@@ -70,98 +70,100 @@ def test_the_order_of_the_clips_changes_nothing(takes: list[Path], tmp_path: Pat
     order = np.random.default_rng(3).permutation(len(clips)).tolist()
     labels = ["one"] * len(clips)
     straight, shuffled = (
-        load_duplicate_groups(clips, labels),
-        load_duplicate_groups([clips[clip] for clip in order], labels),
+        groups_of_videos(clips, labels),
+        groups_of_videos([clips[clip] for clip in order], labels),
     )
     for groups, others in ((straight.recordings, shuffled.recordings), (straight.sources, shuffled.sources)):
         assert sets_of(groups) == {frozenset(order[clip] for clip in found) for found in sets_of(others)}
 
 
-def test_where_all_is_one_place_only_copies_are_joined(tmp_path: Path) -> None:
+def test_in_one_place_only_near_duplicates_are_joined(tmp_path: Path) -> None:
     clips = [scene(tmp_path / f"{motion}.mp4", 0, motion) for motion in range(10)]
     ffmpeg("-i", clips[0], "-vf", "hflip", tmp_path / "twin.mp4")
-    duplicates = load_duplicate_groups([*clips, tmp_path / "twin.mp4"])
-    assert all(duplicates.broken)
+    duplicates = groups_of_videos([*clips, tmp_path / "twin.mp4"])
+    assert all(duplicates.rejected_sources)
     assert duplicates.sources == duplicates.recordings == (*range(10), 0)
 
 
-def test_places_that_would_leave_a_label_on_one_side_are_not_kept_whole(takes: list[Path]) -> None:
-    # Each label was filmed at a place of its own, but the last two labels at two places.
+def test_a_place_that_has_all_clips_of_a_label_is_rejected(takes: list[Path]) -> None:
+    # Each label was filmed at a place of its own, the last label at two.
     labels = [f"label{min(clip // TAKES, PLACES - 2)}" for clip in range(len(takes))]
-    duplicates = load_duplicate_groups(takes, labels)
-    assert all(duplicates.broken)
+    duplicates = groups_of_videos(takes, labels)
+    assert all(duplicates.rejected_sources)
     assert duplicates.sources == duplicates.recordings
 
 
-def test_a_place_of_too_many_clips_is_broken_and_the_others_stay(tmp_path: Path) -> None:
+def test_a_place_of_too_many_clips_is_rejected_and_the_others_stay(tmp_path: Path) -> None:
     homes = [0] * 6 + [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    duplicates = load_duplicate_groups(
+    duplicates = groups_of_videos(
         [scene(tmp_path / f"{motion}.mp4", place, motion) for motion, place in enumerate(homes)]
     )
-    assert duplicates.broken == (True,) * 6 + (False,) * 10
+    assert duplicates.rejected_sources == (True,) * 6 + (False,) * 10
     assert duplicates.sources == (0, 1, 2, 3, 4, 5, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14)
 
 
-def looks_at_one_place(motions: npt.NDArray[np.float64]) -> list[Signature]:
+def signatures_at_one_place(motions: npt.NDArray[np.float64]) -> list[Signature]:
     place = np.random.default_rng(0).normal(size=576)
-    looks = []
+    signatures = []
     for motion in motions:
-        look = np.zeros(SIGNATURE_SHAPE, np.float16)
-        look[:16], look[16] = place + 0.15 * motion, place
-        looks.append(look)
-    return looks
+        signature = np.zeros(SIGNATURE_SHAPE, np.float16)
+        signature[:16], signature[16] = place + 0.15 * motion, place
+        signatures.append(signature)
+    return signatures
 
 
-def test_a_chain_of_similar_clips_is_no_recording() -> None:
-    # The motion of each is a little other than that of the one before.
+def test_a_chain_of_similar_clips_is_not_joined() -> None:
+    # The motion of each clip differs a little from that of the one before.
     rng = np.random.default_rng(1)
     motions = [rng.normal(size=(16, 576))]
     for _ in range(39):
         motions.append(np.sqrt(0.93) * motions[-1] + np.sqrt(0.07) * rng.normal(size=(16, 576)))
-    looks = looks_at_one_place(np.stack(motions))
-    assert find_duplicate_groups([*looks[:2], looks[20], looks[39]], range(4), ["a", "b"] * 2).copies == ((0, 1),)
-    duplicates = find_duplicate_groups(looks, range(40), ["a", "b"] * 20)
+    signatures = signatures_at_one_place(np.stack(motions))
+    assert find_duplicate_groups(
+        [*signatures[:2], signatures[20], signatures[39]], range(4), ["a", "b"] * 2
+    ).near_duplicates == ((0, 1),)
+    duplicates = find_duplicate_groups(signatures, range(40), ["a", "b"] * 20)
     assert duplicates.recordings == duplicates.sources == tuple(range(40))
-    assert duplicates.copies == ()
-    assert all(duplicates.doubted)
+    assert duplicates.near_duplicates == ()
+    assert all(duplicates.rejected_recordings)
 
 
-def test_a_label_of_which_all_clips_are_the_same_is_not_one_recording() -> None:
+def test_all_clips_of_a_label_are_not_joined_to_one_recording() -> None:
     rng = np.random.default_rng(2)
     motion = rng.normal(size=(16, 576))
     same = [motion + 0.05 * rng.normal(size=(16, 576)) for _ in range(9)]
-    looks = looks_at_one_place(np.stack([*same, *rng.normal(size=(30, 16, 576))]))
+    signatures = signatures_at_one_place(np.stack([*same, *rng.normal(size=(30, 16, 576))]))
     labels = ["same"] * 9 + ["other"] * 30
-    duplicates = find_duplicate_groups(looks, range(39), labels)
-    assert duplicates.doubted == (True,) * 9 + (False,) * 30
+    duplicates = find_duplicate_groups(signatures, range(39), labels)
+    assert duplicates.rejected_recordings == (True,) * 9 + (False,) * 30
     assert duplicates.recordings == tuple(range(39))
-    # Seven may well be copies that somebody made.
-    duplicates = find_duplicate_groups(looks[2:], range(37), labels[2:])
+    # Seven may well be copies.
+    duplicates = find_duplicate_groups(signatures[2:], range(37), labels[2:])
     assert duplicates.recordings == (0,) * 7 + tuple(range(7, 37))
-    assert not any(duplicates.doubted)
+    assert not any(duplicates.rejected_recordings)
 
 
-def test_many_copies_of_one_recording_stay_together(takes: list[Path], tmp_path: Path) -> None:
+def test_many_copies_of_one_recording_are_joined(takes: list[Path], tmp_path: Path) -> None:
     copies = [takes[0]]
     for number, brightness in enumerate((0.02, 0.04, 0.06, 0.08, 0.1)):
         copies.append(tmp_path / f"{number}.mp4")
         ffmpeg("-i", takes[0], "-vf", f"eq=brightness={brightness}", copies[-1])
     others = takes[TAKES::TAKES]
-    duplicates = load_duplicate_groups([*copies, *others])
+    duplicates = groups_of_videos([*copies, *others])
     assert duplicates.recordings == (0,) * 6 + tuple(range(6, 6 + len(others)))
 
 
-def test_clips_of_one_video_belong_together_whatever_they_look_like(takes: list[Path]) -> None:
-    looks = []
+def test_clips_of_one_video_are_joined_even_if_they_differ(takes: list[Path]) -> None:
+    signatures = []
     for seed in range(12):
         frames: npt.NDArray[np.uint8] = np.random.default_rng(seed).integers(0, 255, (8, 48, 48, 3), np.uint8)
-        looks.append(compute_signature(frames))
-    duplicates = find_duplicate_groups(looks, [clip // 2 for clip in range(12)], ["a", "b"] * 6)
+        signatures.append(compute_signature(frames))
+    duplicates = find_duplicate_groups(signatures, [clip // 2 for clip in range(12)], ["a", "b"] * 6)
     assert duplicates.recordings == tuple(clip // 2 * 2 for clip in range(12))
-    assert duplicates.copies == ()
+    assert duplicates.near_duplicates == ()
 
 
-def test_one_frame_and_no_clip_at_all() -> None:
+def test_one_frame_or_no_clip_is_enough() -> None:
     assert find_duplicate_groups([], [], []) == DuplicateGroups((), (), (), (), ())
     black = compute_signature(np.zeros((1, 40, 30, 3), np.uint8))
     assert black.shape == SIGNATURE_SHAPE

@@ -1,4 +1,4 @@
-"""What files say of their label without a look at a frame."""
+"""How well metadata of the files predict the label."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def clip(
     number: int, label: str, *, seconds: float = 2.0, fps: float = 25.0, width: int = 640, suffix: str = "mp4"
 ) -> ClipRecord:
     return ClipRecord(
-        f"{label}/{number}.{suffix}",
-        label,
-        "",
-        "",
-        "ok",
-        "",
+        path=f"{label}/{number}.{suffix}",
+        label=label,
+        group="",
+        split="",
+        status="ok",
+        reason="",
         frames_per_second=fps,
         duration_seconds=seconds,
         end_seconds=seconds,
@@ -26,25 +26,25 @@ def clip(
     )
 
 
-def named(shortcuts: tuple[MetadataShortcut, ...]) -> dict[str, MetadataShortcut]:
-    return {tell.name: tell for tell in shortcuts}
+def by_name(shortcuts: tuple[MetadataShortcut, ...]) -> dict[str, MetadataShortcut]:
+    return {shortcut.name: shortcut for shortcut in shortcuts}
 
 
-def alone(number: int) -> list[str]:
+def single_groups(number: int) -> list[str]:
     return [str(clip) for clip in range(number)]
 
 
 def test_lengths_that_follow_the_label_are_suspicious() -> None:
     rng = np.random.default_rng(0)
     clips = [clip(n, "short" if n % 2 else "long", seconds=rng.normal(1 if n % 2 else 3, 0.3)) for n in range(60)]
-    found = named(find_shortcuts(clips, alone(60)))
+    found = by_name(find_shortcuts(clips, single_groups(60)))
     assert set(found) == {"length"}
     assert found["length"].accuracy > 0.95
-    assert found["length"].rng_key == 0.5
+    assert found["length"].baseline_accuracy == 0.5
     assert found["length"].suspicious
 
 
-def test_what_is_drawn_at_random_is_not() -> None:
+def test_random_metadata_is_not_suspicious() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         clips = [
@@ -58,28 +58,28 @@ def test_what_is_drawn_at_random_is_not() -> None:
             )
             for n in range(100)
         ]
-        found = find_shortcuts(clips, alone(100), seed)
+        found = find_shortcuts(clips, single_groups(100), seed)
         assert len(found) == 5
-        assert not any(tell.suspicious for tell in found), (seed, found)
+        assert not any(shortcut.suspicious for shortcut in found), (seed, found)
 
 
-def test_what_only_a_group_has_does_not_count() -> None:
-    # Each of 6 sources has a length of its own and mostly one label: nothing that another source shares.
+def test_a_property_of_single_groups_is_not_suspicious() -> None:
+    # Each of 6 sources has a length of its own and one label, which tells nothing about another source.
     clips = [clip(n, ("a", "b")[n // 10 % 2], seconds=1 + n // 10) for n in range(60)]
     by_source = [str(n // 10) for n in range(60)]
-    assert not named(find_shortcuts(clips, by_source))["length"].suspicious
-    assert named(find_shortcuts(clips, alone(60)))["length"].suspicious
+    assert not by_name(find_shortcuts(clips, by_source))["length"].suspicious
+    assert by_name(find_shortcuts(clips, single_groups(60)))["length"].suspicious
 
 
-def test_two_properties_may_tell_together_what_neither_tells_alone() -> None:
+def test_two_properties_together_may_predict_more_than_each_alone() -> None:
     kinds = [("a", 25, "mp4"), ("a", 30, "avi"), ("b", 50, "mp4"), ("b", 30, "mov")]
     clips = [clip(n, kinds[n % 4][0], fps=kinds[n % 4][1], suffix=kinds[n % 4][2]) for n in range(80)]
-    found = named(find_shortcuts(clips, alone(80)))
+    found = by_name(find_shortcuts(clips, single_groups(80)))
     assert found["all together"].accuracy > max(found["frame rate"].accuracy, found["file type"].accuracy)
 
 
-def test_nothing_differs_or_nothing_can_be_judged() -> None:
+def test_equal_metadata_or_a_single_group_gives_no_shortcuts() -> None:
     clips = [clip(n, "ab"[n % 2]) for n in range(10)]
-    assert find_shortcuts(clips, alone(10)) == ()
+    assert find_shortcuts(clips, single_groups(10)) == ()
     clips = [clip(n, "ab"[n % 2], seconds=n + 1) for n in range(10)]
     assert find_shortcuts(clips, ["all"] * 10) == ()

@@ -1,0 +1,58 @@
+"""Folders named after the activities, alone or inside folders named after the splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from activity_cli.errors import DatasetError
+from activity_cli.labels.files import VIDEO_SUFFIXES, is_video, walk
+from activity_cli.labels.segments import SPLIT_NAMES, LabeledSegment, LabelSet, UnusedFile
+
+__all__ = ["read_folders"]
+
+
+def read_folders(videos: Path, place: Path) -> LabelSet:
+    """The videos in ``place``: the first folder in it, or in a split's folder, is the activity.
+
+    Raises:
+        DatasetError: A folder cannot be read, or no video lies in a folder named after an activity.
+    """
+    if place != videos:
+        raise DatasetError(
+            f"The folder {str(place)!r} holds no labels that can be read.",
+            "Name a CSV file, or the folder of the lists of UCF101, with --labels.",
+        )
+    files = [(path, path.relative_to(videos).parts) for path in walk(videos)]
+    video_parts = [parts for path, parts in files if is_video(path)]
+    top = {parts[0] for parts in video_parts if len(parts) > 1}
+    splits = {SPLIT_NAMES.get(name.lower(), "") for name in top}
+    # A folder "train" that holds its videos directly is an activity like any other.
+    by_split = "train" in splits and "" not in splits and all(len(parts) > 2 for parts in video_parts)
+    depth = int(by_split)  # folders above the activity
+    segments, unused = [], []
+    for path, parts in files:
+        name = "/".join(parts)
+        label = parts[depth] if len(parts) > depth + 1 else ""
+        if not is_video(path):
+            unused.append(UnusedFile(name, "not a video by its name", label))
+        elif not label:
+            unused.append(UnusedFile(name, "not in a folder named after an activity"))
+        else:
+            split = SPLIT_NAMES[parts[0].lower()] if by_split else ""
+            segments.append(LabeledSegment(path, name, label, split=split))
+    if not segments:
+        raise _no_labels(videos, len(video_parts))
+    form = f"a folder for each activity, {len({segment.label for segment in segments})} of them"
+    return LabelSet(f"folders for {', '.join(sorted(top))}, each with {form}" if by_split else form, segments, unused)
+
+
+def _no_labels(videos: Path, num_videos: int) -> DatasetError:
+    if num_videos:
+        return DatasetError(
+            f"{num_videos} videos lie directly in {str(videos)!r}, without a label.",
+            "Put each into a folder named after its activity, or give --labels FILE.csv.",
+        )
+    return DatasetError(
+        f"No videos in {str(videos)!r}.",
+        f"Expected {videos.name}/<activity>/clip.mp4; known endings: {' '.join(sorted(VIDEO_SUFFIXES))}.",
+    )

@@ -1,0 +1,49 @@
+"""The CSV of Kinetics (Kay et al. 2017): label,youtube_id,time_start,time_end[,split]."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from activity_cli.errors import DatasetError
+from activity_cli.labels.csv_table import parse_seconds, parse_split, read_table
+from activity_cli.labels.files import walk
+from activity_cli.labels.segments import LabeledSegment, LabelSet, UnusedFile
+
+__all__ = ["read_kinetics"]
+
+_COLUMNS = {"label", "youtube_id", "time_start", "time_end"}
+
+
+def read_kinetics(videos: Path, place: Path) -> LabelSet | None:
+    """The videos that the CSV lists: trimmed, ``<youtube_id>_000010_000020.mp4``, or whole, ``<youtube_id>.mp4``.
+
+    Raises:
+        DatasetError: The CSV cannot be read, a row is wrong, or none of its videos is there.
+    """
+    if place.is_dir():
+        return None
+    columns, rows = read_table(place)
+    if not set(columns) >= _COLUMNS:
+        return None
+    by_stem = {path.stem: path for path in walk(videos)}
+    segments, unused = [], []
+    for line, row in rows:
+        where, video, label = f"{place}, line {line}", row["youtube_id"], row["label"]
+        start, end = (parse_seconds(row[key], where) or 0.0 for key in ("time_start", "time_end"))
+        split = parse_split(row.get("split", ""), where)
+        trimmed, whole = by_stem.get(f"{video}_{int(start):06d}_{int(end):06d}"), by_stem.get(video)
+        if trimmed is not None:
+            name = trimmed.relative_to(videos).as_posix()
+            segments.append(LabeledSegment(trimmed, name, label, video, split))
+        elif whole is not None:
+            name = whole.relative_to(videos).as_posix()
+            segments.append(LabeledSegment(whole, name, label, video, split, start, end))
+        else:
+            # Many videos of Kinetics are no longer on YouTube: the others are used without them.
+            unused.append(UnusedFile(video, "listed, but the file is missing", label, video))
+    if not segments:
+        raise DatasetError(
+            f"None of the {len(unused)} videos of {place} is in {str(videos)!r}.",
+            "Expected names such as <youtube_id>_000010_000020.mp4 or <youtube_id>.mp4.",
+        )
+    return LabelSet(f"the CSV of Kinetics ({place.name})", segments, unused)

@@ -1,0 +1,85 @@
+"""CSV for spreadsheets and data frames (RFC 4180): predictions, and the history of a training."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from activity_cli.files import write_bytes
+from activity_cli.results import EpochRecord, Prediction
+
+__all__ = ["HISTORY_COLUMNS", "PREDICTION_COLUMNS", "prediction_csv", "prediction_csv_header", "write_history_csv"]
+
+PREDICTION_COLUMNS = (
+    "source",
+    "status",
+    "label",
+    "confidence",
+    "duration_seconds",
+    "frames_used",
+    "model",
+    "error_code",
+    "error_message",
+)
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "stage")
+
+_LINE_END = "\r\n"
+
+
+def prediction_csv_header() -> str:
+    """The names of the columns as one CSV record, without the line break."""
+    return _record(PREDICTION_COLUMNS)
+
+
+def prediction_csv(prediction: Prediction) -> str:
+    """One prediction as one CSV record, without the line break at its end.
+
+    Returns:
+        The cells of ``PREDICTION_COLUMNS``; a cell without a value is empty. A name with a line break is quoted.
+    """
+    cells: dict[str, object] = {"source": prediction.source, "status": prediction.status}
+    if prediction.status == "ok":
+        cells |= {
+            "label": prediction.label,
+            "confidence": _number(prediction.confidence, 4),
+            "duration_seconds": _number(prediction.duration_seconds, 3),
+            "frames_used": prediction.frames_used,
+            "model": prediction.model,
+        }
+    else:
+        cells |= {"error_code": prediction.error_code, "error_message": prediction.error_message}
+    return _record(cells.get(name, "") for name in PREDICTION_COLUMNS)
+
+
+def write_history_csv(path: Path, history: Sequence[EpochRecord]) -> None:
+    """Writes a row for each epoch of every stage, in the order of the training.
+
+    Args:
+        path: File to write or replace.
+        history: A value that is not finite gives an empty cell.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    lines = [_record(HISTORY_COLUMNS)]
+    for record in history:
+        scores = (record.loss, record.accuracy, record.val_loss, record.val_accuracy)
+        cells = (_number(score, 6) for score in scores)
+        lines.append(_record((record.epoch, *cells, _number(record.seconds, 3), record.stage)))
+    write_bytes(path, "".join(line + "\n" for line in lines).encode("utf-8"))
+
+
+def _number(value: float, decimals: int) -> str:
+    return str(round(float(value), decimals)) if math.isfinite(value) else ""
+
+
+def _record(cells: Iterable[object]) -> str:
+    # With "" as its line end the writer would not quote line breaks.
+    buffer = io.StringIO(newline="")
+    # Undecodable bytes of a file name become escapes: UTF-8 cannot encode them.
+    encodable = [str(cell).encode("utf-8", "backslashreplace").decode("utf-8") for cell in cells]
+    csv.writer(buffer, lineterminator=_LINE_END).writerow(encodable)
+    return buffer.getvalue().removesuffix(_LINE_END)

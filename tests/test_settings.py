@@ -1,0 +1,238 @@
+"""The declarations of settings: types, ranges, rules between settings, and what is left unset."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from activity_cli import ConfigError, NetworkSettings, PrepareSettings, Sampling, TrainSettings
+from activity_cli.settings import (
+    SETTINGS_OF,
+    Leaf,
+    Settings,
+    build,
+    leaves,
+    parse_text,
+    plain_values,
+    resolve_prepare,
+    resolve_train,
+    without_augmentation,
+)
+from activity_cli.settings.encoders import ENCODER_SPECS
+from activity_cli.settings.train import EncoderName
+
+LEAVES = [(command, leaf) for command, cls in SETTINGS_OF.items() for leaf in leaves(cls)]
+ARGUMENTS: dict[str, dict[str, Any]] = {"prepare": {"videos": "videos"}, "predict": {"inputs": ["a.mp4", "-"]}}
+
+
+def defaults(command: str, **values: Any) -> Settings:
+    return build(SETTINGS_OF[command], ARGUMENTS.get(command, {}) | values)
+
+
+@pytest.mark.parametrize(("command", "leaf"), LEAVES, ids=[f"{command}-{leaf.name}" for command, leaf in LEAVES])
+def test_a_setting_is_described(command: str, leaf: Leaf) -> None:
+    assert leaf.setting.help.endswith(".")
+    assert leaf.optional == bool(leaf.setting.unset), "unset says what None means"
+    mentioned = set(re.findall(r"`(\w+)", leaf.setting.help + leaf.setting.unset))
+    assert mentioned <= {other.name for other in leaves(SETTINGS_OF[command])}
+    assert leaf.required or leaf.default is None or leaf.convert(leaf.default) == leaf.default
+
+
+@pytest.mark.parametrize("command", SETTINGS_OF)
+def test_names_are_unique_within_a_command(command: str) -> None:
+    names = [leaf.name for leaf in leaves(SETTINGS_OF[command])]
+    assert len(names) == len(set(names))
+
+
+def test_the_encoders_to_choose_from_are_those_in_the_table() -> None:
+    assert get_args(EncoderName) == tuple(ENCODER_SPECS)
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "possible", "impossible", "allowed"),
+    [
+        ("prepare", "num_frames", [1, 512], [0, 513, True, 1.5, "16", None], "1 to 512"),
+        ("prepare", "frame_size", [32, 1024], [31, 1025], "32 to 1024"),
+        ("prepare", "frames_per_second", [None, 1, 0.5], [0, 1001, float("nan")], "more than 0, up to 1000"),
+        ("prepare", "val_fraction", [0, 0.9], [1, -0.1, float("inf")], "0 or more, less than 1"),
+        ("prepare", "fit", ["pad"], ["squash", "", 1], "stretch, pad, crop"),
+        ("prepare", "overwrite", [True], [1, "yes"], "true or false"),
+        ("prepare", "out", ["a", Path("a")], [3, ""], "a path"),
+        ("train", "weights", ["none", "file.h5"], [1, ""], "a text"),
+        ("train", "no_flip_label", [["a", "b"], ()], ["a", [1]], "a list of texts"),
+        ("train", "learning_rate", [1e-6, 1], [0, 1.1], "more than 0, up to 1"),
+        ("train", "seed", [0, 2**32 - 1], [-1, 2**32], "0 to 4294967295"),
+    ],
+)
+def test_types_and_ranges(command: str, name: str, possible: list[Any], impossible: list[Any], allowed: str) -> None:
+    for value in possible:
+        defaults(command, **{name: value})
+    for value in impossible:
+        with pytest.raises(ConfigError, match=f"`{name}` cannot be ") as caught:
+            defaults(command, **{name: value})
+        assert caught.value.setting == name
+        assert allowed in caught.value.hint or value == ""
+
+
+def test_python_checks_as_the_command_line_does() -> None:
+    with pytest.raises(ConfigError, match=r"`num_frames` cannot be 0. Allowed: 1 to 512."):
+        Sampling(num_frames=0)
+    assert PrepareSettings("videos").videos == Path("videos")  # type: ignore[arg-type]
+
+
+def test_an_unknown_setting_is_an_error_that_names_the_closest() -> None:
+    with pytest.raises(ConfigError, match=r"'num_frame' is not a setting. Did you mean 'num_frames'\?"):
+        defaults("prepare", num_frame=3)
+
+
+@pytest.mark.parametrize("command", SETTINGS_OF)
+def test_settings_survive_being_stored_as_plain_values(command: str) -> None:
+    changed: dict[str, Any] = {
+        leaf.name: leaf.choices[-1] if leaf.choices else not leaf.default if leaf.kind is bool else leaf.default
+        for leaf in leaves(SETTINGS_OF[command])
+        if not leaf.required
+    }
+    settings = defaults(command, **changed)
+    assert settings != defaults(command) or command == "predict"
+    assert build(SETTINGS_OF[command], plain_values(settings)) == settings
+
+
+def test_paths_and_switches_of_one_run_are_not_stored() -> None:
+    stored = plain_values(TrainSettings(), stored_only=True)
+    assert not stored.keys() & {"prepared", "out", "overwrite", "resume", "tensorboard"}
+    assert {"encoder", "flip", "seed"} <= stored.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("epochs", "3", 3),
+        ("epochs", "", None),
+        ("epochs", "many", "many"),
+        ("dropout", "0.25", 0.25),
+        ("dropout", "1e-3", 0.001),
+        ("gray", "true", True),
+        ("linear_head", "false", False),
+        ("gray", "yes", "yes"),
+        ("no_flip_label", "wave, turn", ["wave", "turn"]),
+        ("encoder", "small", "small"),
+    ],
+)
+def test_a_typed_value_is_a_number_or_a_switch_where_the_setting_is_one(name: str, text: str, value: object) -> None:
+    (leaf,) = (leaf for leaf in leaves(TrainSettings) if leaf.name == name)
+    assert parse_text(leaf, text) == value
+
+
+def test_an_error_keeps_everything_on_its_way_from_another_process() -> None:
+    error = pickle.loads(pickle.dumps(ConfigError("No.", "Do this.", code="config.own", setting="mode")))
+    assert (str(error), error.code, error.setting) == ("No. Do this.", "config.own", "mode")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"clips_per_video": 3, "frames_per_second": 2},
+            "`frames_per_second` cannot be 2 here: `clips_per_video=3` draws frames from the whole video.",
+        ),
+        ({"stride_seconds": 1}, "`stride_seconds` cannot be 1 here: there are no windows without `window_seconds`."),
+        (
+            {"val_fraction": 0.6, "test_fraction": 0.4},
+            "`val_fraction=0.6` and `test_fraction=0.4` leave no clips for training.",
+        ),
+        ({"group_by": "person("}, "`group_by` is not a regular expression: 'person('"),
+    ],
+)
+def test_prepare_refuses_settings_that_do_not_fit_together(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        resolve_prepare(build(PrepareSettings, {"videos": "v"} | values))
+
+
+def test_windows_follow_each_other_unless_a_stride_is_given() -> None:
+    def stride(**values: Any) -> float | None:
+        return resolve_prepare(build(PrepareSettings, {"videos": "v"} | values)).sampling.stride_seconds
+
+    assert (stride(), stride(window_seconds=2), stride(window_seconds=2, stride_seconds=1)) == (None, 2, 1)
+
+
+SMALL, RANDOM = {"encoder": "small"}, {"encoder": "mobilenet_v2", "weights": "none"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (SMALL | {"weights": "imagenet"}, "`weights` cannot be 'imagenet' here: there are no such weights"),
+        (SMALL | {"mode": "frozen"}, "`mode` cannot be 'frozen' here: it keeps weights of the encoder, and 'small'"),
+        (RANDOM | {"mode": "finetune"}, "`mode` cannot be 'finetune' here"),
+        ({"gray": True}, "`gray` cannot be true here: the encoder 'efficientnet_lite0' needs colors"),
+        (
+            {"truncate_blocks": 16},
+            "`truncate_blocks` cannot be 16 here: the encoder 'efficientnet_lite0' has 16 blocks",
+        ),
+        (SMALL | {"pyramid": 2}, "`pyramid` cannot be 2 here: the encoder 'small' has no pyramid"),
+        ({"sequence": "none", "mode": "joint"}, "`sequence` cannot be 'none' here: with `mode=joint` a recurrent"),
+        ({"sequence": "none", "per_frame": True}, "`per_frame` cannot be true here: `sequence=none` classifies whole"),
+        ({"sequence": "none", "linear_head": False}, "`linear_head` cannot be false here: `sequence=none` leaves"),
+        (RANDOM | {"linear_head": True}, "`linear_head` cannot be true here: the encoder 'mobilenet_v2' starts from"),
+        ({"per_frame": True, "linear_head": True}, "`linear_head` cannot be true here: it classifies whole clips"),
+        ({"sequence": "none", "pca_components": 8}, "`pca_components` cannot be 8 here: with `sequence=none` nothing"),
+        (RANDOM | {"pca_components": 8}, "`pca_components` cannot be 8 here: the encoder 'mobilenet_v2' starts from"),
+        ({"finetune_blocks": 1}, "`finetune_blocks` cannot be 1 here: only `mode=finetune` reads it"),
+        (
+            {"mode": "finetune", "truncate_blocks": 14, "finetune_blocks": 3},
+            "`finetune_blocks` cannot be 3 here: the encoder 'efficientnet_lite0' has 2 blocks",
+        ),
+        ({"warmup_epochs": 2}, "`warmup_epochs` cannot be 2 here: only training a pretrained encoder has a warm-up"),
+        (RANDOM | {"warmup_epochs": 2}, "`warmup_epochs` cannot be 2 here"),
+        ({"encoder_learning_rate": 0.1}, "`encoder_learning_rate` cannot be 0.1 here: this mode trains no pretrained"),
+        ({"precision": "float16"}, "`precision` cannot be 'float16' here: a frozen encoder computes in float32"),
+        ({"no_flip_label": ["jump"]}, "`no_flip_label` names 'jump', and no clip has this label. Labels: up, down."),
+        ({"augment": False, "crop": 0.3}, "`crop` cannot be 0.3 here: `augment=false` turns all augmentation off"),
+    ],
+)
+def test_train_refuses_settings_that_do_not_fit_together(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        resolve_train(build(TrainSettings, values), 100, ("up", "down"))
+
+
+@pytest.mark.parametrize(
+    ("values", "plan"),
+    [
+        ({}, {"weights": "imagenet", "mode": "frozen", "trained_blocks": 0, "warmup_epochs": 0, "refit": True}),
+        (SMALL, {"weights": "none", "mode": "joint", "trained_blocks": 4, "warmup_epochs": 0, "refit": False}),
+        ({"mode": "finetune"}, {"trained_blocks": 2, "encoder_learning_rate": 2e-4, "refit": True}),
+        ({"mode": "joint", "epochs": 3, "warmup_epochs": 5}, {"trained_blocks": 15, "epochs": 3, "warmup_epochs": 5}),
+        ({"augment": False}, {"augmentation": without_augmentation()}),
+        ({"patience": 2, "refit": False, "encoder": "vgg16"}, {"patience": 2, "refit": False, "mode": "frozen"}),
+    ],
+)
+def test_train_chooses_what_is_unset(values: dict[str, Any], plan: dict[str, Any]) -> None:
+    resolved = resolve_train(build(TrainSettings, values), 100, ("up", "down"))
+    assert {name: getattr(resolved, name) for name in plan} == plan
+    assert None not in plain_values(resolved.network).values()
+
+
+@pytest.mark.parametrize(
+    ("values", "network"),
+    [
+        ({}, (1, 4, 256, True)),
+        ({"encoder": "vgg16"}, (0, 2, 256, True)),
+        ({"per_frame": True}, (1, 4, 256, False)),
+        ({"sequence": "none"}, (1, 4, 0, True)),
+        (SMALL, (0, 1, 0, False)),
+        (RANDOM, (0, 1, 0, False)),
+    ],
+)
+def test_the_network_follows_the_weights(values: dict[str, Any], network: tuple[object, ...]) -> None:
+    made: NetworkSettings = resolve_train(build(TrainSettings, values), 100, ("up", "down")).network
+    assert (made.truncate_blocks, made.pyramid, made.pca_components, made.linear_head) == network
+
+
+def test_few_clips_have_more_epochs() -> None:
+    few, many = (resolve_train(TrainSettings(), clips, ("up", "down")) for clips in (32, 10_000))
+    assert (few.epochs, many.epochs) == (200, 30)
+    assert few.patience > many.patience
