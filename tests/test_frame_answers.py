@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from activity_cli.writers.json_lines import prediction_line
+from activity_cli.writers.json import prediction_json
 from typer.testing import Result
 
 from activity_cli import Recognizer
@@ -37,7 +37,7 @@ def test_every_frame_has_an_answer_and_its_time(bundle: tuple[Path, Network], vi
         assert prediction.frames is not None
         assert len(prediction.frames) == prediction.frames_used == length
         times = [frame.seconds for frame in prediction.frames]
-        np.testing.assert_allclose(times, np.array(clip.indices) / 12, atol=1e-3)
+        np.testing.assert_allclose(times, np.array(clip.cut.indices) / 12, atol=1e-3)
 
         features = np.zeros((1, STEPS, network.shape.num_features), np.float32)
         features[0, :length] = network.encoder(clip.frames, training=False)
@@ -98,7 +98,7 @@ def test_the_answers_for_frames_are_one_more_key(
 
 def test_a_frame_is_written_as_exactly_this() -> None:
     frames = (FrameAnswer(0.12345, "wave", 0.93004), FrameAnswer(1.0, "bend", float("nan")))
-    line = prediction_line(Prediction("a.mp4", "ok", "wave", 0.5, {"wave": 0.5}, frames=frames))
+    line = prediction_json(Prediction("a.mp4", "ok", "wave", 0.5, {"wave": 0.5}, frames=frames))
     assert line.endswith(
         '"frames": [{"seconds": 0.123, "label": "wave", "confidence": 0.93}, '
         '{"seconds": 1.0, "label": "bend", "confidence": null}]}'
