@@ -206,6 +206,8 @@ def whole(**values: object) -> Edit:
         part("network", units=None),
         part("network", units=10**30),
         part("network", no_such_setting=1),
+        part("network", truncate_blocks=4),
+        part("network", pyramid=2),
         part("shape", num_classes=-3),
         part("shape", num_classes=3.5),
         part("shape", num_frames=0),

@@ -40,7 +40,7 @@ def trained(layer: Layer, x: tf.Tensor) -> list[tf.Tensor]:
 
 
 @pytest.mark.parametrize("channels", [16, 5])
-@pytest.mark.parametrize("settings", [{}, {"scale": False}, {"center": False, "momentum": 0.5, "epsilon": 1e-2}])
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.5, "epsilon": 1e-2}])
 def test_a_step_of_training_gives_what_keras_gives(channels: int, settings: dict[str, object]) -> None:
     x = maps(channels)
     ours, stock = pair(x.shape, **settings)
@@ -72,7 +72,14 @@ def test_a_frozen_layer_keeps_and_uses_its_statistics() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "settings"),
-    [((6, 7), {}), ((6, 5, 7), {}), ((6, 5, 4, 7), {"axis": 1}), ((6, 5, 4, 7), {"renorm": True})],
+    [
+        ((6, 7), {}),
+        ((6, 5, 7), {}),
+        ((6, 5, 4, 7), {"axis": 1}),
+        ((6, 5, 4, 7), {"renorm": True}),
+        ((6, 5, 4, 7), {"scale": False}),
+        ((6, 5, 4, 7), {"center": False}),
+    ],
 )
 def test_what_the_fused_operation_cannot_compute_is_left_to_keras(
     shape: tuple[int, ...], settings: dict[str, object]

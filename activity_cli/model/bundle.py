@@ -19,6 +19,7 @@ import msgspec
 from activity_cli.errors import BundleError, ConfigError
 from activity_cli.files import sha256_of, write_text
 from activity_cli.settings import NetworkSettings, Sampling, build, leaves
+from activity_cli.settings.encoders import ENCODER_SPECS
 
 __all__ = [
     "BUNDLE_SCHEMA",
@@ -251,13 +252,15 @@ def read_bundle(folder: Path) -> Bundle:
 def _contradiction(document: Document, sampling: Sampling, network: NetworkSettings) -> str:
     """The first contradiction between parts of ``bundle.json``; empty: there is none."""
     labels, shape, heads = document.labels, document.shape, document.heads
-    names = [head.name for head in heads]
+    names, spec = [head.name for head in heads], ENCODER_SPECS[network.encoder]
     rules = {
         "a label occurs twice": len(set(labels)) == len(labels),
         f"there are {len(labels)} labels for {shape.num_classes} outputs": len(labels) == shape.num_classes,
         "its frame sizes differ": shape.frame_size == sampling.frame_size,
         "the network reads more frames than a clip has": shape.num_frames <= sampling.num_frames,
         "a head reads more features than there are": shape.num_read <= shape.num_features,
+        "it truncates the whole encoder": (network.truncate_blocks or 0) < len(spec.block_starts),
+        "its encoder has no pyramid": spec.pretrained or (network.pyramid or 1) == 1,
         "a head occurs twice": len(set(names)) == len(names),
         "a head has an unknown name": {*names} <= {LINEAR, network.sequence} - {"none"},
         "a head has an unknown file": all(head.file == head_file(head.name) for head in heads),

@@ -38,8 +38,10 @@ def _fastest(gpus: list[tf.config.PhysicalDevice]) -> str:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         capability = min(tuple(one.get("compute_capability") or (0, 0)) for one in details)
         return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
-    # Matrix units (Intel AMX). With vector units alone (avx512_bf16), a step took 0.65 to 0.8 of the time of float32 on
-    # an AMD EPYC, but 1.25 of it on an Intel Xeon, so bfloat16 is left to the user there.
+    info = ""
     with suppress(OSError):
-        return "bfloat16" if "amx_bf16" in Path("/proc/cpuinfo").read_text() else "float32"
-    return "float32"
+        info = Path("/proc/cpuinfo").read_text()
+    # Intel's matrix units, and AMD's vector units: a step takes 0.5 and 0.65 to 0.8 of the time of float32. With Intel's
+    # vector units alone it takes 1.25 (docs/measurements.md).
+    fast = "amx_bf16" in info or ("AuthenticAMD" in info and "avx512_bf16" in info)
+    return "bfloat16" if fast else "float32"
