@@ -41,7 +41,7 @@ def _fastest(gpus: list[tf.config.PhysicalDevice]) -> str:
     info = ""
     with suppress(OSError):
         info = Path("/proc/cpuinfo").read_text()
-    # Intel's matrix units, and AMD's vector units: a step takes 0.5 and 0.65 to 0.8 of the time of float32. With Intel's
-    # vector units alone it takes 1.25 (docs/measurements.md).
+    # With Intel's matrix units a step takes 0.5 of the time of float32, with AMD's vector units 0.65 to 0.8, but with
+    # Intel's vector units 1.25.
     fast = "amx_bf16" in info or ("AuthenticAMD" in info and "avx512_bf16" in info)
     return "bfloat16" if fast else "float32"
