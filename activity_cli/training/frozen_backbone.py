@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,10 @@ class FrozenBackbone:
     def __init__(self, model: keras.Model, prepared: PreparedFolder, progress: Progress, *, exact: bool = True) -> None:
         self._prepared, self._progress = prepared, progress
         self._dtype = np.float32 if exact else np.float16
-        self._folder = tempfile.TemporaryDirectory(prefix="activity-")  # removed with this object
-        self.path = Path(self._folder.name, "encoder.tflite")
+        folder = Path(tempfile.mkdtemp(prefix="activity-"))
+        # Not a TemporaryDirectory, which warns when nobody closes it: this one is removed with the object.
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.path = folder / "encoder.tflite"
         # Converted anew each time, in seconds: the bytes are the same, and their hash is the key of the cache.
         encoder_to_litert(model, self.path)
         self._runtime = EncoderRuntime(self.path, default_workers())
