@@ -8,6 +8,7 @@ logistic regression asks only for what tells labels apart; docs/measurements.md 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,8 +56,10 @@ def solve_linear(
     usual = float(np.average((spread**2).sum(axis=1), weights=counts))
     ridge = Ridge(alpha=max(_STRENGTH * usual, np.finfo(np.float64).tiny), solver="cholesky")
     num_groups = len(set(groups))
-    folds = GroupKFold(min(_FOLDS, num_groups)) if num_groups > 1 else KFold(min(_FOLDS, len(values)))
-    unseen = cross_val_predict(ridge, rotated, targets, groups=groups, cv=folds, params={"sample_weight": counts})
+    folds: dict[str, Any] = {"cv": KFold(min(_FOLDS, len(values)))}
+    if num_groups > 1:
+        folds = {"cv": GroupKFold(min(_FOLDS, num_groups)), "groups": groups}
+    unseen = cross_val_predict(ridge, rotated, targets, params={"sample_weight": counts}, **folds)
     smooth = targets * (1 - label_smoothing) + label_smoothing / targets.shape[1]
     factor = max(_FACTORS, key=lambda one: counts @ (smooth * log_softmax(one * unseen, axis=1)).sum(axis=1))
     ridge.fit(rotated, targets, sample_weight=counts)
