@@ -353,7 +353,7 @@ def _resumed(settings: TrainSettings, identity: Mapping[str, Any], path: Path, p
     if found is None:
         if settings.resume:
             raise UsageError(
-                f"There is no unfinished training for {str(settings.out)!r}.", "Leave --resume out to start one."
+                f"There is no unfinished training for {str(settings.out)!r}.", "Leave `resume` out to start one."
             )
         return None
     differing = sorted(name for name in {*identity, *found.settings} if identity.get(name) != found.settings.get(name))
@@ -365,7 +365,7 @@ def _resumed(settings: TrainSettings, identity: Mapping[str, Any], path: Path, p
         raise ConfigError(
             f"The unfinished training for {str(settings.out)!r} was started with other settings: "
             f"{', '.join(differing)}.",
-            "Use the same again, or start again with --overwrite.",
+            "Use the same again, or start again with `overwrite`.",
         )
     progress.note(f"Discarding an unfinished training with other settings ({', '.join(differing)}).")
     return None
@@ -385,15 +385,15 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
     out = settings.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if not (out / "bundle.json").is_file():
-            raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another place with --out.")
+            raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another place with `out`.")
         if not settings.overwrite and not settings.resume:
             raise OutputError(
                 f"There is a model at {str(out)!r} already.",
-                "Use --overwrite to replace it, or another place with --out; --resume goes on with an interrupted one.",
+                "Use `overwrite` to replace it, or another place with `out`; `resume` goes on with an interrupted training.",
                 code="output.exists",
             )
     if os.path.ismount(out) or out.resolve() == Path.cwd():
-        raise OutputError(f"{str(out)!r} cannot be replaced as a whole.", "Choose a folder inside of it with --out.")
+        raise OutputError(f"{str(out)!r} cannot be replaced as a whole.", "Choose a folder inside of it with `out`.")
     # Before hours of training: the same steps that saving begins with.
     with translate_os_error(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -405,7 +405,7 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
                 "Choose a folder beside it with `tensorboard=DIR`.",
             )
         require_tensorboard()
-        with translate_os_error(settings.tensorboard, "--set tensorboard=DIR"):
+        with translate_os_error(settings.tensorboard, "`tensorboard`"):
             settings.tensorboard.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=settings.tensorboard).close()
     present = {record.label for record in prepared.in_split("train")}

@@ -231,7 +231,7 @@ def restore(variables: list[Any], values: Weights) -> None:
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise TrainingError(
             "The unfinished training has weights of other shapes: it was started by another version of activity.",
-            "Start again with --overwrite.",
+            "Start again with `overwrite`.",
             code="training.checkpoint",
         )
     for variable, value in zip(variables, values, strict=True):
