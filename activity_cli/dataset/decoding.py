@@ -88,15 +88,8 @@ def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: 
             store.write(name, clip.frames)
             if not cut.variant:
                 signatures.write(name, clip.frames)
-            clips[cut.segment].append(
-                ClipInfo(
-                    start_seconds=cut.start_seconds,
-                    end_seconds=cut.end_seconds,
-                    variant=cut.variant,
-                    clip=name,
-                    clip_frames=len(clip.frames),
-                )
-            )
+            info = ClipInfo(cut.start_seconds, cut.end_seconds, cut.variant, name, clip_frames=len(clip.frames))
+            clips[cut.segment].append(info)
     except VideoError as error:
         failed = Decoded(error_code=error.code, error_message=str(error))
     except MemoryError:

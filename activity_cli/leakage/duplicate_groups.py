@@ -10,8 +10,8 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.dataset.clips import ClipStore
-from activity_cli.dataset.processes import in_own_process
+from activity_cli.dataset.processes import Lost, call_in_processes
 from activity_cli.files import write_text
 from activity_cli.leakage.near_duplicates import SignatureIndex
 from activity_cli.leakage.signatures import COLORS, Signature, SignatureStore
@@ -92,11 +92,15 @@ def load_duplicate_groups(
         if len(clips) <= _FEW_CLIPS:
             groups = _compare(store, clips, source_ids, labels, stage.advance)
         else:
+            compare = partial(_compare, store, clips, source_ids)
             try:
                 # Signatures of thousands of clips take much memory, which only the end of a process gives back.
-                groups = in_own_process(_compare, store, clips, source_ids, labels, advance=stage.advance)
-            except (BrokenProcessPool, MemoryError):
+                [(_, answer)] = call_in_processes(compare, [labels], 1, advance=stage.advance)
+            except MemoryError:
                 return None
+            if isinstance(answer, Lost):
+                return None
+            groups = answer
     write_text(path, msgspec.json.encode(_Cache(key, groups)).decode() + "\n")
     return groups
 
