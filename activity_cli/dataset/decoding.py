@@ -31,9 +31,7 @@ def decode_all(
     """Decodes files into the store and yields each as it is done, in no certain order.
 
     Args:
-        tasks: What to decode.
-        sampling: Which frames.
-        store: Where the clips go.
+        tasks, sampling, store: What to decode, which frames, and where the clips go.
         workers: Processes.
         seed: Of random clips.
         time_limit_seconds: A file that keeps a process busy for longer is given up.
@@ -88,8 +86,15 @@ def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: 
             store.write(name, clip.frames)
             if not cut.variant:
                 signatures.write(name, clip.frames)
-            info = ClipInfo(cut.start_seconds, cut.end_seconds, cut.variant, name, clip_frames=len(clip.frames))
-            clips[cut.segment].append(info)
+            clips[cut.segment].append(
+                ClipInfo(
+                    start_seconds=cut.start_seconds,
+                    end_seconds=cut.end_seconds,
+                    variant=cut.variant,
+                    clip=name,
+                    clip_frames=len(clip.frames),
+                )
+            )
     except VideoError as error:
         failed = Decoded(error_code=error.code, error_message=str(error))
     except MemoryError:

@@ -22,13 +22,10 @@ from activity_cli.progress import Progress
 
 __all__ = ["ensure_features", "feature_folder", "note_feature_cache"]
 
-# Digits of the encoder file's SHA-256 that name its folder.
-_KEY_DIGITS = 20
-
 
 def feature_folder(prepared: PreparedFolder, encoder: Path) -> Path:
     """Where the features of an encoder's LiteRT file are cached."""
-    return _cache(prepared) / sha256_of(encoder)[:_KEY_DIGITS]
+    return _cache(prepared) / sha256_of(encoder)[:20]
 
 
 def note_feature_cache(prepared: PreparedFolder, progress: Progress) -> None:
@@ -55,8 +52,7 @@ def ensure_features(
     """Computes the features of clips that are not there yet; one clip at a time is in memory.
 
     Args:
-        clips: By name.
-        frames_of: Where their frames are.
+        clips, frames_of: Their names, and the store of their frames.
         folder: Where their features are, or will be.
         encode: From frames ``uint8 [T, H, W, 3]`` to features ``[T, ...]``.
         progress: Shows a bar.
