@@ -44,19 +44,17 @@ def decode_all(
     threads = max(1, default_workers() // number)
     decode = partial(decode_one, sampling=sampling, store=store, seed=seed, threads=threads)
     late = f"took longer than {time_limit_seconds:g} seconds. Give it more time_limit_seconds, or re-encode it."
+    died = "the process that decoded it died. Is there enough memory?"
+    reasons = {Lost.LATE: ("video.timeout", late), Lost.DIED: ("video.crashed", died)}
     suspects: list[DecodeTask] = []
     for task, decoded in call_in_processes(decode, tasks, number, limit_seconds=time_limit_seconds):
         if decoded is Lost.DIED:
             suspects.append(task)
         else:
-            yield task, _failed(task, "video.timeout", late) if decoded is Lost.LATE else decoded
+            yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
     # Another file may have filled the memory: each file whose process died has a second try, alone.
-    died = "the process that decoded it died. Is there enough memory?"
     for task, decoded in call_in_processes(decode, suspects, 1, limit_seconds=time_limit_seconds):
-        if isinstance(decoded, Lost):
-            code, reason = ("video.timeout", late) if decoded is Lost.LATE else ("video.crashed", died)
-            decoded = _failed(task, code, reason)
-        yield task, decoded
+        yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
 
 
 def _failed(task: DecodeTask, code: str, reason: str) -> Decoded:
