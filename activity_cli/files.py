@@ -74,15 +74,10 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 
 @contextmanager
 def translate_os_error(path: Path, option: str = "`out`") -> Iterator[None]:
-    """Turns the system's error while ``path`` is written into one line with a hint.
-
-    Args:
-        path: The file or folder.
-        option: The option that names another place.
+    """Turns the system's error while ``path`` is written into one line; ``option`` names another place.
 
     Raises:
-        OutputError: The disk is full (``output.full``) or the place cannot be written
-            (``output.unwritable``).
+        OutputError: The disk is full (``output.full``) or the place cannot be written (``output.unwritable``).
     """
     try:
         yield

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from activity_cli.commands.predict import open_network
-from activity_cli.dataset.features import ensure_features, feature_store, note_feature_cache
+from activity_cli.dataset.features import ensure_features, feature_folder, note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import BundleError, DatasetError
 from activity_cli.evaluation.baselines import score_baselines
@@ -58,9 +58,9 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     trained = [record for split in bundle.document.data.splits for record in prepared.in_split(split)]
     known = [record for record in trained if record.label in bundle.labels]
     note_feature_cache(prepared, progress)
-    store = feature_store(prepared, network.encoder.path)
+    folder = feature_folder(prepared, network.encoder.path)
     names = [record.clip for record in (*records, *known)]
-    paths = ensure_features(names, prepared.clips, store, network.encoder.features, progress)
+    paths = ensure_features(names, prepared.clips, folder, network.encoder.features, progress)
     features = [np.asarray(np.load(path, allow_pickle=False), np.float32) for path in paths]
     tested, fitted = features[: len(records)], features[len(records) :]
 

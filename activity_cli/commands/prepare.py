@@ -11,14 +11,7 @@ from pathlib import Path
 from activity_cli.dataset.clips import ClipStore, remove_stale_arrays
 from activity_cli.dataset.decode_cache import DecodeCache, Decoded, DecodeTask
 from activity_cli.dataset.decoding import decode_all
-from activity_cli.dataset.manifest import (
-    DECODE_CACHE,
-    PreparedConfig,
-    config_of,
-    is_prepared_folder,
-    read_config,
-    write_prepared,
-)
+from activity_cli.dataset.manifest import DECODE_CACHE, config_of, is_prepared_folder, read_config, write_prepared
 from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import DatasetError, OutputError
@@ -43,13 +36,6 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
 
     Files that cannot be used are rejected, each with its reason, and the others go on. A repeated run does only the
     new work; a killed one goes on where it stopped.
-
-    Args:
-        settings: What to prepare, and how.
-        progress: Receives progress and warnings.
-
-    Returns:
-        Which clips were made, and which files were rejected.
 
     Raises:
         ConfigError: Settings are not possible together.
@@ -147,13 +133,12 @@ def _check_output(out: Path) -> None:
 
 def _check_settings(settings: PrepareSettings) -> None:
     """Rejects a folder that was prepared with other settings, unless it may be overwritten."""
-    before: PreparedConfig | None = None
     try:
         before = read_config(settings.out)
     except DatasetError as error:
         if error.code == "dataset.schema" and not settings.overwrite:
             raise
-        # Otherwise it is damaged, as by a crash: it is made again from the clips that are there.
+        return  # it is damaged, as by a crash: it is made again from the clips that are there
     if before is None or settings.overwrite:
         return
     now = config_of(settings)
@@ -176,15 +161,9 @@ def _decode(
     if not tasks:
         return results
     num_frames = num_bytes = 0
-    began = time.monotonic()
-    decoding = decode_all(
-        tasks,
-        settings.sampling,
-        store,
-        settings.workers or default_workers(),
-        seed=settings.split.seed,
-        time_limit_seconds=settings.time_limit_seconds,
-    )
+    began, workers, seed = time.monotonic(), settings.workers or default_workers(), settings.split.seed
+    limit = settings.time_limit_seconds
+    decoding = decode_all(tasks, settings.sampling, store, workers, seed=seed, time_limit_seconds=limit)
     with progress.stage("Reading videos", len(tasks), "video") as stage:
         for task, decoded in decoding:
             cache.add(task, decoded)

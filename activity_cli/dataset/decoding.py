@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,9 +18,6 @@ from activity_cli.settings import Sampling
 
 __all__ = ["decode_all", "decode_one"]
 
-# Files handed to an executor ahead of time, for each worker: enough to keep it busy.
-_AHEAD = 4
-
 
 def decode_all(
     tasks: Sequence[DecodeTask],
@@ -32,56 +27,34 @@ def decode_all(
     *,
     seed: int = 0,
     time_limit_seconds: float = 600.0,
-    executor: Executor | None = None,
 ) -> Iterator[tuple[DecodeTask, Decoded]]:
     """Decodes files into the store and yields each as it is done, in no certain order.
 
     Args:
-        tasks: What to decode.
-        sampling: Which frames.
-        store: Where the clips go.
+        tasks, sampling, store: What to decode, which frames, and where the clips go.
         workers: Processes.
         seed: Of random clips.
         time_limit_seconds: A file that keeps a process busy for longer is given up.
-        executor: Whose processes to use, such as a cluster's, instead of own ones. It sees the same files under the
-            same paths, and guards its processes by itself.
 
     Raises:
         OutputError: The disk is full, or the store cannot be written.
     """
     number = max(1, min(workers, len(tasks)))
     # A core each; few files share all cores, so that a single long video uses every one.
-    threads = 1 if executor is not None else max(1, default_workers() // number)
+    threads = max(1, default_workers() // number)
     decode = partial(decode_one, sampling=sampling, store=store, seed=seed, threads=threads)
-    if executor is not None:
-        yield from _in_executor(tasks, decode, executor, _AHEAD * max(1, workers))
-        return
     late = f"took longer than {time_limit_seconds:g} seconds. Give it more time_limit_seconds, or re-encode it."
+    died = "the process that decoded it died. Is there enough memory?"
+    reasons = {Lost.LATE: ("video.timeout", late), Lost.DIED: ("video.crashed", died)}
     suspects: list[DecodeTask] = []
     for task, decoded in call_in_processes(decode, tasks, number, limit_seconds=time_limit_seconds):
         if decoded is Lost.DIED:
             suspects.append(task)
         else:
-            yield task, _failed(task, "video.timeout", late) if decoded is Lost.LATE else decoded
+            yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
     # Another file may have filled the memory: each file whose process died has a second try, alone.
-    died = "the process that decoded it died. Is there enough memory?"
     for task, decoded in call_in_processes(decode, suspects, 1, limit_seconds=time_limit_seconds):
-        if isinstance(decoded, Lost):
-            code, reason = ("video.timeout", late) if decoded is Lost.LATE else ("video.crashed", died)
-            decoded = _failed(task, code, reason)
-        yield task, decoded
-
-
-def _in_executor(
-    tasks: Sequence[DecodeTask], decode: Callable[[DecodeTask], Decoded], executor: Executor, most: int
-) -> Iterator[tuple[DecodeTask, Decoded]]:
-    waiting, running = deque(tasks), dict[Future[Decoded], DecodeTask]()
-    while waiting or running:
-        while waiting and len(running) < most:
-            task = waiting.popleft()
-            running[executor.submit(decode, task)] = task
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            yield running.pop(future), future.result()
+        yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
 
 
 def _failed(task: DecodeTask, code: str, reason: str) -> Decoded:

@@ -51,9 +51,7 @@ class PreparedConfig(msgspec.Struct, frozen=True):
     """``config.json``: how a folder was prepared.
 
     Attributes:
-        schema: Name and version of the format.
-        labels: The activities, sorted.
-        fingerprint: SHA-256 of all clips, labels and splits.
+        labels, fingerprint: As in :class:`PreparedFolder`.
         videos, labels_file: Absolute paths of the inputs.
         settings: Flat names and values.
         versions: Of the programs that made the folder.
@@ -73,10 +71,8 @@ class PreparedFolder:
     """A finished prepared folder.
 
     Attributes:
-        folder: Where it is.
         labels: The activities, sorted; the index of a label is its class in the network.
         records: A row for every clip, and for every file without one.
-        settings: How it was prepared.
         fingerprint: SHA-256 of all clips, labels and splits: training on two folders with the same one is the same.
     """
 
@@ -88,17 +84,14 @@ class PreparedFolder:
 
     @property
     def sampling(self) -> Sampling:
-        """How the clips were made."""
         return self.settings.sampling
 
     @property
     def split(self) -> Split:
-        """How the clips were split."""
         return self.settings.split
 
     @property
     def clips(self) -> ClipStore:
-        """The frames of the clips."""
         return ClipStore(self.folder / "clips")
 
     def in_split(self, split: str) -> tuple[ClipRecord, ...]:
@@ -132,12 +125,7 @@ def config_of(settings: PrepareSettings, labels: Sequence[str] = (), fingerprint
 
 
 def write_prepared(folder: Path, records: Sequence[ClipRecord], settings: PrepareSettings) -> PreparedFolder:
-    """Writes the manifest, and last the config that makes the folder complete.
-
-    Args:
-        folder: The prepared folder.
-        records: A row for every clip, and for every file without one.
-        settings: How the clips were made and split.
+    """Writes the manifest, with a row for each record, and last the config that makes the folder complete.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
@@ -225,10 +213,7 @@ def _fingerprint(records: Iterable[ClipRecord]) -> str:
     rows = sorted(
         [r.path, r.label, r.group, r.split, r.clip, r.start_seconds, r.variant] for r in records if r.status == "ok"
     )
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps(row).encode())
-    return digest.hexdigest()
+    return hashlib.sha256("".join(map(json.dumps, rows)).encode()).hexdigest()
 
 
 _AGAIN = "Run 'activity prepare' again: it repeats only what is missing."

@@ -21,11 +21,8 @@ def list_records(labels: LabelSet, results: Mapping[str, Decoded]) -> list[ClipR
     """Every file that was found, each with its clips or with the reason why it has none, sorted by name.
 
     The split is the given one, or still empty. Of segments with the same content the first is kept; where their labels
-    differ, all are rejected.
-
-    Args:
-        labels: The labeled segments, sorted by name, and the files that are not used.
-        results: What decoding gave, by the name of the file, its segments in the order of ``labels``.
+    differ, all are rejected. ``results`` has what decoding gave, by the name of the file, its segments in the order of
+    ``labels``.
     """
     labels_of: dict[_Part, dict[str, str]] = defaultdict(dict)
     for file in labels.segments:

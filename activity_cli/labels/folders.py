@@ -40,19 +40,15 @@ def read_folders(videos: Path, place: Path) -> LabelSet:
         else:
             split = SPLIT_NAMES[parts[0].lower()] if by_split else ""
             segments.append(LabeledSegment(path, name, label, split=split))
-    if not segments:
-        raise _no_labels(videos, len(video_parts))
-    form = f"a folder for each activity, {len({segment.label for segment in segments})} of them"
-    return LabelSet(f"folders for {', '.join(sorted(top))}, each with {form}" if by_split else form, segments, unused)
-
-
-def _no_labels(videos: Path, num_videos: int) -> DatasetError:
-    if num_videos:
-        return DatasetError(
-            f"{num_videos} videos lie directly in {str(videos)!r}, without a label.",
+    if not segments and video_parts:
+        raise DatasetError(
+            f"{len(video_parts)} videos lie directly in {str(videos)!r}, without a label.",
             "Put each into a folder named after its activity, or give --labels FILE.csv.",
         )
-    return DatasetError(
-        f"No videos in {str(videos)!r}.",
-        f"Expected {videos.name}/<activity>/clip.mp4; known endings: {' '.join(sorted(VIDEO_SUFFIXES))}.",
-    )
+    if not segments:
+        raise DatasetError(
+            f"No videos in {str(videos)!r}.",
+            f"Expected {videos.name}/<activity>/clip.mp4; known endings: {' '.join(sorted(VIDEO_SUFFIXES))}.",
+        )
+    form = f"a folder for each activity, {len({segment.label for segment in segments})} of them"
+    return LabelSet(f"folders for {', '.join(sorted(top))}, each with {form}" if by_split else form, segments, unused)

@@ -57,8 +57,7 @@ def split_dataset(records: Sequence[ClipRecord], settings: Split, store: ClipSto
     splits = assign_splits(items, settings)
     clip_splits = [split for record, split in zip(usable, splits, strict=True) if record.variant == 0]
     leaks = find_leaks(clips, duplicates, grouping, clip_splits, settings)
-    # In the order of the usable records.
-    assigned = iter([_assigned(*row) for row in zip(usable, items, splits, strict=True)])
+    assigned = map(_assigned, usable, items, splits)  # in the order of the usable records
     return SplitResult(
         records=tuple(next(assigned) if record.status == "ok" else replace(record, split="") for record in records),
         warnings=(

@@ -239,6 +239,7 @@ def translate_cv_error(name: str) -> Iterator[None]:
 
 def _check_file(path: Path) -> None:
     """Gives the plain reasons; the decoder has one message for all of them."""
+    code = "video.unreadable"
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
@@ -247,15 +248,13 @@ def _check_file(path: Path) -> None:
                     return
             reason, hint, code = "the file is empty", "Copy it again.", "video.empty"
         elif stat.S_ISDIR(mode):
-            reason, hint, code = "a folder, not a video", "Name the videos in it.", "video.unreadable"
+            reason, hint = "a folder, not a video", "Name the videos in it."
         else:  # opening a pipe would wait for a writer that may never come
             reason, hint = "a pipe or a device, not a video file", "Save the video to a file first."
-            code = "video.unreadable"
     except FileNotFoundError:
         reason, hint, code = "no such file", "Check the path.", "video.missing"
     except OSError as error:
         reason, hint = f"cannot be read: {(error.strerror or str(error)).lower()}", "Check the file's permissions."
-        code = "video.unreadable"
     raise VideoError(f"{path.name}: {reason}.", hint, code=code)
 
 
