@@ -1,10 +1,11 @@
-"""Decoding in processes: a file that hangs, one run at a time, clips of parts."""
+"""Decoding in processes: a file that hangs, an executor from elsewhere, one run at a time, clips of parts."""
 
 from __future__ import annotations
 
 import csv
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,18 @@ def test_a_file_that_takes_too_long_costs_only_itself(tmp_path: Path) -> None:
     assert results["slow.mkv"].error_code == "video.timeout"
     assert "took longer than 1 seconds" in results["slow.mkv"].error_message
     assert {name for name, decoded in results.items() if decoded.clips} == {path.name for path in quick}
+
+
+def test_an_executor_may_be_handed_in_and_is_left_open(tmp_path: Path) -> None:
+    tasks = [DecodeTask(encode(tmp_path / f"{number}.mp4", 12 + number, *H264), f"{number}") for number in range(5)]
+    store = ClipStore(tmp_path / "clips")
+    with ThreadPoolExecutor(2) as executor:
+        results = dict(decode_all(tasks, SAMPLING, store, 2, executor=executor))
+        assert executor.submit(int, "3").result() == 3
+    assert {task.name: decoded.video.num_frames for task, decoded in results.items()} == {
+        str(n): 12 + n for n in range(5)
+    }
+    assert all(name in store for decoded in results.values() for name in decoded.clip_names)
 
 
 def test_one_run_at_a_time_writes_to_a_folder(few: Path, prepare: Callable[..., Result], tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -18,6 +20,9 @@ from activity_cli.settings import Sampling
 
 __all__ = ["decode_all", "decode_one"]
 
+# Files handed to an executor ahead of time, for each worker: enough to keep it busy.
+_AHEAD = 4
+
 
 def decode_all(
     tasks: Sequence[DecodeTask],
@@ -27,6 +32,7 @@ def decode_all(
     *,
     seed: int = 0,
     time_limit_seconds: float = 600.0,
+    executor: Executor | None = None,
 ) -> Iterator[tuple[DecodeTask, Decoded]]:
     """Decodes files into the store and yields each as it is done, in no certain order.
 
@@ -35,14 +41,19 @@ def decode_all(
         workers: Processes.
         seed: Of random clips.
         time_limit_seconds: A file that keeps a process busy for longer is given up.
+        executor: Whose processes to use, such as a cluster's, instead of own ones. It sees the same files under the
+            same paths, and guards its processes by itself.
 
     Raises:
         OutputError: The disk is full, or the store cannot be written.
     """
     number = max(1, min(workers, len(tasks)))
     # A core each; few files share all cores, so that a single long video uses every one.
-    threads = max(1, default_workers() // number)
+    threads = 1 if executor is not None else max(1, default_workers() // number)
     decode = partial(decode_one, sampling=sampling, store=store, seed=seed, threads=threads)
+    if executor is not None:
+        yield from _in_executor(tasks, decode, executor, _AHEAD * max(1, workers))
+        return
     late = f"took longer than {time_limit_seconds:g} seconds. Give it more time_limit_seconds, or re-encode it."
     died = "the process that decoded it died. Is there enough memory?"
     reasons = {Lost.LATE: ("video.timeout", late), Lost.DIED: ("video.crashed", died)}
@@ -55,6 +66,18 @@ def decode_all(
     # Another file may have filled the memory: each file whose process died has a second try, alone.
     for task, decoded in call_in_processes(decode, suspects, 1, limit_seconds=time_limit_seconds):
         yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
+
+
+def _in_executor(
+    tasks: Sequence[DecodeTask], decode: Callable[[DecodeTask], Decoded], executor: Executor, most: int
+) -> Iterator[tuple[DecodeTask, Decoded]]:
+    waiting, running = deque(tasks), dict[Future[Decoded], DecodeTask]()
+    while waiting or running:
+        while waiting and len(running) < most:
+            task = waiting.popleft()
+            running[executor.submit(decode, task)] = task
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(future), future.result()
 
 
 def _failed(task: DecodeTask, code: str, reason: str) -> Decoded:
