@@ -48,9 +48,9 @@ def run_train(
     from activity_cli.reports.console import print_encoders, print_layers, print_training
 
     if list_encoders:
-        from activity_cli.settings.encoders import encoder_rows
+        from activity_cli.settings.encoders import ENCODER_SPECS
 
-        print_encoders(Console(), encoder_rows())
+        print_encoders(Console(), ENCODER_SPECS.values())
         return 0
     with native_output_silenced():  # TensorFlow prints a lot when it starts
         from activity_cli.commands.train import network_layers, train

@@ -8,7 +8,7 @@ escapes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich import box
@@ -28,13 +28,13 @@ from activity_cli.reports.summaries import (
 from activity_cli.reports.text import counted, duration, escape_control, percent, points
 from activity_cli.results import (
     ClipRecord,
-    EncoderRow,
     EvaluationResult,
     LayerRow,
     Prediction,
     PrepareResult,
     TrainResult,
 )
+from activity_cli.settings.encoders import EncoderSpec
 
 __all__ = [
     "print_encoders",
@@ -98,13 +98,13 @@ def _print_unused(console: Console, records: Sequence[ClipRecord]) -> None:
         _print(console, f"  and {len(records) - _MAX_UNUSED} more in manifest.csv", "dim")
 
 
-def print_encoders(console: Console, rows: Sequence[EncoderRow]) -> None:
+def print_encoders(console: Console, encoders: Iterable[EncoderSpec]) -> None:
     """Prints the encoders, and when to use each."""
     table = _table("encoder", "weights", "features", "parameters", "frame size", text_columns=2)
-    for row in rows:
-        name = _name(console, row.name, "bold").append("\n").append_text(_name(console, row.summary, "dim"))
-        numbers = (str(row.features), f"{row.parameters:,}", f"{row.frame_size} (from {row.min_frame_size})")
-        table.add_row(name, _name(console, row.weights), *numbers)
+    for spec in encoders:
+        name = _name(console, spec.name, "bold").append("\n").append_text(_name(console, spec.summary, "dim"))
+        numbers = (str(spec.features), f"{spec.parameters:,}", f"{spec.frame_size} (from {spec.min_frame_size})")
+        table.add_row(name, _name(console, spec.weights_source), *numbers)
     _print_table(console, table)
     explained = "Weights: where those trained on ImageNet come from. Frame size: best, and smallest, in pixels."
     _print(console, explained, "dim")

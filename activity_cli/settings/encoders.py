@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from activity_cli.settings.train import NetworkSettings
 
-if TYPE_CHECKING:
-    from activity_cli.results import EncoderRow
-
-__all__ = ["ENCODER_SPECS", "EncoderSpec", "encoder_rows", "spec_of"]
+__all__ = ["ENCODER_SPECS", "EncoderSpec", "spec_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +55,6 @@ def spec_of(network: NetworkSettings) -> EncoderSpec:
     spec = ENCODER_SPECS[network.encoder]
     blocks_left = max(0, len(spec.block_starts) - (network.truncate_blocks or 0))
     return replace(spec, block_starts=spec.block_starts[:blocks_left])
-
-
-def encoder_rows() -> list[EncoderRow]:
-    """The rows of ``--list-encoders``, the default encoder first."""
-    from activity_cli.results import EncoderRow  # here, since --help of a command does not need it
-
-    return [
-        EncoderRow(
-            name=spec.name,
-            summary=spec.summary,
-            features=spec.features,
-            parameters=spec.parameters,
-            frame_size=spec.frame_size,
-            min_frame_size=spec.min_frame_size,
-            weights=spec.weights_source,
-        )
-        for spec in ENCODER_SPECS.values()
-    ]
 
 
 # Times: LiteRT, one thread, 224 pixels. A test compares the addresses with those in keras.applications.
