@@ -17,17 +17,8 @@ for programs, ``<area>.<problem>``, such as ``video.undecodable``.
 
 from __future__ import annotations
 
-__all__ = [
-    "ActivityError",
-    "BundleError",
-    "ConfigError",
-    "DatasetError",
-    "MissingDependencyError",
-    "OutputError",
-    "TrainingError",
-    "UsageError",
-    "VideoError",
-]
+__all__ = ["ActivityError", "BundleError", "ConfigError", "DatasetError", "MissingDependencyError", "OutputError"]
+__all__ += ["TrainingError", "UsageError", "VideoError"]
 
 
 class ActivityError(Exception):

@@ -1,6 +1,6 @@
-"""How a setting is declared: as one dataclass field, whose annotation holds everything about it.
+"""How a setting is declared: as one dataclass field, whose metadata holds everything about it.
 
-    num_frames: Annotated[int, Setting("Most frames in a clip.", "Clips", "N", ge=1, le=512)] = 16
+    num_frames: int = setting(16, "Most frames in a clip.", "Clips", "N", ge=1, le=512)
 
 The command-line option, the range check and its error, the settings file, what prepared folders and bundles store, and
 the reference in the documents all come from this field. A setting has one name everywhere: the field ``num_frames`` is
@@ -17,8 +17,9 @@ import math
 import types
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -26,20 +27,11 @@ import msgspec
 
 from activity_cli.errors import ConfigError
 
-__all__ = [
-    "Leaf",
-    "Setting",
-    "Settings",
-    "build",
-    "leaves",
-    "parse_one",
-    "parse_text",
-    "plain_values",
-    "show_value",
-    "suggest",
-]
+__all__ = ["Leaf", "Setting", "Settings", "build", "leaves", "setting"]
+__all__ += ["parse_one", "parse_text", "plain_values", "show_value", "suggest"]
 
 _S = TypeVar("_S", bound="Settings")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +64,12 @@ class Setting:
         """The limits that are given, by msgspec's names."""
         limits = {"ge": self.ge, "gt": self.gt, "le": self.le, "lt": self.lt}
         return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def setting(default: _T, *description: Any, **options: Any) -> _T:
+    """The dataclass field of a setting: its default, then what describes it, as :class:`Setting` takes it."""
+    declared: _T = field(default=default, metadata={"setting": Setting(*description, **options)})
+    return declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +118,7 @@ class Leaf:
 
     def get(self, settings: Settings) -> Any:
         """Its value in ``settings``."""
-        value: Any = settings
-        for name in self.path:
-            value = getattr(value, name)
-        return value
+        return attrgetter(".".join(self.path))(settings)
 
     def convert(self, value: Any) -> Any:
         """The value, as Python, JSON or TOML has it, in the type of the setting.
@@ -169,29 +164,29 @@ class Settings:
 
 def leaves(cls: Any) -> tuple[Leaf, ...]:
     """All settings of a subclass of :class:`Settings`, in order; a nested dataclass's settings stand at its place."""
-    return _leaves(cls)
+    return _leaves(cls)  # mypy holds that a class of settings cannot be the key of a cache
 
 
 @cache
 def _leaves(cls: Any) -> tuple[Leaf, ...]:
-    hints = get_type_hints(cls, include_extras=True)
+    hints = get_type_hints(cls)
     found: list[Leaf] = []
-    for field in fields(cls):
-        hint = hints[field.name]
-        if is_dataclass(hint):
-            found += [replace(leaf, path=(field.name, *leaf.path)) for leaf in leaves(hint)]
+    for one in fields(cls):
+        kind = hints[one.name]
+        if is_dataclass(kind):
+            found += [replace(leaf, path=(one.name, *leaf.path)) for leaf in leaves(kind)]
         else:
-            found.append(_leaf(field, hint))
+            found.append(_leaf(one, kind))
     return tuple(found)
 
 
-def _leaf(field: Field[Any], hint: Any) -> Leaf:
-    kind, setting = get_args(hint)
+def _leaf(declared: Field[Any], kind: Any) -> Leaf:
+    name, default = declared.name, declared.default
     optional = get_origin(kind) in (Union, types.UnionType)
     if optional:
         (kind,) = (one for one in get_args(kind) if one is not type(None))
-    required = field.default is MISSING
-    return Leaf(field.name, (field.name,), kind, optional, setting, None if required else field.default, required)
+    required = default is MISSING
+    return Leaf(name, (name,), kind, optional, declared.metadata["setting"], None if required else default, required)
 
 
 def build(cls: type[_S], values: Mapping[str, Any]) -> _S:
