@@ -50,10 +50,8 @@ def run_demo(
     console = Console(stderr=True, quiet=quiet)
 
     def show(*words: object) -> None:
-        if not quiet:
-            console.print(
-                f"\n$ activity {shlex.join(str(word) for word in words)}", markup=False, style="bold", soft_wrap=True
-            )
+        line = f"\n$ activity {shlex.join(map(str, words))}"
+        console.print(line, markup=False, style="bold", soft_wrap=True)
 
     show("prepare", videos, "--group-by", _GROUP_BY, "--out", prepared)
     split = Split(group_by=_GROUP_BY)

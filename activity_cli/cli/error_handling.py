@@ -12,22 +12,15 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import typer
 
 from activity_cli.errors import ActivityError
+from activity_cli.reports.text import escape_control
 
-__all__ = [
-    "INTERRUPTED",
-    "PIPE_CLOSED",
-    "SOME_FAILED",
-    "USAGE",
-    "escape_control",
-    "exit_code",
-    "handle_errors",
-    "print_error",
-]
+__all__ = ["INTERRUPTED", "PIPE_CLOSED", "SOME_FAILED", "USAGE", "exit_code", "handle_errors", "print_error"]
 
 SOME_FAILED = 1
 USAGE = 2
@@ -43,11 +36,6 @@ def handle_errors(command: Callable[..., int]) -> Callable[..., None]:
         raise typer.Exit(exit_code(functools.partial(command, **options), debug))
 
     return run
-
-
-def escape_control(text: str) -> str:
-    """The text on one line: a file name may hold line breaks and terminal commands."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def print_error(text: str) -> None:
@@ -92,7 +80,5 @@ def _explain(error: Exception) -> str:
 
 def _drop_stdout() -> None:
     # Python flushes stdout once more at exit, and would report the error again.
-    try:
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass

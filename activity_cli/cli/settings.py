@@ -58,17 +58,13 @@ def _stored_settings(model: Path) -> dict[str, dict[str, Any]]:
         settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
         stored = {command: dict(settings[command]) for command in ("prepare", "train")}
     except OSError as error:
-        raise BundleError(
-            f"{path} cannot be read: {(error.strerror or str(error)).lower()}.", "Check the path."
-        ) from error
+        raise BundleError(f"{path} cannot be read: {str(error.strerror).lower()}.", "Check the path.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path} has no settings.", "Train the model again.", code="model.damaged") from error
     for command, values in stored.items():
         if unknown := values.keys() - {leaf.name for leaf in leaves(SETTINGS_OF[command])}:
-            raise BundleError(
-                f"{path} has unknown settings of {command}: {', '.join(sorted(unknown))}.",
-                "Use the version of activity that trained the model.",
-            )
+            message = f"{path} has unknown settings of {command}: {', '.join(sorted(unknown))}."
+            raise BundleError(message, "Use the version of activity that trained the model.")
     return stored
 
 

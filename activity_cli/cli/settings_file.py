@@ -46,13 +46,10 @@ def read_table(file: Path, command: str, names: Iterable[str]) -> dict[str, Any]
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(
-            f"{file} cannot be read: {(error.strerror or str(error)).lower()}.", "Check the path."
-        ) from error
+        raise ConfigError(f"{file} cannot be read: {str(error.strerror).lower()}.", "Check the path.") from error
     except ValueError as error:  # both of TOML and of UTF-8
-        raise ConfigError(
-            f"{file} is not TOML: {error}.", f"'activity settings {command}' prints an example."
-        ) from error
+        hint = f"'activity settings {command}' prints an example."
+        raise ConfigError(f"{file} is not TOML: {error}.", hint) from error
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(f"{file}: {name!r} is outside of a table.", f"Write it below [{command}].")

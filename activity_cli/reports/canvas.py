@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,7 @@ class Canvas:
 
     def text_width(self, text: str, size: int, weight: int = 400) -> int:
         """Measures a line of text in pixels."""
-        return self._measure(escape_control(text), size, weight)
-
-    def _measure(self, shown: str, size: int, weight: int) -> int:
+        shown = escape_control(text)
         if not shown:
             return 0
         measure: Any = cv2.getTextSize
@@ -86,12 +85,12 @@ class Canvas:
             The width of the line.
         """
         shown = escape_control(text)  # also because OpenCV 5.0 crashes the process on a lone surrogate
-        if max_width is not None and self._measure(shown, size, weight) > max_width:
+        if max_width is not None and self.text_width(shown, size, weight) > max_width:
             shown = shown[: self._fitting(shown, "…", size, weight, max_width)].rstrip() + "…"
         write: Any = cv2.putText
         wrap = (0, 1_000_000)  # never a second line, also where the text leaves the picture
         write(self.pixels, shown, (x, baseline), color, self._font, size, weight, cv2.PUT_TEXT_ALIGN_LEFT, wrap)
-        return self._measure(shown, size, weight)
+        return self.text_width(shown, size, weight)
 
     def wrap(self, text: str, size: int, max_width: int, lines: int) -> list[str]:
         """Breaks a text into lines, anywhere, since paths have no spaces. The last line may be too long."""
@@ -105,14 +104,11 @@ class Canvas:
 
     def _fitting(self, shown: str, ending: str, size: int, weight: int, max_width: int) -> int:
         """Counts the characters that fit together with an ending; at least one."""
-        low, high = 1, len(shown)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._measure(shown[:middle] + ending, size, weight) <= max_width:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+
+        def width(length: int) -> int:
+            return self.text_width(shown[:length] + ending, size, weight)
+
+        return max(1, bisect_right(range(len(shown) + 1), max_width, key=width) - 1)
 
     def rectangle(self, x: int, y: int, width: int, height: int, fill: Color) -> None:
         """Fills a rectangle."""

@@ -27,11 +27,8 @@ def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
     """
     sampling, split = settings.sampling, settings.split
     if sampling.clips_per_video > 1 and sampling.frames_per_second is not None:
-        raise _refused(
-            "frames_per_second",
-            sampling.frames_per_second,
-            f"`clips_per_video={sampling.clips_per_video}` draws frames from the whole video",
-        )
+        reason = f"`clips_per_video={sampling.clips_per_video}` draws frames from the whole video"
+        raise _refused("frames_per_second", sampling.frames_per_second, reason)
     if sampling.stride_seconds is not None and sampling.window_seconds is None:
         raise _refused("stride_seconds", sampling.stride_seconds, "there are no windows without `window_seconds`")
     if split.val_fraction + split.test_fraction >= 1:
@@ -133,6 +130,7 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
     mode = settings.mode or ("frozen" if pretrained and spec.pretrained else "joint")
     network = _resolved_network(settings.network, spec, pretrained)
     blocks_left = len(spec.block_starts) - (network.truncate_blocks or 0)
+    trained_blocks = {"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}
     steps = -(-num_clips // settings.batch_size)
     warms_up = pretrained and mode != "frozen"
     length = _HEAD_LENGTH if mode == "frozen" else _PRETRAINED_LENGTH if warms_up else _JOINT_LENGTH
@@ -143,9 +141,7 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
         network=network,
         weights=weights,
         mode=mode,
-        trained_blocks={"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}[
-            mode
-        ],
+        trained_blocks=trained_blocks[mode],
         warmup_epochs=warmup_epochs,
         epochs=epochs,
         patience=settings.patience or patience,
@@ -189,6 +185,7 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
     random_weights = f"the encoder {name} starts from random weights"
     imagenet, reduced = settings.weights == "imagenet", settings.precision not in ("auto", "float32")
     warmup, rate = settings.warmup_epochs is not None, settings.encoder_learning_rate is not None
+    too_few_blocks = f"the encoder {name} has {blocks_left} blocks"
     rules = (
         ("weights", imagenet and not spec.pretrained, f"there are no such weights for the encoder {name}"),
         ("gray", network.gray and spec.name != "small", f"the encoder {name} needs colors"),
@@ -202,11 +199,7 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
         ("pca_components", network.pca_components and not recurrent, "with `sequence=none` nothing reads them"),
         ("pca_components", network.pca_components and not pretrained, random_weights),
         ("finetune_blocks", settings.finetune_blocks and mode != "finetune", "only `mode=finetune` reads it"),
-        (
-            "finetune_blocks",
-            mode == "finetune" and blocks > blocks_left,
-            f"the encoder {name} has {blocks_left} blocks",
-        ),
+        ("finetune_blocks", mode == "finetune" and blocks > blocks_left, too_few_blocks),
         ("warmup_epochs", warmup and not trains_pretrained, "only training a pretrained encoder has a warm-up"),
         ("encoder_learning_rate", rate and not trains_pretrained, "this mode trains no pretrained encoder"),
         ("precision", reduced and mode == "frozen", "a frozen encoder computes in float32"),

@@ -13,20 +13,9 @@ from activity_cli.results import EpochRecord, Prediction
 
 __all__ = ["HISTORY_COLUMNS", "PREDICTION_COLUMNS", "prediction_csv", "prediction_csv_header", "write_history_csv"]
 
-PREDICTION_COLUMNS = (
-    "source",
-    "status",
-    "label",
-    "confidence",
-    "duration_seconds",
-    "frames_used",
-    "model",
-    "error_code",
-    "error_message",
-)
+_ANSWER_COLUMNS = ("label", "confidence", "duration_seconds", "frames_used", "model")
+PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message")
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "stage")
-
-_LINE_END = "\r\n"
 
 
 def prediction_csv_header() -> str:
@@ -77,9 +66,8 @@ def _number(value: float, decimals: int) -> str:
 
 
 def _record(cells: Iterable[object]) -> str:
-    # With "" as its line end the writer would not quote line breaks.
     buffer = io.StringIO(newline="")
     # Undecodable bytes of a file name become escapes: UTF-8 cannot encode them.
     encodable = [str(cell).encode("utf-8", "backslashreplace").decode("utf-8") for cell in cells]
-    csv.writer(buffer, lineterminator=_LINE_END).writerow(encodable)
-    return buffer.getvalue().removesuffix(_LINE_END)
+    csv.writer(buffer).writerow(encodable)
+    return buffer.getvalue().removesuffix("\r\n")

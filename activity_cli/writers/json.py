@@ -26,11 +26,7 @@ def prediction_json(prediction: Prediction) -> str:
         A JSON object of the schema ``activity.prediction/1``; scores have four decimals, times three. ``frames`` is
         there if the model classifies every frame.
     """
-    document: dict[str, Any] = {
-        "schema": PREDICTION_SCHEMA,
-        "source": prediction.source,
-        "status": prediction.status,
-    }
+    document: dict[str, Any] = {"schema": PREDICTION_SCHEMA, "source": prediction.source, "status": prediction.status}
     if prediction.status == "ok":
         document |= {
             "label": prediction.label,
@@ -46,11 +42,8 @@ def prediction_json(prediction: Prediction) -> str:
                 for f in prediction.frames
             ]
     else:
-        document["error"] = {
-            "code": prediction.error_code,
-            "message": prediction.error_message,
-            "hint": prediction.error_hint,
-        }
+        code, message, hint = prediction.error_code, prediction.error_message, prediction.error_hint
+        document["error"] = {"code": code, "message": message, "hint": hint}
     return json.dumps(document, allow_nan=False)
 
 
