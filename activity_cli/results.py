@@ -23,74 +23,47 @@ LEAKS_SCHEMA = "activity.leaks/1"
 # Not of slots: a manifest row is both what is known of its video and of its clip, and inherits the fields of both.
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """What is known of a video file once it has been decoded.
+    """What is known of a video file once it has been decoded."""
 
-    Attributes:
-        num_frames: Frames of the video, counted as ``counted_by`` says.
-        header_frames: Frames that the header promises; 0 where it says nothing.
-        counted_by: ``decoding`` to the end, or ``packets`` of the container where the reader jumped in a long video.
-        frames_per_second: Of the container; 0 where it says nothing.
-        variable_frame_rate: Whether frames are shown for clearly different times.
-        duration_seconds: From the first frame's beginning to the last one's end.
-        width, height: Pixels of a stored frame, after rotation.
-        sample_aspect_ratio: Width of a stored pixel over its height as it is shown; 1 for square pixels.
-        rotation_degrees: How far the file says that frames must be turned, clockwise: 0, 90, 180 or 270.
-        content_hash: SHA-256 of the file, hexadecimal; empty where it cannot be read.
-    """
-
-    num_frames: int = 0
-    header_frames: int = 0
-    counted_by: str = ""
-    frames_per_second: float = 0.0
-    variable_frame_rate: bool = False
-    duration_seconds: float = 0.0
-    width: int = 0
+    num_frames: int = 0  # frames of the video, counted as ``counted_by`` says
+    header_frames: int = 0  # frames that the header promises; 0 where it says nothing
+    counted_by: str = ""  # ``decoding`` to the end, or ``packets`` where the reader jumped in a long video
+    frames_per_second: float = 0.0  # of the container; 0 where it says nothing
+    variable_frame_rate: bool = False  # whether frames are shown for clearly different times
+    duration_seconds: float = 0.0  # from the first frame's beginning to the last one's end
+    width: int = 0  # pixels of a stored frame, after rotation
     height: int = 0
-    rotation_degrees: int = 0
-    sample_aspect_ratio: float = 1.0
-    content_hash: str = ""
+    rotation_degrees: int = 0  # how far the file says that frames must be turned, clockwise: 0, 90, 180 or 270
+    sample_aspect_ratio: float = 1.0  # width of a stored pixel over its height as it is shown; 1 for square pixels
+    content_hash: str = ""  # SHA-256 of the file, hexadecimal; empty where it cannot be read
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipInfo:
-    """What is known of a clip that was decoded.
+    """What is known of a clip that was decoded."""
 
-    Attributes:
-        start_seconds, end_seconds: The part of the video that the clip stands for.
-        variant: 0 for the clip of ``even`` or ``rate``, 1 and up for a further clip of random frames.
-        clip: File name under ``clips/``.
-        clip_frames: Frames of the clip, at most the sampling's ``num_frames``.
-    """
-
-    start_seconds: float = 0.0
+    start_seconds: float = 0.0  # the part of the video that the clip stands for
     end_seconds: float = 0.0
-    variant: int = 0
-    clip: str = ""
-    clip_frames: int = 0
+    variant: int = 0  # 0 for the clip of ``even`` or ``rate``, 1 and up for a further clip of random frames
+    clip: str = ""  # file name under ``clips/``
+    clip_frames: int = 0  # frames of the clip, at most the sampling's ``num_frames``
 
 
 @dataclass(frozen=True)
 class ClipRecord(ClipInfo, VideoInfo):
     """One row of a prepared folder's manifest: a clip, or a file without one and the reason.
 
-    Attributes:
-        path: Of the video, relative to the folder of the videos, with ``/``.
-        label: The activity; empty where none was given.
-        group: The person or source; all clips of a group are in one split.
-        split: train, val, test; empty where the clip is not used.
-        status: ``ok`` (used), ``rejected`` (cannot be used), ``duplicate`` (same content as an earlier file of the
-            same label), ``unused`` (a further random clip of a video that is not trained on: it would count the
-            video twice), ``ignored`` (not a video by its name).
-        reason: Why it is not used, or what was noticed; for a rejected file it begins with the error's code in
-            brackets.
+    ``status`` is ``ok`` (used), ``rejected`` (cannot be used), ``duplicate`` (same content as an earlier file of the
+    same label), ``unused`` (a further random clip of a video that is not trained on: it would count the video twice)
+    or ``ignored`` (not a video by its name).
     """
 
-    path: str
-    label: str
-    group: str
-    split: str
+    path: str  # of the video, relative to the folder of the videos, with ``/``
+    label: str  # the activity; empty where none was given
+    group: str  # the person or source; all clips of a group are in one split
+    split: str  # train, val, test; empty where the clip is not used
     status: str
-    reason: str
+    reason: str  # why it is not used, or what was noticed; of a rejected file, the error's code in brackets first
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,53 +77,32 @@ class RelatedPair:
 
 @dataclass(frozen=True, slots=True)
 class MetadataShortcut:
-    """How well a property of the files alone predicts the label.
+    """How well a property of the files alone predicts the label."""
 
-    Attributes:
-        name: ``length``, ``frame rate``, ``frame size``, ``file type`` or ``all together``.
-        accuracy: Cross-validated by group, 0 to 1.
-        baseline_accuracy: Accuracy of always predicting the most frequent label.
-        suspicious: Whether the accuracy is clearly above that baseline.
-    """
-
-    name: str
-    accuracy: float
-    baseline_accuracy: float
-    suspicious: bool
+    name: str  # ``length``, ``frame rate``, ``frame size``, ``file type`` or ``all together``
+    accuracy: float  # cross-validated by group, 0 to 1
+    baseline_accuracy: float  # accuracy of always predicting the most frequent label
+    suspicious: bool  # whether the accuracy is clearly above that baseline
 
 
 @dataclass(frozen=True, slots=True)
 class LeakReport:
-    """Which clips are related, and whether the split separates them.
+    """Which clips are related, and whether the split separates them."""
 
-    Attributes:
-        grouping: Where the groups come from: ``given``, ``similarity``, or ``none`` (each video is its own group).
-        clips_compared: Whether the clips were compared for similarity.
-        num_clips: Clips in the report; further clips of the same part of a video do not count.
-        num_groups: Groups that the split keeps whole.
-        largest_group_share: Share of the clips in the largest group.
-        num_near_duplicates: Pairs of near-duplicates.
-        num_label_conflicts: Those of them with two labels.
-        shared_place_share: Share of the clips whose place has too many clips to tell sources apart.
-        leaked_share_random_split: Expected share of the test clips with a related clip in training, if single videos
-            were split at random; None without a test.
-        leaked_share: The same share in the actual split.
-        shortcuts: How well the files' metadata predict the label.
-        pairs: Near-duplicates, and an example of each of the largest sources.
-    """
-
-    grouping: str
-    clips_compared: bool
-    num_clips: int
-    num_groups: int
-    largest_group_share: float
-    num_near_duplicates: int
-    num_label_conflicts: int
-    shared_place_share: float
+    grouping: str  # where the groups come from: ``given``, ``similarity``, or ``none`` (each video is its own group)
+    clips_compared: bool  # whether the clips were compared for similarity
+    num_clips: int  # clips in the report; further clips of the same part of a video do not count
+    num_groups: int  # groups that the split keeps whole
+    largest_group_share: float  # share of the clips in the largest group
+    num_near_duplicates: int  # pairs of near-duplicates
+    num_label_conflicts: int  # those of them with two labels
+    shared_place_share: float  # share of the clips whose place has too many clips to tell sources apart
+    # Expected share of the test clips with a related clip in training, if single videos were split at random; None
+    # without a test.
     leaked_share_random_split: float | None
-    leaked_share: float | None
-    shortcuts: tuple[MetadataShortcut, ...]
-    pairs: tuple[RelatedPair, ...]
+    leaked_share: float | None  # the same share in the actual split
+    shortcuts: tuple[MetadataShortcut, ...]  # how well the files' metadata predict the label
+    pairs: tuple[RelatedPair, ...]  # near-duplicates, and an example of each of the largest sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,39 +155,24 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """What one epoch reached.
+    """What one epoch reached."""
 
-    Attributes:
-        epoch: Counted from 1 within its stage.
-        stage: ``warm-up`` (the heads alone, on a frozen encoder), ``main``, or ``refit`` (a second training, on the
-            training and validation clips).
-        loss, accuracy: Of the training clips.
-        val_loss, val_accuracy: Of the validation clips; NaN where there are none, as in a refit.
-        seconds: How long the epoch took.
-    """
-
-    epoch: int
-    stage: str
-    loss: float
+    epoch: int  # counted from 1 within its stage
+    stage: str  # ``warm-up`` (only the heads), ``main``, or ``refit`` (again, on the training and validation clips)
+    loss: float  # of the training clips, as ``accuracy``
     accuracy: float
-    val_loss: float
+    val_loss: float  # of the validation clips, as ``val_accuracy``; NaN where there are none, as in a refit
     val_accuracy: float
-    seconds: float
+    seconds: float  # how long the epoch took
 
 
 @dataclass(frozen=True, slots=True)
 class HeadScore:
-    """One head of the network.
+    """One head of the network."""
 
-    Attributes:
-        name: Such as ``lstm`` or ``linear``.
-        weight: Its share of the answer: log probabilities are weighted with it, and added.
-        val_accuracy: Of this head alone on the validation clips, 0 to 1; None without validation clips.
-    """
-
-    name: str
-    weight: float
-    val_accuracy: float | None
+    name: str  # such as ``lstm`` or ``linear``
+    weight: float  # its share of the answer: log probabilities are weighted with it, and added
+    val_accuracy: float | None  # of this head alone on the validation clips, 0 to 1; None without validation clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,20 +224,13 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The score of a simpler classifier on the same clips.
+    """The score of a simpler classifier on the same clips."""
 
-    Attributes:
-        name: ``majority_class``, ``middle_frame``, ``frame_average`` or ``frame_statistics``.
-        description: How it classifies, in plain words.
-        accuracy, macro_f1: 0 to 1; None where the baseline could not be computed.
-        reason: Why there is no score; empty where there is one.
-    """
-
-    name: str
-    description: str
-    accuracy: float | None
+    name: str  # ``majority_class``, ``middle_frame``, ``frame_average`` or ``frame_statistics``
+    description: str  # how it classifies, in plain words
+    accuracy: float | None  # 0 to 1; None where the baseline could not be computed
     macro_f1: float | None
-    reason: str = ""
+    reason: str = ""  # why there is no score; empty where there is one
 
 
 @dataclass(frozen=True, slots=True)

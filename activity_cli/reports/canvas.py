@@ -60,36 +60,19 @@ class Canvas:
         return int(width)
 
     def text(
-        self,
-        x: int,
-        baseline: int,
-        text: str,
-        *,
-        size: int = 14,
-        color: Color = INK,
-        weight: int = 400,
-        max_width: int | None = None,
+        self, x: int, y: int, text: str, *, size: int = 14, color: Color = INK, weight: int = 400, max_width: int = 9999
     ) -> int:
-        """Writes one line.
+        """Writes one line from ``x`` to the right, with the lower end of its letters at ``y``, and returns its width.
 
-        Args:
-            x: Left end.
-            baseline: Lower end of the letters.
-            text: Control characters are written as escapes.
-            size: Pixels.
-            color: Of the letters.
-            weight: 300 light, 400 regular, 600 semi-bold.
-            max_width: Pixels; longer text ends in an ellipsis.
-
-        Returns:
-            The width of the line.
+        Control characters are written as escapes. Text of more than ``max_width`` pixels ends in an ellipsis. The
+        ``size`` is in pixels; a ``weight`` of 300 is light, 400 regular, 600 semi-bold.
         """
         shown = escape_control(text)  # also because OpenCV 5.0 crashes the process on a lone surrogate
-        if max_width is not None and self.text_width(shown, size, weight) > max_width:
+        if self.text_width(shown, size, weight) > max_width:
             shown = shown[: self._fitting(shown, "…", size, weight, max_width)].rstrip() + "…"
         write: Any = cv2.putText
         wrap = (0, 1_000_000)  # never a second line, also where the text leaves the picture
-        write(self.pixels, shown, (x, baseline), color, self._font, size, weight, cv2.PUT_TEXT_ALIGN_LEFT, wrap)
+        write(self.pixels, shown, (x, y), color, self._font, size, weight, cv2.PUT_TEXT_ALIGN_LEFT, wrap)
         return self.text_width(shown, size, weight)
 
     def wrap(self, text: str, size: int, max_width: int, lines: int) -> list[str]:

@@ -190,14 +190,8 @@ def _mark_best(axes: Axes, index: int, epoch: int, values: npt.NDArray[np.float6
     axes.plot([place], [value], "o", color=color, clip_on=False, zorder=4)
     shown = axes.yaxis.get_major_formatter()
     text = percent(value) if isinstance(shown, PercentFormatter) else f"{value:.3g}"
-    axes.annotate(
-        f"best epoch {epoch}: {text}",
-        (place, 1),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=(0, 5),
-        textcoords="offset points",
-        ha="left" if place <= (count + 1) / 2 else "right",
-    )
+    top, side = axes.get_xaxis_transform(), "left" if place <= (count + 1) / 2 else "right"
+    axes.annotate(f"best epoch {epoch}: {text}", (place, 1), (0, 5), top, "offset points", ha=side)
 
 
 def _label_curves(axes: Axes, values: npt.NDArray[np.float64], highest: float) -> None:

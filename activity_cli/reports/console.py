@@ -26,14 +26,7 @@ from activity_cli.reports.summaries import (
     unused_files,
 )
 from activity_cli.reports.text import counted, duration, escape_control, percent, points
-from activity_cli.results import (
-    ClipRecord,
-    EvaluationResult,
-    LayerRow,
-    Prediction,
-    PrepareResult,
-    TrainResult,
-)
+from activity_cli.results import ClipRecord, EvaluationResult, LayerRow, Prediction, PrepareResult, TrainResult
 from activity_cli.settings.encoders import EncoderSpec
 
 __all__ = [
@@ -63,21 +56,16 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
     totals = [sum(counts) for counts in zip(*(summary.splits for summary in summaries), strict=True)]
     table.add_section()
     table.add_row("all", *map(str, totals), style="bold")
-    _print(
-        console,
-        f"{counted(sum(totals), 'clip')} of {len(result.labels)} activities, labeled by {result.format}",
-        "bold",
-    )
+    used = f"{counted(sum(totals), 'clip')} of {len(result.labels)} activities"
+    _print(console, f"{used}, labeled by {result.format}", "bold")
     _print_table(console, table)
     _print(console, "Frames and seconds are minimum/median/maximum per video.", "dim")
     _print_unused(console, unused_files(result.records))
     _print_warnings(console, result.warnings)
     for line in leak_lines(result.leaks):
         _print(console, line)
-    _print(
-        console,
-        f"Decoded {counted(result.decoded, 'video')}; reused {counted(result.reused, 'clip')} of an earlier run.",
-    )
+    reused = f"reused {counted(result.reused, 'clip')} of an earlier run"
+    _print(console, f"Decoded {counted(result.decoded, 'video')}; {reused}.")
     _print_path(console, "Contact sheet:", result.contact_sheet)
     _print_path(console, "Leak report:", result.leak_picture or result.leak_report)
     _print_path(console, "Prepared folder:", result.folder)
@@ -234,10 +222,9 @@ def _confusion_table(console: Console, result: EvaluationResult, *, numbered: bo
 
 def print_predictions(console: Console, predictions: Sequence[Prediction]) -> None:
     """Prints a row for each answer, then the errors."""
-    answers = [prediction for prediction in predictions if prediction.status == "ok"]
     table = _table("source", "activity", "confidence", "second best", "seconds", text_columns=4)
     table.columns[2].no_wrap = True
-    for answer in answers:
+    for answer in (prediction for prediction in predictions if prediction.status == "ok"):
         second = sorted((answer.scores or {}).items(), key=lambda item: -item[1])[1:2]
         table.add_row(
             _name(console, answer.source),
@@ -246,7 +233,7 @@ def print_predictions(console: Console, predictions: Sequence[Prediction]) -> No
             _name(console, f"{second[0][0]} {percent(second[0][1])}" if second else "-", "dim"),
             f"{answer.duration_seconds:.1f}",
         )
-    if answers:
+    if table.row_count:
         _print_table(console, table)
     for prediction in predictions:
         if prediction.status != "ok":
@@ -297,9 +284,7 @@ def _print(console: Console, text: str, style: str = "") -> None:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    console.print()
-    console.print(table)
-    console.print()
+    console.print("", table, "", sep="\n")
 
 
 def _print_path(console: Console, what: str, path: Path) -> None:

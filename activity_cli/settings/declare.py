@@ -36,28 +36,18 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The description of a setting, beside its type and default.
+    """The description of a setting, beside its type and default."""
 
-    Attributes:
-        help: One or two sentences.
-        group: Heading in ``--help`` of its option. Empty: it has none; ``--set`` and ``--settings`` reach it.
-        metavar: Placeholder for the value in ``--help``.
-        unset: What happens when the value is None, in a few words.
-        ge, gt, le, lt: Range of a number.
-        stored: Whether prepared folders and bundles store it. They store no paths and no switches of a single run.
-        argument: Whether it is an argument of the command instead of an option.
-    """
-
-    help: str
-    group: str = ""
-    metavar: str = ""
-    unset: str = ""
-    ge: float | None = None
+    help: str  # one or two sentences
+    group: str = ""  # heading in --help of its option; empty: it has no option, --set and --settings reach it
+    metavar: str = ""  # placeholder for the value in --help
+    unset: str = ""  # what happens when the value is None, in a few words
+    ge: float | None = None  # range of a number
     gt: float | None = None
     le: float | None = None
     lt: float | None = None
-    stored: bool = True
-    argument: bool = False
+    stored: bool = True  # whether prepared folders and bundles store it: no paths, no switches of a single run
+    argument: bool = False  # whether it is an argument of the command instead of an option
 
     @property
     def limits(self) -> dict[str, float]:
@@ -74,25 +64,15 @@ def setting(default: _T, *description: Any, **options: Any) -> _T:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One setting of a command.
+    """One setting of a command."""
 
-    Attributes:
-        name: Unique within the command.
-        path: The fields that lead to it, such as ``("sampling", "num_frames")``.
-        kind: Its type without None, such as ``int``.
-        optional: Whether it may be None.
-        setting: Its description.
-        default: None if there is none.
-        required: Whether there is no default.
-    """
-
-    name: str
-    path: tuple[str, ...]
-    kind: Any
-    optional: bool
+    name: str  # unique within the command
+    path: tuple[str, ...]  # the fields that lead to it, such as ("sampling", "num_frames")
+    kind: Any  # its type without None, such as int
+    optional: bool  # whether it may be None
     setting: Setting
-    default: Any
-    required: bool
+    default: Any  # None if there is none
+    required: bool  # whether there is no default
 
     @property
     def choices(self) -> tuple[str, ...]:

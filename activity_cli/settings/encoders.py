@@ -11,35 +11,23 @@ __all__ = ["ENCODER_SPECS", "EncoderSpec", "spec_of"]
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """The facts about an encoder.
+    """The facts about an encoder."""
 
-    Attributes:
-        name: The value of the setting ``encoder``.
-        summary: When to use it, in one line.
-        features: ``D``, the number of features of a frame.
-        block_starts: The first layer of each block, from input to output. The layers before them are the stem; the
-            layers after the last block belong to it.
-        parameters: Number of weights, including the statistics of batch normalization.
-        frame_size: Height and width in pixels of the frames that it was trained on or designed for.
-        min_frame_size: Smaller frames would leave its last feature map empty.
-        pretrained: Whether there are ImageNet weights for it.
-        truncate_blocks: Number of last blocks that ``train`` leaves out with pretrained weights.
-        pyramid: Rows and columns of the smallest cells of the spatial pyramid with pretrained weights. Encoders with
-            many channels have fewer cells, since each cell has all channels.
-        weights_included: Whether its ImageNet weights come with this package. Keras downloads others.
-    """
-
-    name: str
-    summary: str
-    features: int
+    name: str  # the value of the setting ``encoder``
+    summary: str  # when to use it, in one line
+    features: int  # ``D``, the number of features of a frame
+    # The first layer of each block, from input to output. The layers before them are the stem; the layers after the
+    # last block belong to it.
     block_starts: tuple[str, ...]
-    parameters: int
-    frame_size: int = 224
-    min_frame_size: int = 32
-    pretrained: bool = True
-    truncate_blocks: int = 0
+    parameters: int  # number of weights, including the statistics of batch normalization
+    frame_size: int = 224  # height and width in pixels of the frames that it was trained on or designed for
+    min_frame_size: int = 32  # smaller frames would leave its last feature map empty
+    pretrained: bool = True  # whether there are ImageNet weights for it
+    truncate_blocks: int = 0  # number of last blocks that ``train`` leaves out with pretrained weights
+    # Rows and columns of the smallest cells of the spatial pyramid with pretrained weights. Encoders with many channels
+    # have fewer cells, since each cell has all channels.
     pyramid: int = 2
-    weights_included: bool = False
+    weights_included: bool = False  # whether its ImageNet weights come with this package; Keras downloads others
 
     @property
     def weights_source(self) -> str:

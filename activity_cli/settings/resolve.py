@@ -79,33 +79,19 @@ _PRETRAINED_RATE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class TrainPlan:
-    """The settings of a training, with a value for every setting that was left unset.
+    """The settings of a training, with a value for every setting that was left unset."""
 
-    Attributes:
-        network: The shape of the network; no setting in it is None.
-        weights: Weights that the encoder starts with: ``imagenet``, ``none`` or a file.
-        mode: ``frozen``, ``finetune`` or ``joint``.
-        trained_blocks: Number of last blocks of the encoder that are trained; 0: the encoder stays frozen.
-        warmup_epochs: Epochs that first train only the layers after the encoder; 0: no warm-up.
-        epochs: Epochs after the warm-up.
-        patience: Epochs without a lower validation loss after which training stops.
-        learning_rate: Highest rate while the encoder is frozen, or starts from random weights.
-        encoder_learning_rate: Highest rate while a pretrained encoder is trained.
-        refit: Whether to train again on the training and validation clips together.
-        augmentation: How training varies the clips. If augmentation is off, it varies nothing.
-    """
-
-    network: NetworkSettings
-    weights: str
-    mode: str
-    trained_blocks: int
-    warmup_epochs: int
-    epochs: int
-    patience: int
-    learning_rate: float
-    encoder_learning_rate: float
-    refit: bool
-    augmentation: Augmentation
+    network: NetworkSettings  # the shape of the network; no setting in it is None
+    weights: str  # weights that the encoder starts with: ``imagenet``, ``none`` or a file
+    mode: str  # ``frozen``, ``finetune`` or ``joint``
+    trained_blocks: int  # number of last blocks of the encoder that are trained; 0: the encoder stays frozen
+    warmup_epochs: int  # epochs that first train only the layers after the encoder; 0: no warm-up
+    epochs: int  # epochs after the warm-up
+    patience: int  # epochs without a lower validation loss after which training stops
+    learning_rate: float  # highest rate while the encoder is frozen, or starts from random weights
+    encoder_learning_rate: float  # highest rate while a pretrained encoder is trained
+    refit: bool  # whether to train again on the training and validation clips together
+    augmentation: Augmentation  # how training varies the clips; if augmentation is off, it varies nothing
 
     @property
     def pretrained(self) -> bool:
