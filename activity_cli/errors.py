@@ -56,12 +56,7 @@ class UsageError(ActivityError):
 
 
 class ConfigError(UsageError):
-    """A setting has an impossible value.
-
-    Args:
-        message, hint, code: As for every error.
-        setting: Its name; may be empty.
-    """
+    """A setting has an impossible value. ``setting`` is its name, or empty."""
 
     code = "config.invalid"
 

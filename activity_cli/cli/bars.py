@@ -26,11 +26,7 @@ class _Bar:
 
 
 class TerminalProgress:
-    """Shows progress to a user at a terminal.
-
-    Args:
-        quiet: Show nothing. Errors are printed elsewhere.
-    """
+    """Shows progress to a user at a terminal; with ``quiet`` nothing."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet

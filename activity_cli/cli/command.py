@@ -33,13 +33,9 @@ _NAME_WIDTH = 26
 
 
 class SectionedCommand(TyperCommand):
-    """A command whose ``--help`` shows each ``rich_help_panel`` as a section of plain text.
+    """A command whose ``--help`` shows each ``rich_help_panel`` as a section of plain text."""
 
-    Attributes:
-        set_names: The settings without an option, by the option that a user may expect.
-    """
-
-    set_names: Mapping[str, str] = {}
+    set_names: Mapping[str, str] = {}  # the settings without an option, by the option that a user may expect
 
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -122,10 +118,7 @@ def typed_name(leaf: Leaf) -> str:
 def spell(text: str, cls: type[Settings], sources: Mapping[str, str] | None = None) -> str:
     """Replaces settings in backquotes, as `` `mode` `` or `` `mode=joint` ``, by what a user types.
 
-    Args:
-        text: A help text or an error.
-        cls: The settings of the command.
-        sources: For each setting that the user gave, where: an option, ``--set``, or a place in a file.
+    ``sources`` has, for each setting that the user gave, where: an option, ``--set``, or a place in a file.
     """
     known = {leaf.name: leaf for leaf in leaves(cls)}
 

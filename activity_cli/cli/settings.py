@@ -48,11 +48,7 @@ def run_settings(
 
 
 def _stored_settings(model: Path) -> dict[str, dict[str, Any]]:
-    """The settings in a bundle: for ``prepare`` and ``train`` flat names and values.
-
-    Raises:
-        BundleError: There is no such model, or its settings cannot be read.
-    """
+    """The settings in a bundle: for ``prepare`` and ``train`` flat names and values."""
     path = model / "bundle.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))["settings"]

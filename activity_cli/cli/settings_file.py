@@ -18,9 +18,7 @@ __all__ = ["read_table", "show_toml", "table_text"]
 def table_text(command: str, values: Mapping[str, Any] | None = None) -> str:
     """The settings of a command as a TOML table with comments. A setting without a value is a comment.
 
-    Args:
-        command: Such as ``train``.
-        values: By flat name, as JSON has them; only these are written. None: every setting, with its default.
+    Only ``values``, by flat name as JSON has them, are written; None: every setting, with its default.
     """
     blocks = [f"[{command}]"]
     for leaf in leaves(SETTINGS_OF[command]):
@@ -33,12 +31,7 @@ def table_text(command: str, values: Mapping[str, Any] | None = None) -> str:
 
 
 def read_table(file: Path, command: str, names: Iterable[str]) -> dict[str, Any]:
-    """The values in the table of a command; tables of other commands are left alone.
-
-    Args:
-        file: A TOML file.
-        command: Such as ``train``.
-        names: The settings that the table may have.
+    """The values in the table of a command, which may have the settings ``names``. Other tables are left alone.
 
     Raises:
         ConfigError: The file cannot be read, is not TOML, or has a table or a setting that does not exist.

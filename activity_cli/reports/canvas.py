@@ -26,13 +26,7 @@ ORANGE: Color = (226, 105, 20)
 
 
 class Canvas:
-    """An RGB picture under construction; coordinates are pixels from the top left corner.
-
-    Args:
-        width, height: Pixels.
-
-    Attributes:
-        pixels: uint8 [height, width, 3].
+    """An RGB picture under construction; ``pixels``: uint8 [height, width, 3]. Coordinates start at the top left.
 
     Raises:
         MissingDependencyError: OpenCV is older than 5, and has no TrueType fonts.

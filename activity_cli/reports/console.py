@@ -99,12 +99,7 @@ def print_encoders(console: Console, encoders: Iterable[EncoderSpec]) -> None:
 
 
 def print_layers(console: Console, rows: Sequence[LayerRow]) -> None:
-    """Prints the layers of the network as a tree, and counts the trainable parameters.
-
-    Args:
-        console: Where to print.
-        rows: The layers; a layer that contains others stands directly before them.
-    """
+    """Prints the layers of the network as a tree (each before the layers in it), and counts the parameters."""
     table = _table("layer", "kind", "output shape", "parameters", "", text_columns=3)
     for row in rows:
         frozen = bool(row.parameters) and not row.trainable

@@ -70,9 +70,7 @@ def unused_files(records: Iterable[ClipRecord]) -> tuple[ClipRecord, ...]:
 def parameter_totals(rows: Sequence[LayerRow]) -> tuple[int, int]:
     """Counts the trainable and the frozen parameters of a network.
 
-    Args:
-        rows: The layers. A row before a deeper row is a container: its number is the sum of the rows in it, and does
-            not count.
+    A row before a deeper row is a container: its number is the sum of the rows in it, and does not count.
     """
     single = [row for row, after in zip_longest(rows, rows[1:]) if after is None or after.depth <= row.depth]
     trainable = sum(row.parameters for row in single if row.trainable)
@@ -85,12 +83,7 @@ def num_correct(result: EvaluationResult) -> int:
 
 
 def mistakes(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> tuple[Mistake, ...]:
-    """Lists the wrong cells of a confusion matrix, the most clips first.
-
-    Args:
-        labels: The activities, in the order of the matrix.
-        confusion: Rows are the true activities, columns the predicted ones.
-    """
+    """Lists the wrong cells of a confusion matrix (true activities in rows, predicted in columns), most clips first."""
     found = [
         Mistake(truth, answer, count, count / sum(row))
         for truth, row in zip(labels, confusion, strict=True)

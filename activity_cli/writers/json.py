@@ -20,11 +20,9 @@ _LINE_WIDTH = 100
 
 
 def prediction_json(prediction: Prediction) -> str:
-    """One prediction as one line of JSON, without the line break.
+    """One prediction as one line of JSON of the schema ``activity.prediction/1``, without the line break.
 
-    Returns:
-        A JSON object of the schema ``activity.prediction/1``; scores have four decimals, times three. ``frames`` is
-        there if the model classifies every frame.
+    Scores have four decimals, times three. ``frames`` is there if the model classifies every frame.
     """
     document: dict[str, Any] = {"schema": PREDICTION_SCHEMA, "source": prediction.source, "status": prediction.status}
     if prediction.status == "ok":
