@@ -183,7 +183,7 @@ def test_leak_report_has_every_field() -> None:
     assert parsed["shortcuts"][0] == shortcut
     clip = {"path": "a", "label": "wave", "start_seconds": 0.0, "end_seconds": 1.235, "clip": ""}
     assert parsed["pairs"] == [{"kind": "near_duplicate", "first": clip, "second": clip | {"path": "b"}}]
-    assert parsed["summary"] == leak_lines(leaks())
+    assert parsed["summary"] == list(leak_lines(leaks()))
 
 
 def test_leak_report_in_plain_words() -> None:

@@ -70,10 +70,8 @@ def _explain(error: Exception) -> str:
         # Only writing to a stream has no file name.
         return f"{error.filename or 'the output'}: {error.strerror or error}."
     if isinstance(error, MemoryError):
-        return (
-            "Not enough memory. Prepare fewer or smaller frames (--num-frames, --frame-size), or train on fewer clips "
-            "at a time (--set batch_size=4)."
-        )
+        smaller = "Prepare fewer or smaller frames (--num-frames, --frame-size)"
+        return f"Not enough memory. {smaller}, or train on fewer clips at a time (--set batch_size=4)."
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return f"An error in activity itself: {type(error).__name__}: {reason} (--debug shows where; please report it)."
 

@@ -15,15 +15,13 @@ from activity_cli.settings import SETTINGS_OF, leaves, suggest
 
 __all__ = ["command"]
 
+_COMMAND_HELP = f"Command whose settings to print: {', '.join(SETTINGS_OF)}.  [default: all]"
+
 
 def run_settings(
     name: Annotated[
         str | None,
-        typer.Argument(
-            help=f"Command whose settings to print: {', '.join(SETTINGS_OF)}.  [default: all]",
-            metavar="COMMAND",
-            autocompletion=lambda: list(SETTINGS_OF),
-        ),
+        typer.Argument(help=_COMMAND_HELP, metavar="COMMAND", autocompletion=lambda: list(SETTINGS_OF)),
     ] = None,
     model: Annotated[
         Path | None,

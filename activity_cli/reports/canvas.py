@@ -34,10 +34,8 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         if not hasattr(cv2, "FontFace"):
-            raise MissingDependencyError(
-                f"Pictures need OpenCV 5 or newer; installed is {cv2.__version__}.",
-                "Install it: pip install --upgrade 'opencv-python-headless>=5'.",
-            )
+            hint = "Install it: pip install --upgrade 'opencv-python-headless>=5'."
+            raise MissingDependencyError(f"Pictures need OpenCV 5 or newer; installed is {cv2.__version__}.", hint)
         self.width, self.height = width, height
         self.pixels: Pixels = np.full((height, width, 3), 255, np.uint8)
         # OpenCV's type stubs lack the calls with a FontFace.

@@ -12,12 +12,8 @@ from activity_cli.writers.json import indented_json, rounded
 __all__ = ["leak_document", "leak_lines"]
 
 
-def leak_lines(leaks: LeakReport) -> list[str]:
+def leak_lines(leaks: LeakReport) -> Iterator[str]:
     """The report in plain words, one statement a line."""
-    return list(_lines(leaks))
-
-
-def _lines(leaks: LeakReport) -> Iterator[str]:
     largest = f"the largest group has {leaks.largest_group_share:.0%} of the clips"
     if leaks.grouping == "given":
         yield f"Groups: {leaks.num_groups}, as given; {largest}."
@@ -61,7 +57,7 @@ def leak_document(leaks: LeakReport) -> str:
     """
     pairs = [{"kind": pair.kind, "first": _clip(pair.first), "second": _clip(pair.second)} for pair in leaks.pairs]
     fields = asdict(replace(leaks, pairs=())) | {"pairs": pairs}
-    return indented_json(rounded({"schema": LEAKS_SCHEMA, **fields, "summary": leak_lines(leaks)}, 6))
+    return indented_json(rounded({"schema": LEAKS_SCHEMA, **fields, "summary": [*leak_lines(leaks)]}, 6))
 
 
 def _clip(clip: ClipRecord) -> dict[str, object]:

@@ -32,21 +32,16 @@ def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
     if sampling.stride_seconds is not None and sampling.window_seconds is None:
         raise _refused("stride_seconds", sampling.stride_seconds, "there are no windows without `window_seconds`")
     if split.val_fraction + split.test_fraction >= 1:
-        raise ConfigError(
-            f"`val_fraction={split.val_fraction:g}` and `test_fraction={split.test_fraction:g}` leave no clips for "
-            "training.",
-            "Their sum must be less than 1.",
-            setting="test_fraction",
-        )
+        both = f"`val_fraction={split.val_fraction:g}` and `test_fraction={split.test_fraction:g}`"
+        hint = "Their sum must be less than 1."
+        raise ConfigError(f"{both} leave no clips for training.", hint, setting="test_fraction")
     if split.pattern is not None:
         try:
             re.compile(split.pattern)
         except re.error as error:
-            raise ConfigError(
-                f"`group_by` is not a regular expression: {split.group_by!r} ({error}).",
-                r"For example, 'person\d+' finds person07 in wave/person07_a.mp4.",
-                setting="group_by",
-            ) from None
+            message = f"`group_by` is not a regular expression: {split.group_by!r} ({error})."
+            hint = r"For example, 'person\d+' finds person07 in wave/person07_a.mp4."
+            raise ConfigError(message, hint, setting="group_by") from None
     # Windows that follow each other without a gap are the same sampling, whether the stride was typed or not.
     stride_seconds = sampling.stride_seconds or sampling.window_seconds
     return replace(settings, sampling=replace(sampling, stride_seconds=stride_seconds))
@@ -160,11 +155,9 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
     """Refuses what training cannot do, and what it would ignore."""
     network, mode, name = plan.network, plan.mode, repr(spec.name)
     if mode != "joint" and not plan.pretrained:
-        raise ConfigError(
-            f"`mode` cannot be {mode!r} here: it keeps weights of the encoder, and {name} starts from random ones.",
-            "Use `mode=joint`, another `encoder`, or `weights=FILE`.",
-            setting="mode",
-        )
+        reason = f"it keeps weights of the encoder, and {name} starts from random ones"
+        hint = "Use `mode=joint`, another `encoder`, or `weights=FILE`."
+        raise ConfigError(f"`mode` cannot be {mode!r} here: {reason}.", hint, setting="mode")
     recurrent, pretrained, num_blocks = network.sequence != "none", plan.pretrained, len(spec.block_starts)
     blocks, blocks_left = settings.finetune_blocks or _FINETUNE_BLOCKS, num_blocks - (network.truncate_blocks or 0)
     trains_pretrained = pretrained and mode != "frozen"
@@ -199,11 +192,8 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
 def _resolved_augmentation(settings: TrainSettings, labels: Sequence[str]) -> Augmentation:
     wanted = settings.augmentation
     if unknown := sorted(set(wanted.no_flip_label) - set(labels)):
-        raise ConfigError(
-            f"`no_flip_label` names {', '.join(map(repr, unknown))}, and no clip has this label.",
-            f"Labels: {', '.join(labels)}.",
-            setting="no_flip_label",
-        )
+        message = f"`no_flip_label` names {', '.join(map(repr, unknown))}, and no clip has this label."
+        raise ConfigError(message, f"Labels: {', '.join(labels)}.", setting="no_flip_label")
     if settings.augment:
         return wanted
     usual, off = Augmentation(), without_augmentation()
