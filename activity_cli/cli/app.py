@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from activity_cli._version import __version__
+from activity_cli.cli.completion import joined_bash_words
 from activity_cli.cli.error_handling import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code, print_error
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -46,21 +47,13 @@ class _LazyGroup(TyperGroup):
 
 def _answer(call: Callable[[], Any]) -> int:
     try:
-        with _completion():
+        with joined_bash_words():
             return call() or 0
     except TyperException as error:
         print_error(_explain(error))
         return USAGE
     except typer.Abort:
         return INTERRUPTED
-
-
-def _completion() -> AbstractContextManager[None]:
-    if os.environ.get("_ACTIVITY_COMPLETE") != "complete_bash":
-        return nullcontext()
-    from activity_cli.cli.completion import joined_bash_words
-
-    return joined_bash_words()
 
 
 def _explain(error: TyperException) -> str:

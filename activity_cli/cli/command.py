@@ -9,6 +9,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,22 +21,21 @@ from activity_cli.cli.settings_file import read_table
 from activity_cli.errors import ActivityError, ConfigError
 from activity_cli.settings import SETTINGS_OF, Leaf, Settings, build, leaves, parse_one, parse_text, suggest
 
-__all__ = ["Quiet", "SectionedCommand", "choose_format", "make_command", "settings_command", "spell", "typed_name"]
+__all__ = ["Quiet", "SectionedCommand", "choose_format", "make_command", "output_option", "settings_command"]
+__all__ += ["spell", "typed_name"]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only: no bars, notes or warnings.")]
+output_option = partial(typer.Option, rich_help_panel="Output")
+_other_option = partial(typer.Option, show_default=False, rich_help_panel="Other settings")
 _Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 # In --help, names up to this width share one column; longer ones stand on a line of their own.
 _NAME_WIDTH = 26
 
 
 class SectionedCommand(TyperCommand):
-    """A command whose ``--help`` shows each ``rich_help_panel`` as a section of plain text.
+    """A command whose ``--help`` shows each ``rich_help_panel`` as a section of plain text."""
 
-    Attributes:
-        set_names: The settings without an option, by the option that a user may expect.
-    """
-
-    set_names: Mapping[str, str] = {}
+    set_names: Mapping[str, str] = {}  # the settings without an option, by the option that a user may expect
 
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -85,13 +85,14 @@ def settings_command(name: str, function: Callable[..., int]) -> SectionedComman
             error.message, error.hint = (spell(text, cls, sources) for text in (error.message, error.hint))
             raise
 
+    file_text = f"Read settings from a TOML file, as 'activity settings {name}' prints it."
     run.__doc__ = function.__doc__
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             *declared,
             *(_keyword(other.name, other.annotation, other.default) for other in others),
             _keyword("set_", _set_option(name, cls)),
-            _keyword("settings", _settings_option(name)),
+            _keyword("settings", Annotated[Path, _other_option(help=file_text, metavar="FILE")]),
         ]
     )
     command = make_command(name, run)
@@ -117,10 +118,7 @@ def typed_name(leaf: Leaf) -> str:
 def spell(text: str, cls: type[Settings], sources: Mapping[str, str] | None = None) -> str:
     """Replaces settings in backquotes, as `` `mode` `` or `` `mode=joint` ``, by what a user types.
 
-    Args:
-        text: A help text or an error.
-        cls: The settings of the command.
-        sources: For each setting that the user gave, where: an option, ``--set``, or a place in a file.
+    ``sources`` has, for each setting that the user gave, where: an option, ``--set``, or a place in a file.
     """
     known = {leaf.name: leaf for leaf in leaves(cls)}
 
@@ -212,26 +210,5 @@ def _set_option(command: str, cls: type[Settings]) -> Any:
         values = () if leaf is None else ("true", "false") if leaf.kind is bool else leaf.choices
         return [f"{name}={value}" for value in values]
 
-    return Annotated[
-        list[str],
-        typer.Option(
-            "--set",
-            help=f"Change any setting; 'activity settings {command}' prints all. Repeatable.",
-            metavar="NAME=VALUE",
-            show_default=False,
-            autocompletion=complete,
-            rich_help_panel="Other settings",
-        ),
-    ]
-
-
-def _settings_option(command: str) -> Any:
-    return Annotated[
-        Path,
-        typer.Option(
-            help=f"Read settings from a TOML file, as 'activity settings {command}' prints it.",
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel="Other settings",
-        ),
-    ]
+    text = f"Change any setting; 'activity settings {command}' prints all. Repeatable."
+    return Annotated[list[str], _other_option("--set", help=text, metavar="NAME=VALUE", autocompletion=complete)]

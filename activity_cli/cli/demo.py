@@ -20,8 +20,7 @@ _GROUP_BY = r"person\d+"
 
 
 def run_demo(
-    out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = Path("demo"),
-    quiet: Quiet = False,
+    out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = Path("demo"), quiet: Quiet = False
 ) -> int:
     """Run all commands on the sample videos.
 
@@ -50,10 +49,8 @@ def run_demo(
     console = Console(stderr=True, quiet=quiet)
 
     def show(*words: object) -> None:
-        if not quiet:
-            console.print(
-                f"\n$ activity {shlex.join(str(word) for word in words)}", markup=False, style="bold", soft_wrap=True
-            )
+        line = f"\n$ activity {shlex.join(map(str, words))}"
+        console.print(line, markup=False, style="bold", soft_wrap=True)
 
     show("prepare", videos, "--group-by", _GROUP_BY, "--out", prepared)
     split = Split(group_by=_GROUP_BY)
@@ -85,10 +82,7 @@ def _sample_videos() -> Path:
     # An installed package has them inside, a clone beside itself.
     for place in (package / "sample_videos", package.parent / "sample_videos"):
         if place.is_dir():
-            try:
-                return place.relative_to(Path.cwd())
-            except ValueError:
-                return place
+            return place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
     raise UsageError("The sample videos are not in this installation.", "Run the demo in a clone of the project.")
 
 

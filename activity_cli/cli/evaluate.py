@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from activity_cli.cli.command import Quiet, choose_format, settings_command
+from activity_cli.cli.command import Quiet, choose_format, output_option, settings_command
 from activity_cli.settings import EvaluateSettings
 
 __all__ = ["command"]
@@ -18,19 +18,12 @@ def run_evaluate(
     settings: EvaluateSettings,
     format: Annotated[
         Literal["auto", "table", "json"],
-        typer.Option(
-            help="auto: a table on a terminal, JSON in a pipe.", metavar="auto|table|json", rich_help_panel="Output"
-        ),
+        output_option(help="auto: a table on a terminal, JSON in a pipe.", metavar="auto|table|json"),
     ] = "auto",
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the JSON to this file.", metavar="FILE", rich_help_panel="Output")
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Also write a report as HTML.", metavar="FILE", rich_help_panel="Output")
-    ] = None,
+    out: Annotated[Path | None, output_option(help="Also write the JSON to this file.", metavar="FILE")] = None,
+    html: Annotated[Path | None, output_option(help="Also write a report as HTML.", metavar="FILE")] = None,
     picture: Annotated[
-        Path | None,
-        typer.Option(help="Also draw the confusion matrix as PNG.", metavar="FILE", rich_help_panel="Output"),
+        Path | None, output_option(help="Also draw the confusion matrix as PNG.", metavar="FILE")
     ] = None,
     quiet: Quiet = False,
 ) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -13,18 +14,16 @@ from activity_cli.settings import TrainSettings
 
 __all__ = ["command"]
 
+_network_option = partial(typer.Option, rich_help_panel="Network")
+
 
 def run_train(
     settings: TrainSettings,
     list_encoders: Annotated[
-        bool,
-        typer.Option(
-            "--list-encoders", help="Print a table of the encoders; train nothing.", rich_help_panel="Network"
-        ),
+        bool, _network_option("--list-encoders", help="Print a table of the encoders; train nothing.")
     ] = False,
     layers: Annotated[
-        bool,
-        typer.Option("--layers", help="Print every layer of the network; train nothing.", rich_help_panel="Network"),
+        bool, _network_option("--layers", help="Print every layer of the network; train nothing.")
     ] = False,
     quiet: Quiet = False,
 ) -> int:
@@ -48,9 +47,9 @@ def run_train(
     from activity_cli.reports.console import print_encoders, print_layers, print_training
 
     if list_encoders:
-        from activity_cli.settings.encoders import encoder_rows
+        from activity_cli.settings.encoders import ENCODER_SPECS
 
-        print_encoders(Console(), encoder_rows())
+        print_encoders(Console(), ENCODER_SPECS.values())
         return 0
     with native_output_silenced():  # TensorFlow prints a lot when it starts
         from activity_cli.commands.train import network_layers, train

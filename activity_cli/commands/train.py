@@ -389,7 +389,7 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
         if not settings.overwrite and not settings.resume:
             raise OutputError(
                 f"There is a model at {str(out)!r} already.",
-                "Use `overwrite` to replace it, or another place with `out`; `resume` goes on with an interrupted training.",
+                "Use `overwrite` to replace it, `resume` to go on with an interrupted training, or another `out`.",
                 code="output.exists",
             )
     if os.path.ismount(out) or out.resolve() == Path.cwd():

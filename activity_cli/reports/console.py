@@ -8,7 +8,7 @@ escapes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich import box
@@ -26,15 +26,8 @@ from activity_cli.reports.summaries import (
     unused_files,
 )
 from activity_cli.reports.text import counted, duration, escape_control, percent, points
-from activity_cli.results import (
-    ClipRecord,
-    EncoderRow,
-    EvaluationResult,
-    LayerRow,
-    Prediction,
-    PrepareResult,
-    TrainResult,
-)
+from activity_cli.results import ClipRecord, EvaluationResult, LayerRow, Prediction, PrepareResult, TrainResult
+from activity_cli.settings.encoders import EncoderSpec
 
 __all__ = [
     "print_encoders",
@@ -63,21 +56,16 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
     totals = [sum(counts) for counts in zip(*(summary.splits for summary in summaries), strict=True)]
     table.add_section()
     table.add_row("all", *map(str, totals), style="bold")
-    _print(
-        console,
-        f"{counted(sum(totals), 'clip')} of {len(result.labels)} activities, labeled by {result.format}",
-        "bold",
-    )
+    used = f"{counted(sum(totals), 'clip')} of {len(result.labels)} activities"
+    _print(console, f"{used}, labeled by {result.format}", "bold")
     _print_table(console, table)
     _print(console, "Frames and seconds are minimum/median/maximum per video.", "dim")
     _print_unused(console, unused_files(result.records))
     _print_warnings(console, result.warnings)
     for line in leak_lines(result.leaks):
         _print(console, line)
-    _print(
-        console,
-        f"Decoded {counted(result.decoded, 'video')}; reused {counted(result.reused, 'clip')} of an earlier run.",
-    )
+    reused = f"reused {counted(result.reused, 'clip')} of an earlier run"
+    _print(console, f"Decoded {counted(result.decoded, 'video')}; {reused}.")
     _print_path(console, "Contact sheet:", result.contact_sheet)
     _print_path(console, "Leak report:", result.leak_picture or result.leak_report)
     _print_path(console, "Prepared folder:", result.folder)
@@ -98,25 +86,20 @@ def _print_unused(console: Console, records: Sequence[ClipRecord]) -> None:
         _print(console, f"  and {len(records) - _MAX_UNUSED} more in manifest.csv", "dim")
 
 
-def print_encoders(console: Console, rows: Sequence[EncoderRow]) -> None:
+def print_encoders(console: Console, encoders: Iterable[EncoderSpec]) -> None:
     """Prints the encoders, and when to use each."""
     table = _table("encoder", "weights", "features", "parameters", "frame size", text_columns=2)
-    for row in rows:
-        name = _name(console, row.name, "bold").append("\n").append_text(_name(console, row.summary, "dim"))
-        numbers = (str(row.features), f"{row.parameters:,}", f"{row.frame_size} (from {row.min_frame_size})")
-        table.add_row(name, _name(console, row.weights), *numbers)
+    for spec in encoders:
+        name = _name(console, spec.name, "bold").append("\n").append_text(_name(console, spec.summary, "dim"))
+        numbers = (str(spec.features), f"{spec.parameters:,}", f"{spec.frame_size} (from {spec.min_frame_size})")
+        table.add_row(name, _name(console, spec.weights_source), *numbers)
     _print_table(console, table)
     explained = "Weights: where those trained on ImageNet come from. Frame size: best, and smallest, in pixels."
     _print(console, explained, "dim")
 
 
 def print_layers(console: Console, rows: Sequence[LayerRow]) -> None:
-    """Prints the layers of the network as a tree, and counts the trainable parameters.
-
-    Args:
-        console: Where to print.
-        rows: The layers; a layer that contains others stands directly before them.
-    """
+    """Prints the layers of the network as a tree (each before the layers in it), and counts the parameters."""
     table = _table("layer", "kind", "output shape", "parameters", "", text_columns=3)
     for row in rows:
         frozen = bool(row.parameters) and not row.trainable
@@ -234,10 +217,9 @@ def _confusion_table(console: Console, result: EvaluationResult, *, numbered: bo
 
 def print_predictions(console: Console, predictions: Sequence[Prediction]) -> None:
     """Prints a row for each answer, then the errors."""
-    answers = [prediction for prediction in predictions if prediction.status == "ok"]
     table = _table("source", "activity", "confidence", "second best", "seconds", text_columns=4)
     table.columns[2].no_wrap = True
-    for answer in answers:
+    for answer in (prediction for prediction in predictions if prediction.status == "ok"):
         second = sorted((answer.scores or {}).items(), key=lambda item: -item[1])[1:2]
         table.add_row(
             _name(console, answer.source),
@@ -246,7 +228,7 @@ def print_predictions(console: Console, predictions: Sequence[Prediction]) -> No
             _name(console, f"{second[0][0]} {percent(second[0][1])}" if second else "-", "dim"),
             f"{answer.duration_seconds:.1f}",
         )
-    if answers:
+    if table.row_count:
         _print_table(console, table)
     for prediction in predictions:
         if prediction.status != "ok":
@@ -297,9 +279,7 @@ def _print(console: Console, text: str, style: str = "") -> None:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    console.print()
-    console.print(table)
-    console.print()
+    console.print("", table, "", sep="\n")
 
 
 def _print_path(console: Console, what: str, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 
 from activity_cli.reports.text import counted
 from activity_cli.results import LEAKS_SCHEMA, ClipRecord, LeakReport
@@ -11,12 +12,8 @@ from activity_cli.writers.json import indented_json, rounded
 __all__ = ["leak_document", "leak_lines"]
 
 
-def leak_lines(leaks: LeakReport) -> list[str]:
+def leak_lines(leaks: LeakReport) -> Iterator[str]:
     """The report in plain words, one statement a line."""
-    return list(_lines(leaks))
-
-
-def _lines(leaks: LeakReport) -> Iterator[str]:
     largest = f"the largest group has {leaks.largest_group_share:.0%} of the clips"
     if leaks.grouping == "given":
         yield f"Groups: {leaks.num_groups}, as given; {largest}."
@@ -54,41 +51,15 @@ def _lines(leaks: LeakReport) -> Iterator[str]:
 
 
 def leak_document(leaks: LeakReport) -> str:
-    """The report as indented JSON of the schema ``activity.leaks/1``, without a final line break."""
-    document = {
-        "schema": LEAKS_SCHEMA,
-        "grouping": leaks.grouping,
-        "clips_compared": leaks.clips_compared,
-        "num_clips": leaks.num_clips,
-        "num_groups": leaks.num_groups,
-        "largest_group_share": leaks.largest_group_share,
-        "num_near_duplicates": leaks.num_near_duplicates,
-        "num_label_conflicts": leaks.num_label_conflicts,
-        "shared_place_share": leaks.shared_place_share,
-        "leaked_share_random_split": leaks.leaked_share_random_split,
-        "leaked_share": leaks.leaked_share,
-        "shortcuts": [
-            {
-                "name": s.name,
-                "accuracy": s.accuracy,
-                "baseline_accuracy": s.baseline_accuracy,
-                "suspicious": s.suspicious,
-            }
-            for s in leaks.shortcuts
-        ],
-        "pairs": [
-            {"kind": pair.kind, "first": _clip(pair.first), "second": _clip(pair.second)} for pair in leaks.pairs
-        ],
-        "summary": leak_lines(leaks),
-    }
-    return indented_json(rounded(document, 6))
+    """The report as indented JSON of the schema ``activity.leaks/1``, without a final line break.
+
+    The keys are the fields of the report: renaming one breaks the schema.
+    """
+    pairs = [{"kind": pair.kind, "first": _clip(pair.first), "second": _clip(pair.second)} for pair in leaks.pairs]
+    fields = asdict(replace(leaks, pairs=())) | {"pairs": pairs}
+    return indented_json(rounded({"schema": LEAKS_SCHEMA, **fields, "summary": [*leak_lines(leaks)]}, 6))
 
 
 def _clip(clip: ClipRecord) -> dict[str, object]:
-    return {
-        "path": clip.path,
-        "label": clip.label,
-        "start_seconds": rounded(clip.start_seconds, 3),
-        "end_seconds": rounded(clip.end_seconds, 3),
-        "clip": clip.clip,
-    }
+    times = {name: round(getattr(clip, name), 3) for name in ("start_seconds", "end_seconds")}
+    return {"path": clip.path, "label": clip.label, **times, "clip": clip.clip}

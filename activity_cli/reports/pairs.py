@@ -45,9 +45,8 @@ def draw_pairs(pairs: Sequence[Pair], path: Path, total: int | None = None) -> N
     canvas = Canvas(_WIDTH, _HEAD + _ROW * len(drawn))
     total = total or len(pairs)
     some = f"{len(drawn)} of " if len(drawn) < total else ""
-    canvas.text(
-        _MARGIN, 56, f"{some}{counted(total, 'pair')} of clips from one recording or place", size=24, weight=600
-    )
+    title = f"{some}{counted(total, 'pair')} of clips from one recording or place"
+    canvas.text(_MARGIN, 56, title, size=24, weight=600)
     y = _HEAD
     for pair, first, second in drawn:
         canvas.rectangle(_MARGIN, y - 6, _WIDTH - 2 * _MARGIN, 1, GRID)

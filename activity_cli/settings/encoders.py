@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from activity_cli.settings.train import NetworkSettings
 
-if TYPE_CHECKING:
-    from activity_cli.results import EncoderRow
-
-__all__ = ["ENCODER_SPECS", "EncoderSpec", "encoder_rows", "spec_of"]
+__all__ = ["ENCODER_SPECS", "EncoderSpec", "spec_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """The facts about an encoder.
+    """The facts about an encoder."""
 
-    Attributes:
-        name: The value of the setting ``encoder``.
-        summary: When to use it, in one line.
-        features: ``D``, the number of features of a frame.
-        block_starts: The first layer of each block, from input to output. The layers before them are the stem; the
-            layers after the last block belong to it.
-        parameters: Number of weights, including the statistics of batch normalization.
-        frame_size: Height and width in pixels of the frames that it was trained on or designed for.
-        min_frame_size: Smaller frames would leave its last feature map empty.
-        pretrained: Whether there are ImageNet weights for it.
-        truncate_blocks: Number of last blocks that ``train`` leaves out with pretrained weights.
-        pyramid: Rows and columns of the smallest cells of the spatial pyramid with pretrained weights. Encoders with
-            many channels have fewer cells, since each cell has all channels.
-        weights_included: Whether its ImageNet weights come with this package. Keras downloads others.
-    """
-
-    name: str
-    summary: str
-    features: int
+    name: str  # the value of the setting ``encoder``
+    summary: str  # when to use it, in one line
+    features: int  # ``D``, the number of features of a frame
+    # The first layer of each block, from input to output. The layers before them are the stem; the layers after the
+    # last block belong to it.
     block_starts: tuple[str, ...]
-    parameters: int
-    frame_size: int = 224
-    min_frame_size: int = 32
-    pretrained: bool = True
-    truncate_blocks: int = 0
+    parameters: int  # number of weights, including the statistics of batch normalization
+    frame_size: int = 224  # height and width in pixels of the frames that it was trained on or designed for
+    min_frame_size: int = 32  # smaller frames would leave its last feature map empty
+    pretrained: bool = True  # whether there are ImageNet weights for it
+    truncate_blocks: int = 0  # number of last blocks that ``train`` leaves out with pretrained weights
+    # Rows and columns of the smallest cells of the spatial pyramid with pretrained weights. Encoders with many channels
+    # have fewer cells, since each cell has all channels.
     pyramid: int = 2
-    weights_included: bool = False
+    weights_included: bool = False  # whether its ImageNet weights come with this package; Keras downloads others
 
     @property
     def weights_source(self) -> str:
@@ -59,24 +43,6 @@ def spec_of(network: NetworkSettings) -> EncoderSpec:
     spec = ENCODER_SPECS[network.encoder]
     blocks_left = max(0, len(spec.block_starts) - (network.truncate_blocks or 0))
     return replace(spec, block_starts=spec.block_starts[:blocks_left])
-
-
-def encoder_rows() -> list[EncoderRow]:
-    """The rows of ``--list-encoders``, the default encoder first."""
-    from activity_cli.results import EncoderRow  # here, since --help of a command does not need it
-
-    return [
-        EncoderRow(
-            name=spec.name,
-            summary=spec.summary,
-            features=spec.features,
-            parameters=spec.parameters,
-            frame_size=spec.frame_size,
-            min_frame_size=spec.min_frame_size,
-            weights=spec.weights_source,
-        )
-        for spec in ENCODER_SPECS.values()
-    ]
 
 
 # Times: LiteRT, one thread, 224 pixels.

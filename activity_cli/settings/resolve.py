@@ -27,29 +27,21 @@ def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
     """
     sampling, split = settings.sampling, settings.split
     if sampling.clips_per_video > 1 and sampling.frames_per_second is not None:
-        raise _refused(
-            "frames_per_second",
-            sampling.frames_per_second,
-            f"`clips_per_video={sampling.clips_per_video}` draws frames from the whole video",
-        )
+        reason = f"`clips_per_video={sampling.clips_per_video}` draws frames from the whole video"
+        raise _refused("frames_per_second", sampling.frames_per_second, reason)
     if sampling.stride_seconds is not None and sampling.window_seconds is None:
         raise _refused("stride_seconds", sampling.stride_seconds, "there are no windows without `window_seconds`")
     if split.val_fraction + split.test_fraction >= 1:
-        raise ConfigError(
-            f"`val_fraction={split.val_fraction:g}` and `test_fraction={split.test_fraction:g}` leave no clips for "
-            "training.",
-            "Their sum must be less than 1.",
-            setting="test_fraction",
-        )
+        both = f"`val_fraction={split.val_fraction:g}` and `test_fraction={split.test_fraction:g}`"
+        hint = "Their sum must be less than 1."
+        raise ConfigError(f"{both} leave no clips for training.", hint, setting="test_fraction")
     if split.pattern is not None:
         try:
             re.compile(split.pattern)
         except re.error as error:
-            raise ConfigError(
-                f"`group_by` is not a regular expression: {split.group_by!r} ({error}).",
-                r"For example, 'person\d+' finds person07 in wave/person07_a.mp4.",
-                setting="group_by",
-            ) from None
+            message = f"`group_by` is not a regular expression: {split.group_by!r} ({error})."
+            hint = r"For example, 'person\d+' finds person07 in wave/person07_a.mp4."
+            raise ConfigError(message, hint, setting="group_by") from None
     # Windows that follow each other without a gap are the same sampling, whether the stride was typed or not.
     stride_seconds = sampling.stride_seconds or sampling.window_seconds
     return replace(settings, sampling=replace(sampling, stride_seconds=stride_seconds))
@@ -82,33 +74,19 @@ _PRETRAINED_RATE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class TrainPlan:
-    """The settings of a training, with a value for every setting that was left unset.
+    """The settings of a training, with a value for every setting that was left unset."""
 
-    Attributes:
-        network: The shape of the network; no setting in it is None.
-        weights: Weights that the encoder starts with: ``imagenet``, ``none`` or a file.
-        mode: ``frozen``, ``finetune`` or ``joint``.
-        trained_blocks: Number of last blocks of the encoder that are trained; 0: the encoder stays frozen.
-        warmup_epochs: Epochs that first train only the layers after the encoder; 0: no warm-up.
-        epochs: Epochs after the warm-up.
-        patience: Epochs without a lower validation loss after which training stops.
-        learning_rate: Highest rate while the encoder is frozen, or starts from random weights.
-        encoder_learning_rate: Highest rate while a pretrained encoder is trained.
-        refit: Whether to train again on the training and validation clips together.
-        augmentation: How training varies the clips. If augmentation is off, it varies nothing.
-    """
-
-    network: NetworkSettings
-    weights: str
-    mode: str
-    trained_blocks: int
-    warmup_epochs: int
-    epochs: int
-    patience: int
-    learning_rate: float
-    encoder_learning_rate: float
-    refit: bool
-    augmentation: Augmentation
+    network: NetworkSettings  # the shape of the network; no setting in it is None
+    weights: str  # weights that the encoder starts with: ``imagenet``, ``none`` or a file
+    mode: str  # ``frozen``, ``finetune`` or ``joint``
+    trained_blocks: int  # number of last blocks of the encoder that are trained; 0: the encoder stays frozen
+    warmup_epochs: int  # epochs that first train only the layers after the encoder; 0: no warm-up
+    epochs: int  # epochs after the warm-up
+    patience: int  # epochs without a lower validation loss after which training stops
+    learning_rate: float  # highest rate while the encoder is frozen, or starts from random weights
+    encoder_learning_rate: float  # highest rate while a pretrained encoder is trained
+    refit: bool  # whether to train again on the training and validation clips together
+    augmentation: Augmentation  # how training varies the clips; if augmentation is off, it varies nothing
 
     @property
     def pretrained(self) -> bool:
@@ -133,6 +111,7 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
     mode = settings.mode or ("frozen" if pretrained and spec.pretrained else "joint")
     network = _resolved_network(settings.network, spec, pretrained)
     blocks_left = len(spec.block_starts) - (network.truncate_blocks or 0)
+    trained_blocks = {"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}
     steps = -(-num_clips // settings.batch_size)
     warms_up = pretrained and mode != "frozen"
     length = _HEAD_LENGTH if mode == "frozen" else _PRETRAINED_LENGTH if warms_up else _JOINT_LENGTH
@@ -143,9 +122,7 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
         network=network,
         weights=weights,
         mode=mode,
-        trained_blocks={"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}[
-            mode
-        ],
+        trained_blocks=trained_blocks[mode],
         warmup_epochs=warmup_epochs,
         epochs=epochs,
         patience=settings.patience or patience,
@@ -178,17 +155,16 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
     """Refuses what training cannot do, and what it would ignore."""
     network, mode, name = plan.network, plan.mode, repr(spec.name)
     if mode != "joint" and not plan.pretrained:
-        raise ConfigError(
-            f"`mode` cannot be {mode!r} here: it keeps weights of the encoder, and {name} starts from random ones.",
-            "Use `mode=joint`, another `encoder`, or `weights=FILE`.",
-            setting="mode",
-        )
+        reason = f"it keeps weights of the encoder, and {name} starts from random ones"
+        hint = "Use `mode=joint`, another `encoder`, or `weights=FILE`."
+        raise ConfigError(f"`mode` cannot be {mode!r} here: {reason}.", hint, setting="mode")
     recurrent, pretrained, num_blocks = network.sequence != "none", plan.pretrained, len(spec.block_starts)
     blocks, blocks_left = settings.finetune_blocks or _FINETUNE_BLOCKS, num_blocks - (network.truncate_blocks or 0)
     trains_pretrained = pretrained and mode != "frozen"
     random_weights = f"the encoder {name} starts from random weights"
     imagenet, reduced = settings.weights == "imagenet", settings.precision not in ("auto", "float32")
     warmup, rate = settings.warmup_epochs is not None, settings.encoder_learning_rate is not None
+    too_few_blocks = f"the encoder {name} has {blocks_left} blocks"
     rules = (
         ("weights", imagenet and not spec.pretrained, f"there are no such weights for the encoder {name}"),
         ("gray", network.gray and spec.name != "small", f"the encoder {name} needs colors"),
@@ -202,11 +178,7 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
         ("pca_components", network.pca_components and not recurrent, "with `sequence=none` nothing reads them"),
         ("pca_components", network.pca_components and not pretrained, random_weights),
         ("finetune_blocks", settings.finetune_blocks and mode != "finetune", "only `mode=finetune` reads it"),
-        (
-            "finetune_blocks",
-            mode == "finetune" and blocks > blocks_left,
-            f"the encoder {name} has {blocks_left} blocks",
-        ),
+        ("finetune_blocks", mode == "finetune" and blocks > blocks_left, too_few_blocks),
         ("warmup_epochs", warmup and not trains_pretrained, "only training a pretrained encoder has a warm-up"),
         ("encoder_learning_rate", rate and not trains_pretrained, "this mode trains no pretrained encoder"),
         ("precision", reduced and mode == "frozen", "a frozen encoder computes in float32"),
@@ -220,11 +192,8 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
 def _resolved_augmentation(settings: TrainSettings, labels: Sequence[str]) -> Augmentation:
     wanted = settings.augmentation
     if unknown := sorted(set(wanted.no_flip_label) - set(labels)):
-        raise ConfigError(
-            f"`no_flip_label` names {', '.join(map(repr, unknown))}, and no clip has this label.",
-            f"Labels: {', '.join(labels)}.",
-            setting="no_flip_label",
-        )
+        message = f"`no_flip_label` names {', '.join(map(repr, unknown))}, and no clip has this label."
+        raise ConfigError(message, f"Labels: {', '.join(labels)}.", setting="no_flip_label")
     if settings.augment:
         return wanted
     usual, off = Augmentation(), without_augmentation()

@@ -20,17 +20,11 @@ _LINE_WIDTH = 100
 
 
 def prediction_json(prediction: Prediction) -> str:
-    """One prediction as one line of JSON, without the line break.
+    """One prediction as one line of JSON of the schema ``activity.prediction/1``, without the line break.
 
-    Returns:
-        A JSON object of the schema ``activity.prediction/1``; scores have four decimals, times three. ``frames`` is
-        there if the model classifies every frame.
+    Scores have four decimals, times three. ``frames`` is there if the model classifies every frame.
     """
-    document: dict[str, Any] = {
-        "schema": PREDICTION_SCHEMA,
-        "source": prediction.source,
-        "status": prediction.status,
-    }
+    document: dict[str, Any] = {"schema": PREDICTION_SCHEMA, "source": prediction.source, "status": prediction.status}
     if prediction.status == "ok":
         document |= {
             "label": prediction.label,
@@ -46,11 +40,8 @@ def prediction_json(prediction: Prediction) -> str:
                 for f in prediction.frames
             ]
     else:
-        document["error"] = {
-            "code": prediction.error_code,
-            "message": prediction.error_message,
-            "hint": prediction.error_hint,
-        }
+        code, message, hint = prediction.error_code, prediction.error_message, prediction.error_hint
+        document["error"] = {"code": code, "message": message, "hint": hint}
     return json.dumps(document, allow_nan=False)
 
 
