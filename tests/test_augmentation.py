@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tensorflow as tf
-from activity_cli.dataset.flip import check_keep_sides, may_flip
 
 from activity_cli.dataset.augmentation import augment_clip, augment_time, clip_rng_key, clip_view, draw_view
+from activity_cli.dataset.flip import check_keep_sides, may_flip
 from activity_cli.errors import ConfigError
 from activity_cli.settings import Augmentation
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from activity_cli.model.sequence import build_sequence
-from activity_cli.training.measure import most_measured
-from activity_cli.training.plan import make_plan
 
 from activity_cli import Augmentation, NetworkSettings, PrepareSettings, Split, TrainSettings, prepare
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.errors import TrainingError
 from activity_cli.model.network import build_network
+from activity_cli.model.sequence import build_sequence
 from activity_cli.progress import SilentProgress
 from activity_cli.training.data import Feeds, open_feeds
+from activity_cli.training.measure import most_measured
 from activity_cli.training.memory import translate_memory_error
+from activity_cli.training.plan import make_plan
 from conftest import TINY_SAMPLING, draw_video
 
 CONFIG = TrainSettings(

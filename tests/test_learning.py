@@ -17,9 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tensorflow as tf
-from activity_cli.training.optimizer import OneCycle, Pace, PacedAdamW
-from activity_cli.training.tensorboard import CurveWriter
-from activity_cli.training.validation import judge_of
 
 from activity_cli import Augmentation, NetworkSettings, TrainSettings, train
 from activity_cli.dataset.manifest import read_prepared
@@ -30,7 +27,10 @@ from activity_cli.streams.encoders import build_encoder
 from activity_cli.training.callbacks import History
 from activity_cli.training.checkpoint import Checkpoint, checkpoint_path, read_checkpoint, write_checkpoint
 from activity_cli.training.devices import choose_strategy
+from activity_cli.training.optimizer import OneCycle, Pace, PacedAdamW
 from activity_cli.training.runner import Feed, Recipe, fit
+from activity_cli.training.tensorboard import CurveWriter
+from activity_cli.training.validation import judge_of
 from learning_support import scalars_in
 
 STEPS, BATCH, WIDTH, CLASSES = 3, 4, 5, 2

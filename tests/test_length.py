@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tensorflow as tf
-from activity_cli.model.sequence import build_sequence, frame_outputs, linear_part, read_at_most
-from activity_cli.training.measure import solve_beside
 
 from activity_cli import NetworkSettings
 from activity_cli.dataset.length_matching import matched_lengths
 from activity_cli.model.conversion import sequence_to_litert
 from activity_cli.model.network import Network
+from activity_cli.model.sequence import build_sequence, frame_outputs, linear_part, read_at_most
 from activity_cli.runtime.litert import SequenceRuntime
 from activity_cli.sampling.plan import evenly_spaced
+from activity_cli.training.measure import solve_beside
 
 STEPS, MAP, WIDTH = 8, (2, 2, 3), 12
 BASE = NetworkSettings(encoder="small", units=12, dropout=0.1)

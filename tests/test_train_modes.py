@@ -10,7 +10,6 @@ from shutil import copytree
 import keras
 import numpy as np
 import pytest
-from activity_cli.training.plan import make_plan
 from typer.testing import Result
 
 from activity_cli import (
@@ -28,6 +27,7 @@ from activity_cli.files import path_lock
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
 from activity_cli.model.network import Network, build_network, load_network
 from activity_cli.settings import ENCODERS
+from activity_cli.training.plan import make_plan
 from data_support import no_privileges, run
 
 Activity = Callable[..., Result]
