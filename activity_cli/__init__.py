@@ -1,4 +1,4 @@
-"""activity: turns a folder of labeled videos into a recognizer that works in a shell pipe.
+"""activity: learns activities from a folder of labeled videos, and recognizes them in new videos.
 
 Python imports each name below on first use. So ``import activity_cli`` takes no time, and predicting never loads
 TensorFlow.

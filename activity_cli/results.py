@@ -55,7 +55,7 @@ class ClipRecord(ClipInfo, VideoInfo):
 
     ``status`` is ``ok`` (used), ``rejected`` (cannot be used), ``duplicate`` (same content as an earlier file of the
     same label), ``unused`` (a further random clip of a video that is not trained on: it would count the video twice)
-    or ``ignored`` (not a video by its name).
+    or ``ignored`` (no known video file extension).
     """
 
     path: str  # of the video, relative to the folder of the videos, with ``/``

@@ -27,8 +27,8 @@ COMMANDS = {
     "evaluate": "Test a model on clips that it was not trained on.",
     "predict": "Recognize the activity in videos.",
     "export": "Write a trained model in the format of another runtime.",
-    "settings": "Print every setting with its default, as a file for --settings.",
-    "demo": "Run all commands on the sample videos.",
+    "settings": "Print all settings and their defaults, as a file for --settings.",
+    "demo": "Try prepare, train, evaluate and predict on the sample videos.",
 }
 
 
@@ -94,7 +94,7 @@ def _activity(
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Turn a folder of labeled videos into a recognizer that works in a shell pipe.
+    """Learn activities from a folder of labeled videos, and recognize them in new videos.
 
     Put your clips into videos/<activity>/, then:
 
@@ -104,7 +104,7 @@ def _activity(
         activity evaluate
         activity predict clip.mp4
 
-    To see it at work first: activity demo
+    To try it on the sample videos first: activity demo
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,9 +23,9 @@ from activity_cli.errors import ActivityError, ConfigError
 from activity_cli.settings import SETTINGS_OF, Leaf, Settings, build, leaves, parse_one, parse_text, suggest
 
 __all__ = ["Quiet", "SectionedCommand", "choose_format", "make_command", "output_option", "settings_command"]
-__all__ += ["spell", "typed_name"]
+__all__ += ["spell", "spelled_errors", "typed_name"]
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only: no bars, notes or warnings.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors: no progress bars, notes or warnings.")]
 output_option = partial(typer.Option, rich_help_panel="Output")
 _other_option = partial(typer.Option, show_default=False, rich_help_panel="Other settings")
 _Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -79,13 +80,10 @@ def settings_command(name: str, function: Callable[..., int]) -> SectionedComman
     def run(*, set_: list[str] | None, settings: Path | None, **options: Any) -> int:
         typed = {name: value for name in names if (value := options.pop(name)) is not None}
         values, sources = _collect(name, cls, typed, set_ or (), settings)
-        try:
+        with spelled_errors(cls, sources):
             return function(build(cls, values), **options)
-        except ActivityError as error:
-            error.message, error.hint = (spell(text, cls, sources) for text in (error.message, error.hint))
-            raise
 
-    file_text = f"Read settings from a TOML file, as 'activity settings {name}' prints it."
+    file_text = f"Read settings from a TOML file in the format that 'activity settings {name}' prints."
     run.__doc__ = function.__doc__
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
@@ -116,7 +114,7 @@ def typed_name(leaf: Leaf) -> str:
 
 
 def spell(text: str, cls: type[Settings], sources: Mapping[str, str] | None = None) -> str:
-    """Replaces settings in backquotes, as `` `mode` `` or `` `mode=joint` ``, by what a user types.
+    """Replaces settings in backticks, as `` `mode` `` or `` `mode=joint` ``, by what a user types.
 
     ``sources`` has, for each setting that the user gave, where: an option, ``--set``, or a place in a file.
     """
@@ -136,6 +134,16 @@ def spell(text: str, cls: type[Settings], sources: Mapping[str, str] | None = No
     return re.sub(r"`(\w+)(?:=([^`]*))?`", replaced, text)
 
 
+@contextmanager
+def spelled_errors(cls: type[Settings], sources: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Lets an error pass with its settings as :func:`spell` writes them."""
+    try:
+        yield
+    except ActivityError as error:
+        error.message, error.hint = (spell(text, cls, sources) for text in (error.message, error.hint))
+        raise
+
+
 def _collect(
     command: str, cls: type[Settings], typed: Mapping[str, Any], assignments: Sequence[str], file: Path | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
@@ -152,7 +160,7 @@ def _collect(
         if name not in settable:
             raise ConfigError(f"--set {assignment}: {name!r} is not a setting.", suggest(name, settable), setting=name)
         if not equals:
-            raise ConfigError(f"--set {name} has no value.", f"Type --set {name}=VALUE.", setting=name)
+            raise ConfigError(f"--set {name} has no value.", f"Use --set {name}=VALUE.", setting=name)
         values[name], sources[name] = parse_text(known[name], text), f"--set {name}"
     for name, value in typed.items():
         leaf = known[name]
@@ -206,5 +214,5 @@ def _set_option(command: str, cls: type[Settings]) -> Any:
         values = () if leaf is None else ("true", "false") if leaf.kind is bool else leaf.choices
         return [f"{name}={value}" for value in values]
 
-    text = f"Change any setting; 'activity settings {command}' prints all. Repeatable."
+    text = f"Change a setting. 'activity settings {command}' prints all settings. Repeatable."
     return Annotated[list[str], _other_option("--set", help=text, metavar="NAME=VALUE", autocompletion=complete)]

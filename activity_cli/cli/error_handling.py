@@ -1,7 +1,6 @@
 """The one place that turns errors into one line on stderr and an exit code.
 
-0: all inputs answered. 1: some input failed. 2: the call itself is wrong. 130: interrupted. 141: the reader of the pipe
-went away.
+0: done. 1: some input failed. 2: usage error. 130: interrupted. 141: the program that reads the pipe has ended.
 """
 
 from __future__ import annotations
@@ -70,10 +69,10 @@ def _explain(error: Exception) -> str:
         # Only writing to a stream has no file name.
         return f"{error.filename or 'the output'}: {error.strerror or error}."
     if isinstance(error, MemoryError):
-        smaller = "Prepare fewer or smaller frames (--num-frames, --frame-size)"
-        return f"Not enough memory. {smaller}, or train on fewer clips at a time (--set batch_size=4)."
+        smaller = "Run 'activity prepare' with fewer or smaller frames (--num-frames, --frame-size)"
+        return f"There is not enough memory. {smaller}, or 'activity train' with --set batch_size=4."
     reason = (str(error) or type(error).__name__).splitlines()[0]
-    return f"An error in activity itself: {type(error).__name__}: {reason} (--debug shows where; please report it)."
+    return f"This is a bug in activity: {type(error).__name__}: {reason}. Please report it, with the output of --debug."
 
 
 def _drop_stdout() -> None:

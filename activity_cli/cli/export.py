@@ -16,7 +16,7 @@ def run_export(settings: ExportSettings, quiet: Quiet = False) -> int:
 
     The file description.json describes the inputs and outputs, the labels, and how to sample frames.
 
-    Exit codes: 0 done, 2 the call is wrong, 130 interrupted.
+    Exit codes: 0 done, 2 usage error, 130 interrupted.
     """
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.quiet import native_output_silenced

@@ -40,13 +40,14 @@ def run_predict(
     \b
         activity predict clip.mp4 | jq -r .label
 
-    predict prints one JSON object on one line for each video, in the order of the inputs, as soon as it is known:
-    source, status (ok or error), label, confidence (0 to 1), scores (of every activity, highest first),
-    duration_seconds, frames_used, model. For a video that cannot be used, status is "error", and error.code,
-    error.message and error.hint say why; predict continues with the other videos.
+    On a terminal, predict prints a table. In a pipe, it prints one JSON object per line for each video, in the order of
+    the inputs, as soon as the prediction is ready. Its keys are: schema, source, status (ok or error), label,
+    confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model; and frames,
+    if the model classifies every frame. If predict cannot use a video, status is "error", and error.code,
+    error.message and error.hint give the reason. predict then continues with the other videos.
 
-    Exit codes: 0 all inputs answered, 1 some failed, 2 the call is wrong (such as no such model), 130 interrupted, 141
-    the pipe was closed.
+    Exit codes: 0 done, 1 some inputs failed, 2 usage error (such as a missing model), 130 interrupted, 141 the pipe was
+    closed.
     """
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.commands.predict import predict
@@ -77,7 +78,11 @@ def _on_disk(text: str) -> Iterator[Path]:
     """The path of an input. A pipe is copied into a temporary file, since decoding seeks in it."""
     path = Path(text)
     if text == "-" and sys.stdin is None:
-        raise UsageError("'-' is stdin, which is closed.", "Pipe a video into it.", code="usage.input")
+        raise UsageError(
+            "The input '-' is stdin, which is closed.",
+            "Pipe a video into activity, or name a file.",
+            code="usage.input",
+        )
     if text != "-" and not _is_pipe(path):
         yield path
         return

@@ -34,13 +34,14 @@ def run_settings(
         activity settings train > settings.toml
         activity train --settings settings.toml
 
-    The file is TOML. A command reads the table with its name. A setting behind a # is unset.
+    The file is TOML: lines such as epochs = 40 below a heading such as [train]. A command reads only the lines below
+    its own heading. A # at the start of a line leaves that setting unset.
 
-    Exit codes: 0 done, 2 the call is wrong, 130 interrupted.
+    Exit codes: 0 done, 2 usage error, 130 interrupted.
     """
     values = dict.fromkeys(SETTINGS_OF) if model is None else _stored_settings(model)
     if name is not None and name not in values:
-        raise UsageError(f"No settings of {name!r} to print.", suggest(name, values))
+        raise UsageError(f"There are no settings for {name!r}.", suggest(name, values))
     print("\n".join(table_text(one, values[one]) for one in ([name] if name else values)), end="")
     return 0
 
@@ -57,7 +58,7 @@ def _stored_settings(model: Path) -> dict[str, dict[str, Any]]:
         raise BundleError(f"{path} has no settings.", "Train the model again.", code="model.damaged") from error
     for command, values in stored.items():
         if unknown := values.keys() - {leaf.name for leaf in leaves(SETTINGS_OF[command])}:
-            message = f"{path} has unknown settings of {command}: {', '.join(sorted(unknown))}."
+            message = f"{path} has settings of {command} that this version does not know: {', '.join(sorted(unknown))}."
             raise BundleError(message, "Use the version of activity that trained the model.")
     return stored
 

@@ -45,11 +45,11 @@ def read_table(file: Path, command: str, names: Iterable[str]) -> dict[str, Any]
         raise ConfigError(f"{file} is not TOML: {error}.", hint) from error
     for name, table in tables.items():
         if not isinstance(table, dict):
-            raise ConfigError(f"{file}: {name!r} is outside of a table.", f"Write it below [{command}].")
+            raise ConfigError(f"{file}: {name!r} is not below a heading in brackets.", f"Move it below [{command}].")
         if name not in SETTINGS_OF:
-            raise ConfigError(f"{file}: [{name}] is not a command with settings.", suggest(name, SETTINGS_OF))
+            raise ConfigError(f"{file}: there is no command [{name}] with settings.", suggest(name, SETTINGS_OF))
     if command not in tables:
-        raise ConfigError(f"{file} has no table [{command}].", f"'activity settings {command}' prints one.")
+        raise ConfigError(f"{file} has no heading [{command}].", f"'activity settings {command}' prints one.")
     names = list(names)
     values: dict[str, Any] = tables[command]
     for name in values:

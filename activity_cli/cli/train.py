@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from activity_cli.cli.command import Quiet, settings_command
+from activity_cli.cli.command import Quiet, settings_command, spell
 from activity_cli.cli.error_handling import INTERRUPTED, SOME_FAILED, print_error
 from activity_cli.settings import TrainSettings
 
@@ -19,11 +19,9 @@ _network_option = partial(typer.Option, rich_help_panel="Network")
 def run_train(
     settings: TrainSettings,
     list_encoders: Annotated[
-        bool, _network_option("--list-encoders", help="Print a table of the encoders; train nothing.")
+        bool, _network_option("--list-encoders", help="Print a table of the encoders and exit.")
     ] = False,
-    layers: Annotated[
-        bool, _network_option("--layers", help="Print every layer of the network; train nothing.")
-    ] = False,
+    layers: Annotated[bool, _network_option("--layers", help="Print every layer of the network and exit.")] = False,
     quiet: Quiet = False,
 ) -> int:
     """Train a CNN LSTM on prepared clips.
@@ -32,12 +30,13 @@ def run_train(
         activity train
         activity train --mode finetune --out models/finetuned
 
-    train keeps the weights of the epoch with the best validation score. Then, unless the mode is joint, it trains
-    again on the training and validation clips together. Ctrl-C stops the training and keeps the best weights so far;
-    --resume continues. If the training was killed, the same command continues it, with the same result (if it had
-    --overwrite, add --resume). The folder of the model also has the training curves, as history.csv and history.png.
+    train finds the epoch with the lowest validation loss. Then, unless the mode is joint, it trains again on the
+    training and validation clips together, and the model gets these weights. Ctrl-C stops the training and saves the
+    best weights so far; --resume continues. If the training was killed, run the same command again: it continues,
+    with the same result. (If the command had --overwrite, add --resume.) The folder of the model also has the
+    training curves: history.csv and history.png.
 
-    Exit codes: 0 done, 1 training failed, 2 the call is wrong, 130 interrupted (the best weights so far are saved).
+    Exit codes: 0 done, 1 training failed, 2 usage error, 130 interrupted.
     """
     from rich.console import Console
 
@@ -64,7 +63,7 @@ def run_train(
         return INTERRUPTED
     if result.diverged:
         kept = f"epoch {result.best_epoch}" if result.best_epoch else "the warm-up"
-        print_error(f"{result.diverged} The model has the weights of {kept}.")
+        print_error(spell(f"{result.diverged} The model has the weights of {kept}.", TrainSettings))
         return SOME_FAILED
     return 0
 

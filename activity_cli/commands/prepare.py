@@ -49,7 +49,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     _check_output(settings.out)
     with folder_lock(settings.out):
         _check_settings(settings)
-        with translate_os_error(settings.out):
+        with translate_os_error(settings.out, "`out`"):
             # Marks the folder as prepared. What an earlier run finished there stays good until this one is finished.
             (settings.out / DECODE_CACHE).touch()
         return _prepare(labels, settings, progress)
@@ -115,15 +115,15 @@ def _check_labels(segments: Sequence[LabeledSegment]) -> None:
     if len(labels) < 2:
         raise DatasetError(
             f"Only one label was found: {labels[0]!r}.",
-            "A recognizer needs two or more, each in a folder of its own. If the activities are the folders inside "
-            "this one, name it instead of the folder around it.",
+            "Training needs two or more labels, each in its own folder. If the activity folders are inside "
+            f"{labels[0]!r}, run 'activity prepare' on that folder.",
             code="dataset.one_label",
         )
 
 
 def _check_output(out: Path) -> None:
     """Makes the output folder, and rejects one of another program: nothing of it is overwritten."""
-    with translate_os_error(out):
+    with translate_os_error(out, "`out`"):
         if out.is_dir() and not is_empty(out) and not is_prepared_folder(out):
             raise OutputError(
                 f"{str(out)!r} exists and was not made by 'activity prepare'.", "Choose another folder with `out`."
@@ -146,10 +146,10 @@ def _check_settings(settings: PrepareSettings) -> None:
         {"videos": config.videos, "labels_file": config.labels_file} | config.settings for config in (before, now)
     )
     if changed := [name for name in old | new if old.get(name) != new.get(name)]:
-        reasons = (f"{name} was {old.get(name)!r}, now {new.get(name)!r}" for name in changed)
+        reasons = (f"{name} was {old.get(name)!r} and is now {new.get(name)!r}" for name in changed)
         raise OutputError(
             f"{str(settings.out)!r} was prepared with other settings: {'; '.join(reasons)}.",
-            "Use `overwrite` to make it anew, or another folder with `out`.",
+            "Use `overwrite` to prepare it again, or choose another folder with `out`.",
             code="output.exists",
         )
 

@@ -82,4 +82,4 @@ def _layout(path: Path) -> _Layout:
 
 
 def _unusable(path: Path, reason: str) -> DatasetError:
-    return DatasetError(f"{path} cannot be used for training: {reason}.", "Remove it, and run the same command again.")
+    return DatasetError(f"{path} cannot be used for training: {reason}.", "Delete it, and run the same command again.")

@@ -103,4 +103,4 @@ class ClipStore:
         return frames
 
 
-_AGAIN = "Run 'activity prepare' again: it redoes only what is missing."
+_AGAIN = "Run 'activity prepare' again: it repeats only what is missing."

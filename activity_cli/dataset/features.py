@@ -32,7 +32,7 @@ def note_feature_cache(prepared: PreparedFolder, progress: Progress) -> None:
     """Says where features are cached, if that is not the prepared folder."""
     cache = _cache(prepared)
     if not cache.is_relative_to(prepared.folder):
-        progress.note(f"{prepared.folder} cannot be written: features are cached in {cache}.")
+        progress.note(f"activity cannot write to {prepared.folder}, so it caches features in {cache}.")
 
 
 def _cache(prepared: PreparedFolder) -> Path:

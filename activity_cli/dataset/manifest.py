@@ -157,7 +157,7 @@ def read_config(folder: Path) -> PreparedConfig | None:
     if schema != PREPARED_SCHEMA:
         raise DatasetError(
             f"{folder} has the schema {schema!r}, this version of activity reads {PREPARED_SCHEMA!r}.",
-            "If it is newer, update activity; if it is older, run 'activity prepare VIDEOS' with `overwrite`.",
+            "If it is newer, update activity. If it is older, run 'activity prepare VIDEOS --overwrite'.",
             code="dataset.schema",
         )
     try:
@@ -175,7 +175,7 @@ def read_prepared(folder: Path) -> PreparedFolder:
     config = read_config(folder)
     if config is None:
         if is_prepared_folder(folder):
-            raise DatasetError(f"{folder} is not finished.", _AGAIN, code="dataset.unfinished")
+            raise DatasetError(f"The prepared folder {folder} is incomplete.", _AGAIN, code="dataset.unfinished")
         raise DatasetError(f"No prepared folder at {str(folder)!r}.", "Run 'activity prepare VIDEOS' first.")
     try:
         with (folder / "manifest.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -185,7 +185,7 @@ def read_prepared(folder: Path) -> PreparedFolder:
         raise DatasetError(f"{folder} is damaged: {error}.", _AGAIN) from None
     if _fingerprint(records) != config.fingerprint:
         raise DatasetError(
-            f"{folder / 'manifest.csv'} is not the manifest that config.json was written for.",
+            f"{folder / 'manifest.csv'} was changed after 'activity prepare' wrote it.",
             _AGAIN,
             code="dataset.edited",
         )

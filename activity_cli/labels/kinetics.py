@@ -40,7 +40,7 @@ def read_kinetics(videos: Path, place: Path) -> LabelSet | None:
         segments.append(LabeledSegment(path, name, label, video, split, *part))
     if not segments:
         raise DatasetError(
-            f"None of the {len(unused)} videos of {place} is in {str(videos)!r}.",
+            f"{str(videos)!r} has none of the {len(unused)} videos that {place} lists.",
             "Expected names such as <youtube_id>_000010_000020.mp4 or <youtube_id>.mp4.",
         )
     return LabelSet(f"the CSV of Kinetics ({place.name})", segments, unused)

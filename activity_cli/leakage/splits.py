@@ -141,18 +141,21 @@ def split_warnings(
         missing = [split for split in wanted if (label, split) not in present]
         if missing:
             groups = len({item.group for item in items if item.label == label})
-            doubt = ", or use --group-by none if these groups are wrong" if by_similarity and groups < number else ""
+            doubt = " If these groups are wrong, use --group-by none." if by_similarity and groups < number else ""
             what = "1 clip" if number == 1 else f"{number} clips from {_counted(groups, 'group')}"
-            warnings.append(f"{label!r} has {what}: none in {' and '.join(missing)}. Add clips of others{doubt}.")
+            warnings.append(
+                f"{label!r} has only {what}, so there are none in {' and '.join(missing)}. Add clips of other people "
+                f"or sources.{doubt}"
+            )
     splits_of: dict[str, set[str]] = defaultdict(set)
     for item, split in zip(items, splits, strict=True):
         splits_of[item.group].add(split)
     divided = sorted(group for group, found in splits_of.items() if len(found) > 1)
     if divided:
         found = f"The given splits divide {_counted(len(divided), 'group')}"
-        score = f"(such as {divided[0]!r}): the score will be too high."
+        score = f"(such as {divided[0]!r}), so the test score will be too high."
         if by_similarity:
-            score = "of similar clips: the score may be too high. leaks.png in the prepared folder shows some."
+            score = "of similar clips, so the test score may be too high. leaks.png in the prepared folder shows some."
         warnings.append(f"{found} {score}")
     return warnings
 

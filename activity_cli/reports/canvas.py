@@ -35,7 +35,9 @@ class Canvas:
     def __init__(self, width: int, height: int) -> None:
         if not hasattr(cv2, "FontFace"):
             hint = "Install it: pip install --upgrade 'opencv-python-headless>=5'."
-            raise MissingDependencyError(f"Pictures need OpenCV 5 or newer; installed is {cv2.__version__}.", hint)
+            raise MissingDependencyError(
+                f"Images need OpenCV 5 or newer; version {cv2.__version__} is installed.", hint
+            )
         self.width, self.height = width, height
         self.pixels: Pixels = np.full((height, width, 3), 255, np.uint8)
         # OpenCV's type stubs lack the calls with a FontFace.

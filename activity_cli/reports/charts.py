@@ -115,7 +115,7 @@ def confusion_matrix_svg(labels: Sequence[str], confusion: Sequence[Sequence[int
 def _format_of(path: Path) -> str:
     kind = path.suffix.lower().removeprefix(".")
     if kind not in ("png", "svg"):
-        raise OutputError(f"{str(path)!r} is not the name of a PNG or SVG file.", "End it in .png or .svg.")
+        raise OutputError(f"{str(path)!r} does not end in .png or .svg.", "Use one of these file extensions.")
     return kind
 
 

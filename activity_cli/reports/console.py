@@ -57,15 +57,15 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
     table.add_section()
     table.add_row("all", *map(str, totals), style="bold")
     used = f"{counted(sum(totals), 'clip')} of {len(result.labels)} activities"
-    _print(console, f"{used}, labeled by {result.format}", "bold")
+    _print(console, f"{used} (labels: {result.format})", "bold")
     _print_table(console, table)
-    _print(console, "Frames and seconds are minimum/median/maximum per video.", "dim")
+    _print(console, "Frames and seconds per video: minimum/median/maximum.", "dim")
     _print_unused(console, unused_files(result.records))
     _print_warnings(console, result.warnings)
     for line in leak_lines(result.leaks):
         _print(console, line)
-    reused = f"reused {counted(result.reused, 'clip')} of an earlier run"
-    _print(console, f"Decoded {counted(result.decoded, 'video')}; {reused}.")
+    reused = f"Reused the clips of {counted(result.reused, 'video')} from an earlier run."
+    _print(console, f"Decoded {counted(result.decoded, 'video')}. {reused}")
     _print_path(console, "Contact sheet:", result.contact_sheet)
     _print_path(console, "Leak report:", result.leak_picture or result.leak_report)
     _print_path(console, "Prepared folder:", result.folder)
@@ -94,7 +94,7 @@ def print_encoders(console: Console, encoders: Iterable[EncoderSpec]) -> None:
         numbers = (str(spec.features), f"{spec.parameters:,}", f"{spec.frame_size} (from {spec.min_frame_size})")
         table.add_row(name, _name(console, spec.weights_source), *numbers)
     _print_table(console, table)
-    explained = "Weights: where those trained on ImageNet come from. Frame size: best, and smallest, in pixels."
+    explained = "Weights: where the ImageNet weights come from. Frame size: recommended (and smallest), in pixels."
     _print(console, explained, "dim")
 
 
@@ -120,11 +120,17 @@ def print_training(console: Console, result: TrainResult) -> None:
     _print(console, f"{epochs} in {duration(sum(record.seconds for record in result.history))}{ended}.")
     main = (record for record in result.history if record.stage == "main")
     best = next((record for record in main if record.epoch == result.best_epoch), None)
-    table = _table(f"best epoch: {result.best_epoch}" if best else "", "loss", "accuracy")
+    table = _table("", "loss", "accuracy")
     if best:
-        table.add_row("training", f"{best.loss:.4f}", percent(best.accuracy))
+        # An epoch trains one head; the linear head is added after the last one.
+        alone = f", {result.heads[-1].name} head alone" if len(result.heads) > 1 else ""
+        table.add_row(f"training{alone} (epoch {result.best_epoch})", f"{best.loss:.4f}", percent(best.accuracy))
     if result.val_loss is not None and result.val_accuracy is not None:
-        table.add_row("validation", f"{result.val_loss:.4f}", percent(result.val_accuracy))
+        table.add_row(
+            f"validation{', all heads' if len(result.heads) > 1 else ''}",
+            f"{result.val_loss:.4f}",
+            percent(result.val_accuracy),
+        )
     if table.row_count:
         _print_table(console, table)
     if len(result.heads) > 1:
@@ -132,13 +138,16 @@ def print_training(console: Console, result: TrainResult) -> None:
         for head in result.heads:
             table.add_row(_name(console, head.name), f"{head.weight:.2f}", _share(head.val_accuracy))
         _print_table(console, table)
-        _print(console, "The model adds the log probabilities of its heads, each times its weight.", "dim")
+        explained = (
+            "Each head classifies the clip. The model adds their log probabilities, multiplied by these weights."
+        )
+        _print(console, explained, "dim")
     if result.refitted:
-        _print(console, "Its weights are those of the refit, on training and validation clips together.")
+        _print(console, "The model was trained again (refit) on the training and validation clips together.")
     elif best:
-        _print(console, f"Its weights are those of epoch {result.best_epoch}.")
+        _print(console, f"The model has the weights of epoch {result.best_epoch}.")
     difference = f"{result.litert_max_abs_difference:.1e}"
-    _print(console, f"Probabilities in LiteRT differ from those in Keras by at most {difference}.")
+    _print(console, f"predict uses LiteRT: its probabilities differ from those of Keras by at most {difference}.")
     if result.history_picture:
         _print_path(console, "Curves:", result.history_picture)
     _print_path(console, "Model:", result.model)
@@ -146,7 +155,8 @@ def print_training(console: Console, result: TrainResult) -> None:
 
 def print_evaluation(console: Console, result: EvaluationResult) -> None:
     """Prints the scores, the baselines, and the confusion matrix or the most frequent mistakes."""
-    _print(console, f"{result.model} on the {result.split} clips of {result.prepared}")
+    which = "all" if result.split == "all" else f"the {result.split}"
+    _print(console, f"{result.model} on {which} clips of {result.prepared}")
     scores = f"Accuracy {percent(result.accuracy)}, macro F1 {percent(result.macro_f1)}"
     _print(console, f"{scores} ({num_correct(result)} of {counted(result.num_clips, 'clip')} correct)", "bold green")
     _print_warnings(console, result.warnings)
@@ -163,7 +173,7 @@ def print_evaluation(console: Console, result: EvaluationResult) -> None:
 
 def _print_baselines(console: Console, result: EvaluationResult) -> None:
     _print(console, "Baselines: simpler classifiers on the same clips", "bold")
-    table = _table("baseline", "accuracy", "macro F1", "this model is better by")
+    table = _table("baseline", "accuracy", "macro F1", "model minus baseline")
     for row in result.baselines:
         name = _name(console, row.name.replace("_", " "))
         if remark := row.reason or row.description:
@@ -189,12 +199,12 @@ def _print_confusion(console: Console, result: EvaluationResult) -> None:
         _print(console, "The model made no mistake.")
         return
     _print(console, "Most frequent mistakes", "bold")
-    table = _table("true activity", "predicted", "clips", "share of the activity", text_columns=2)
+    table = _table("true activity", "predicted", "clips", "share of its clips", text_columns=2)
     for mistake in found[:_MAX_MISTAKES]:
         names = (_name(console, mistake.truth), _name(console, mistake.answer))
         table.add_row(*names, str(mistake.count), percent(mistake.share))
     _print_table(console, table)
-    hint = "The terminal is too narrow for the confusion matrix: use --html FILE, --picture FILE or --format json."
+    hint = "The terminal is too narrow for the confusion matrix. Use --html FILE, --picture FILE or --format json."
     _print(console, hint, "dim")
 
 

@@ -16,37 +16,38 @@ def leak_lines(leaks: LeakReport) -> Iterator[str]:
     """The report in plain words, one statement a line."""
     largest = f"the largest group has {leaks.largest_group_share:.0%} of the clips"
     if leaks.grouping == "given":
-        yield f"Groups: {leaks.num_groups}, as given; {largest}."
+        yield f"Groups: {leaks.num_groups} given groups; {largest}."
     elif leaks.grouping == "none":
-        yield f"Groups: none (--group-by none); each of the {leaks.num_groups} videos is split by itself."
+        yield f"Groups: none (--group-by none); each of the {leaks.num_groups} videos is its own group."
     elif leaks.num_groups == leaks.num_clips:
-        yield "Groups: none found; each clip is split by itself."
+        yield "Groups: no clips look alike; each clip is its own group."
     else:
-        yield f"Groups: {leaks.num_groups}, of clips from the same recording, or the same place and camera; {largest}."
+        yield f"Groups: {leaks.num_groups}. Clips that look like one recording or place are in one group; {largest}."
     if not leaks.clips_compared:
-        yield "Near-duplicates: unknown, because comparing so many clips would need too much memory."
+        yield "Near-duplicates: unknown. There are too many clips to compare."
     if leaks.num_near_duplicates:
         labels = f" Pairs with different labels: {leaks.num_label_conflicts}." if leaks.num_label_conflicts else ""
         yield (
-            f"Near-duplicates: {counted(leaks.num_near_duplicates, 'pair')} of clips from one recording (re-encoded, "
-            f"cut, mirrored or played backward).{labels}"
+            f"Near-duplicates: {counted(leaks.num_near_duplicates, 'pair')} of clips that are copies of one recording "
+            f"(re-encoded, trimmed, mirrored or brightened).{labels}"
         )
     if leaks.leaked_share is not None and leaks.leaked_share_random_split:
         yield (
             f"Leakage: {leaks.leaked_share:.0%} of the test clips share a recording or a place with a training clip. "
-            f"A split that ignores groups would reach about {leaks.leaked_share_random_split:.0%}."
+            f"With a random split, it would be about {leaks.leaked_share_random_split:.0%}."
         )
     if leaks.shortcuts and not any(shortcut.suspicious for shortcut in leaks.shortcuts):
         best = max(leaks.shortcuts, key=lambda shortcut: shortcut.accuracy)
         yield (
             "Metadata shortcuts: none. Length, frame rate, frame size and file type predict the activity of at most "
-            f"{best.accuracy:.0%} of the clips; guessing reaches {best.baseline_accuracy:.0%}."
+            f"{best.accuracy:.0%} of the clips. Always predicting the most frequent activity is right for "
+            f"{best.baseline_accuracy:.0%}."
         )
     elif leaks.shortcuts:
         shares = ", ".join(f"{shortcut.name} {shortcut.accuracy:.0%}" for shortcut in leaks.shortcuts)
         yield (
-            "Metadata shortcuts: properties of the files alone, without their frames, predict the activity of many "
-            f"clips: {shares}; guessing reaches {leaks.shortcuts[0].baseline_accuracy:.0%}."
+            f"Metadata shortcuts: properties of the files alone predict the activity of many clips: {shares}. Always "
+            f"predicting the most frequent activity is right for {leaks.shortcuts[0].baseline_accuracy:.0%}."
         )
 
 

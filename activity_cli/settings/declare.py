@@ -94,7 +94,7 @@ class Leaf:
             return f"{limits['ge']} to {limits['le']}"
         words = {"ge": "{} or more", "gt": "more than {}", "le": "up to {}", "lt": "less than {}"}
         in_words = ", ".join(words[name].format(limit) for name, limit in limits.items())
-        return in_words or _NOUNS.get(self.kind, "a list of texts")
+        return in_words or _NOUNS.get(self.kind, "a list of strings")
 
     def get(self, settings: Settings) -> Any:
         """Its value in ``settings``."""
@@ -117,12 +117,13 @@ class Leaf:
         if converted == "" or (isinstance(converted, float) and not math.isfinite(converted)):
             noun = "whole numbers, " if self.kind is int and not isinstance(value, int) else ""
             empty = value == "" or (isinstance(value, list | tuple) and "" in value)
-            hint = "Is a variable in the command line not set?" if empty else f"Allowed: {noun}{self.allowed}."
+            unset = "The value is empty. If it comes from a shell variable, check that the variable is set."
+            hint = unset if empty else f"Allowed: {noun}{self.allowed}."
             raise ConfigError(f"`{self.name}` cannot be {show_value(value)}.", hint, setting=self.name)
         return converted
 
 
-_NOUNS = {bool: "true or false", int: "whole numbers", float: "numbers", str: "a text", Path: "a path"}
+_NOUNS = {bool: "true or false", int: "whole numbers", float: "numbers", str: "text", Path: "a path"}
 
 
 class Settings:
@@ -233,7 +234,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
     known = list(known)
     close = get_close_matches(name, known, 1)
-    return f"Did you mean {close[0]!r}?" if close else f"Possible: {', '.join(known)}."
+    return f"Did you mean {close[0]!r}?" if close else f"Known names: {', '.join(known)}."
 
 
 def _plain(value: Any) -> Any:

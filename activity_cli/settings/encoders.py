@@ -50,7 +50,7 @@ def spec_of(network: NetworkSettings) -> EncoderSpec:
 _SPECS = (
     EncoderSpec(
         name="efficientnet_lite0",
-        summary="The default: for a few dozen clips per activity, fast on phones and CPUs, no download.",
+        summary="The default: needs only a few dozen clips per activity, is fast on phones and CPUs, needs no download.",
         features=1280,
         block_starts=("block00_depthwise_conv", *(f"block{number:02}_expand_conv" for number in range(1, 16))),
         parameters=3_413_024,
@@ -60,7 +60,7 @@ _SPECS = (
     ),
     EncoderSpec(
         name="small",
-        summary="Trained on your clips alone: for hundreds of clips, or pictures unlike photographs; models of 3 MB.",
+        summary="Trained from scratch on your clips: for hundreds of clips, or images unlike photographs. 3 MB.",
         features=256,
         block_starts=("conv1", "conv2", "conv3", "conv4"),
         parameters=169_504,
@@ -69,14 +69,14 @@ _SPECS = (
     ),
     EncoderSpec(
         name="mobilenet_v2",
-        summary="The usual encoder of tutorials and papers on small devices: for comparison with them.",
+        summary="Common in tutorials and in papers on small devices: use it to compare with them.",
         features=1280,
         block_starts=("expanded_conv_depthwise", *(f"block_{number}_expand" for number in range(1, 17))),
         parameters=2_257_984,
     ),
     EncoderSpec(
         name="mobilenet_v3_small",
-        summary="The fastest pretrained encoder: a fifth of the default's time.",
+        summary="The fastest pretrained encoder. Takes a fifth of the time of the default.",
         features=576,
         block_starts=("expanded_conv_depthwise_pad", *(f"expanded_conv_{number}_expand" for number in range(1, 11))),
         parameters=939_120,
@@ -90,7 +90,7 @@ _SPECS = (
     ),
     EncoderSpec(
         name="efficientnet_v2_b0",
-        summary="The most accurate small encoder on ImageNet: twice the default's time.",
+        summary="The most accurate small encoder on ImageNet. Takes twice as long as the default.",
         features=1280,
         block_starts=(
             "block1a_project_conv",
@@ -104,7 +104,7 @@ _SPECS = (
     ),
     EncoderSpec(
         name="resnet50",
-        summary="The usual encoder of papers on video: for comparison with them; 8 times the default's time.",
+        summary="Common in papers on video: use it to compare with them. Takes 8 times as long as the default.",
         features=2048,
         block_starts=tuple(
             f"conv{stage}_block{number}_1_conv"
@@ -115,7 +115,7 @@ _SPECS = (
     ),
     EncoderSpec(
         name="vgg16",
-        summary="The encoder of the early CNN LSTM papers: to reproduce them; 30 times the default's time.",
+        summary="The encoder of the early CNN LSTM papers: use it to reproduce them. Takes 33 times as long.",
         features=512,
         block_starts=tuple(f"block{number}_conv1" for number in range(1, 6)),
         parameters=14_714_688,

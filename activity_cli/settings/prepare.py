@@ -25,10 +25,10 @@ class Sampling(Settings):
     A bundle stores these settings, so predicting always samples as training did.
     """
 
-    num_frames: int = setting(16, "Number of frames in a clip, at most.", _CLIPS, "N", ge=1, le=512)
+    num_frames: int = setting(16, "Largest number of frames in a clip.", _CLIPS, "N", ge=1, le=512)
     frames_per_second: float | None = setting(
         None,
-        "Take this many frames of each second, from the middle of the video, until the clip is full.",
+        "Frames per second to sample, around the middle of the video, until the clip is full.",
         _CLIPS,
         "RATE",
         unset="frames evenly spaced over the whole video",
@@ -39,13 +39,13 @@ class Sampling(Settings):
     fit: Fit = setting("stretch", "How a frame becomes square: stretch it, pad it with black bars, or crop its middle.")
     short_clips: ShortClips = setting(
         "mask",
-        "How to fill the clip of a video with fewer than `num_frames` frames. mask: leave the rest empty; the "
-        "network ignores it. repeat_last: repeat the last frame. wrap: start the video again. drop: make no clip.",
+        "What to do if a video has fewer than `num_frames` frames. mask: make a shorter clip; the network "
+        "ignores the missing frames. repeat_last: repeat the last frame. wrap: start the video again. drop: make no clip.",
     )
     clips_per_video: int = setting(
         1,
-        "Clips of each training video. The first clip has the middle frame of each part of the video. Each further "
-        "clip has a random frame of each part.",
+        "Number of clips to make of each training video. A video has as many equal parts as a clip has frames. "
+        "The first clip has the middle frame of each part. Each further clip has a random frame of each part.",
         ge=1,
         le=100,
     )
@@ -73,17 +73,17 @@ class Sampling(Settings):
 class Split(Settings):
     """Which clips train the model, which validate the training, and which test the model."""
 
-    val_fraction: float = setting(0.2, "Share of the clips that validate the training.", ge=0, lt=1)
-    test_fraction: float = setting(0.2, "Share of the clips that test the model.", ge=0, lt=1)
+    val_fraction: float = setting(0.2, "Share of the clips to use for validation.", ge=0, lt=1)
+    test_fraction: float = setting(0.2, "Share of the clips to use for the test.", ge=0, lt=1)
     group_by: str = setting(
         "auto",
-        "Regular expression that finds the person or the source in each path, such as 'person\\d+'. Clips of one "
-        "group never train and test the same model. auto: clips of one recording or one place are a group. none: "
-        "each video is a group.",
+        "Regular expression that finds the person or the source in each path, such as 'person\\d+'. Videos with "
+        "the same match are a group; all its clips are in the same split. auto: clips that look like one recording or "
+        "one place are a group. none: each video is a group.",
         _SPLITS,
         "REGEX|auto|none",
     )
-    seed: int = setting(0, "The same number gives the same splits and random clips.", _SPLITS, "N", ge=0, le=2**32 - 1)
+    seed: int = setting(0, "Random seed of the splits and of random clips.", _SPLITS, "N", ge=0, le=2**32 - 1)
 
     @property
     def pattern(self) -> str | None:
@@ -119,5 +119,5 @@ class PrepareSettings(Settings):
         0, "Processes that decode videos. 0: one for each core.", "Options", "N", ge=0, le=1024, stored=False
     )
     time_limit_seconds: float = setting(
-        600.0, "Reject a video whose decoding takes longer.", gt=0, le=1e6, stored=False
+        600.0, "Reject a video if decoding it takes longer than this.", gt=0, le=1e6, stored=False
     )

@@ -23,9 +23,13 @@ class EvaluateSettings(Settings):
 
     model: Path = setting(DEFAULT_MODEL, "Model to evaluate.", metavar="MODEL", argument=True)
     data: Path | None = setting(
-        None, "Prepared folder with the clips.", _INPUT, "PREPARED", unset="the folder that the model was trained on"
+        None,
+        "Prepared folder to take the clips from.",
+        _INPUT,
+        "PREPARED",
+        unset="the folder that the model was trained on",
     )
-    split: SplitName = setting("test", "Clips that evaluate the model.", _INPUT)
+    split: SplitName = setting("test", "Split to evaluate the model on.", _INPUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class PredictSettings(Settings):
         }
     )
     model: Path | None = setting(
-        None, "Model to use.", _INPUT, "MODEL", unset="models/activity, or else the sample model"
+        None, "Model to use.", _INPUT, "MODEL", unset="models/activity if it exists, else the sample model"
     )
 
 

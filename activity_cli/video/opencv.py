@@ -234,7 +234,7 @@ def translate_cv_error(name: str) -> Iterator[None]:
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError from error
-        raise VideoError(f"{name}: the decoder fails: {error.err}.", "Re-encode the file.") from error
+        raise VideoError(f"{name}: decoding failed: {error.err}.", "Re-encode the file.") from error
 
 
 def _check_file(path: Path) -> None:
@@ -280,14 +280,14 @@ def _opened(path: Path, threads: int, *, packets: bool = False) -> Iterator[cv2.
         try:
             if not capture.isOpened():
                 raise VideoError(
-                    f"{path.name}: not a video that can be decoded.",
-                    "Try to play it; if it plays, re-encode it as mp4 (H.264).",
+                    f"{path.name}: activity cannot decode this file.",
+                    "Check whether it plays. If it does, re-encode it as mp4 (H.264).",
                 )
             width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
             if width * height > _MAX_FRAME_PIXELS:
                 raise VideoError(
                     f"{path.name}: its frames are {width} x {height} pixels, more than 100 megapixels.",
-                    "Re-encode it smaller.",
+                    "Re-encode it at a smaller size.",
                     code="video.too_large",
                 )
             capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)

@@ -109,7 +109,7 @@ class ClipReader:
             if not self._plan(decoded):
                 return
             stamps = decoded
-        raise VideoError(f"{source.name}: decoding it twice gives two lengths.", "Re-encode the file.")
+        raise VideoError(f"{source.name}: decoding it twice gave different numbers of frames.", "Re-encode the file.")
 
     def _plan(self, stamps: Sequence[float]) -> list[Cut]:
         """The clips that were not yet delivered."""
