@@ -177,7 +177,6 @@ def _parameter(leaf: Leaf, cls: type[Settings]) -> inspect.Parameter:
     setting, choices = leaf.setting, "|".join(leaf.choices)
     kind: Any = bool if leaf.kind is bool else list[str] if leaf.is_list else str
     option = typed_name(leaf)
-    has_no = leaf.kind is bool and leaf.default is not False
     help_text = setting.help
     if len(choices) > _NAME_WIDTH:
         help_text += f" One of {', '.join(leaf.choices)}."
@@ -195,12 +194,9 @@ def _parameter(leaf: Leaf, cls: type[Settings]) -> inspect.Parameter:
         "show_default": False,
         "autocompletion": (lambda: list(leaf.choices)) if choices else None,
     }
-    declared: Any
-    if setting.argument:
-        declared = typer.Argument(**shown)
-    else:
-        option += f"/--no-{option[2:]}" * has_no
-        declared = typer.Option(option, **shown, rich_help_panel=setting.group)
+    names = f"{option}/--no-{option[2:]}" if leaf.kind is bool and leaf.default is not False else option
+    option_info = partial(typer.Option, names, rich_help_panel=setting.group)
+    declared: Any = typer.Argument(**shown) if setting.argument else option_info(**shown)
     return _keyword(leaf.name, Annotated[kind, declared], inspect.Parameter.empty if leaf.required else None)
 
 

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
 from activity_cli.cli.command import Quiet, choose_format, output_option, settings_command
 from activity_cli.settings import EvaluateSettings
 
@@ -56,7 +54,7 @@ def run_evaluate(
 
         confusion_matrix_chart(result.labels, result.confusion, picture)
     if choose_format(format) == "json":
-        typer.echo(document, nl=False)
+        print(document, end="")
     else:
         from rich.console import Console
 

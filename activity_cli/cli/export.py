@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-import typer
-
 from activity_cli.cli.command import Quiet, settings_command
 from activity_cli.settings import ExportSettings
 
@@ -28,7 +24,7 @@ def run_export(settings: ExportSettings, quiet: Quiet = False) -> int:
     with native_output_silenced():  # TensorFlow prints a lot when it starts
         from activity_cli.commands.export import export
 
-    typer.echo(os.fspath(export(settings, TerminalProgress(quiet))))
+    print(export(settings, TerminalProgress(quiet)))
     return 0
 
 

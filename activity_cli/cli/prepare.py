@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-
-import typer
 
 from activity_cli.cli.command import Quiet, settings_command
 from activity_cli.cli.error_handling import SOME_FAILED
@@ -44,7 +41,7 @@ def run_prepare(settings: PrepareSettings, quiet: Quiet = False) -> int:
     if not quiet:
         # The progress has shown the warnings already.
         print_preparation(Console(stderr=True), replace(result, warnings=()))
-    typer.echo(os.fspath(result.folder))
+    print(result.folder)
     return SOME_FAILED if result.num_failed else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Annotated
 
@@ -59,7 +58,7 @@ def run_train(
     result = train(settings, TerminalProgress(quiet))
     if not quiet:
         print_training(Console(stderr=True), result)
-    typer.echo(os.fspath(result.model))
+    print(result.model)
     if result.interrupted:
         return INTERRUPTED
     if result.diverged:

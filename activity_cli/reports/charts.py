@@ -24,7 +24,7 @@ from activity_cli.files import write_bytes
 from activity_cli.reports.text import counted, escape_control, percent
 from activity_cli.results import EpochRecord
 
-with redirect_stderr(io.StringIO()):  # on its first run Matplotlib tells that it builds a cache of fonts, and where
+with redirect_stderr(io.StringIO()):  # on its first run Matplotlib reports that it builds a cache of fonts
     from matplotlib import font_manager, style
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap, to_rgb

@@ -16,8 +16,6 @@ from activity_cli.results import EVALUATION_SCHEMA, PREDICTION_SCHEMA, Evaluatio
 
 __all__ = ["evaluation_json", "indented_json", "prediction_json", "rounded"]
 
-_LINE_WIDTH = 100
-
 
 def prediction_json(prediction: Prediction) -> str:
     """One prediction as one line of JSON of the schema ``activity.prediction/1``, without the line break.
@@ -70,7 +68,7 @@ def indented_json(value: Any) -> str:
     def joined(match: re.Match[str]) -> str:
         inside = re.sub(r"(?<=[\[{])\n *|\n *(?=[\]}])", "", match[0])
         line = re.sub(r"\n *", " ", inside)
-        return line if line[0] == "{" or '"' not in line or len(line) <= _LINE_WIDTH else match[0]
+        return line if line[0] == "{" or '"' not in line or len(line) <= 100 else match[0]
 
     # A string has no line break, so this changes only where lines end, even where a bracket is part of a string.
     return re.sub(r"[\[{][^\[\]{}]*[\]}]", joined, json.dumps(value, indent=2, allow_nan=False))
