@@ -139,6 +139,13 @@ def test_a_wrong_call_is_one_line_that_names_what_the_user_typed(
     assert not list(tmp_path.iterdir())
 
 
+def test_an_error_of_the_demo_names_its_option(activity: Activity, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = activity("demo", "--out", tmp_path / "file")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(" Choose another place with --out.\n")
+
+
 def test_an_option_goes_before_set_and_set_before_the_file(
     prepare: Activity, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

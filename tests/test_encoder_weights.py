@@ -81,7 +81,7 @@ def test_a_damaged_file_where_keras_keeps_them_is_an_error_that_names_the_folder
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     assert "MissingDependencyError" in error
     assert "mobilenet_v2" in error
-    assert f"{models}, " in error
+    assert f"{models}. " in error
     assert "delete it" in error
 
 
