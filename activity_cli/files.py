@@ -90,7 +90,7 @@ def translate_os_error(path: Path, option: str = "") -> Iterator[None]:
             ) from error
         raise OutputError(
             f"{path} cannot be written: {(error.strerror or str(error)).lower()}.",
-            f"Choose another place with {option}." if option else "Check the path and its permissions.",
+            f"Choose another path with {option}." if option else "Check the path and its permissions.",
             code="output.unwritable",
         ) from error
 

@@ -143,7 +143,7 @@ def test_an_error_of_the_demo_names_its_option(activity: Activity, tmp_path: Pat
     (tmp_path / "file").touch()
     result = activity("demo", "--out", tmp_path / "file")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.endswith(" Choose another place with --out.\n")
+    assert result.stderr.endswith(" Choose another path with --out.\n")
 
 
 def test_an_option_goes_before_set_and_set_before_the_file(

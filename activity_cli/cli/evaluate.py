@@ -30,9 +30,9 @@ def run_evaluate(
     \b
         activity evaluate
 
-    evaluate also scores four baselines (simpler classifiers) on the same clips. They see nothing, the middle frame, the
-    mean over all frames, or statistics over all frames. The difference between the model and the best baseline shows
-    what the network adds.
+    evaluate also scores four baselines (simpler classifiers) on the same clips. The first
+    ignores the video. The others see the middle frame, the mean over all frames, or statistics over all frames. The
+    difference between the model and the best baseline shows what the network adds.
 
     Exit codes: 0 done, 2 usage error, 130 interrupted.
     """

@@ -40,7 +40,7 @@ def run_predict(
     \b
         activity predict clip.mp4 | jq -r .label
 
-    On a terminal, predict prints a table. In a pipe, it prints one JSON object per line for each video, in the order of
+    On a terminal, predict prints a table. In a pipe, it prints one line for each video, a JSON object, in the order of
     the inputs, as soon as the prediction is ready. Its keys are: schema, source, status (ok or error), label,
     confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model; and frames,
     if the model classifies every frame. If predict cannot use a video, status is "error", and error.code,

@@ -72,5 +72,5 @@ def _comment(leaf: Leaf) -> str:
     limited = leaf.choices or leaf.setting.limits
     facts = [leaf.setting.help]
     facts += [f"Allowed: {leaf.allowed}."] if limited else []
-    facts += [f"Unset: {leaf.setting.unset}."] if leaf.optional else []
+    facts += [f"If unset: {leaf.setting.unset}."] if leaf.optional else []
     return textwrap.fill(" ".join(facts).replace("`", ""), 100, initial_indent="# ", subsequent_indent="# ")

@@ -63,7 +63,7 @@ def _check_place(settings: ExportSettings) -> None:
     if not settings.overwrite:
         raise OutputError(
             f"{str(out)!r} already exists.",
-            "Use --overwrite to replace it, or another place with --out.",
+            "Use --overwrite to replace it, or choose another folder with --out.",
             code="output.exists",
         )
 

@@ -159,16 +159,16 @@ class _Source:
 
 
 def predict(settings: PredictSettings, progress: Progress | None = None) -> Iterator[Prediction]:
-    """Recognizes the activity in videos. Yields one answer for each, in their order, as soon as it is known.
+    """Recognizes the activity in videos. Yields a prediction for each, in their order, as soon as it is ready.
 
-    A folder stands for all videos below it. For a video that cannot be used, the answer is an error.
+    A folder stands for all videos below it. If a video cannot be used, the status of its prediction is ``error``.
 
     Args:
         settings: Which videos, and which model.
         progress: Shows a bar and notes.
 
     Raises:
-        BundleError: Before the first answer: there is no such model, or it is damaged.
+        BundleError: Before the first prediction: there is no such model, or it is damaged.
     """
     progress = progress or SilentProgress()
     recognizer = Recognizer(settings.model)

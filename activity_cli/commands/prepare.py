@@ -38,7 +38,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     new work; a killed one goes on where it stopped.
 
     Raises:
-        ConfigError: Settings are not possible together.
+        ConfigError: Settings contradict each other.
         DatasetError: There is nothing to train on.
         OutputError: The prepared folder exists with other settings, is in use, or cannot be written.
     """

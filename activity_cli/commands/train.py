@@ -72,21 +72,21 @@ _FREE_SETTINGS = ("patience",)
 def train(settings: TrainSettings, progress: Progress | None = None) -> TrainResult:
     """Trains a CNN LSTM and writes it as a bundle.
 
-    The weights of the epoch with the lowest validation loss are kept, also when a person interrupts the training or the
-    loss stops being a number. With ``refit``, training is repeated on training and validation clips together, and its
-    last weights are the model's. After every epoch the state is kept beside the model: a training that was killed goes
-    on, to the same weights, when it is started again.
+    The bundle has the weights of the epoch with the lowest validation loss, also if a person interrupts the training
+    or the loss is not a finite number. With ``refit``, ``train`` then trains again on the training and validation clips
+    together, and the bundle has the last weights of this second training. After every epoch, ``train`` writes a
+    checkpoint beside the model. If the training was killed, the same call continues it and ends with the same weights.
 
     Args:
-        settings: What and how.
+        settings: The prepared folder, the network and the training.
         progress: Shows bars, notes and warnings.
 
     Raises:
         DatasetError: The prepared folder is missing, unfinished, damaged or cannot be used for training.
-        ConfigError: Settings are not possible together, or with these clips.
+        ConfigError: Settings contradict each other, or do not fit these clips.
         OutputError: There is a bundle already, or it cannot be written.
-        TrainingError: The loss is not finite, or memory is too small, before anything was learned.
-        KeyboardInterrupt: A person interrupted before anything was learned.
+        TrainingError: The loss is not finite, or memory is too small, before the first epoch ended.
+        KeyboardInterrupt: A person interrupted before the first epoch ended.
     """
     progress = progress or SilentProgress()
     prepared = read_prepared(settings.prepared)
@@ -386,7 +386,7 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
     out = settings.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if not (out / "bundle.json").is_file():
-            raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another place with `out`.")
+            raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another folder with `out`.")
         if not settings.overwrite and not settings.resume:
             raise OutputError(
                 f"There is already a model at {str(out)!r}.",

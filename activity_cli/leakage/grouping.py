@@ -99,7 +99,7 @@ def _unmatched(clips: Sequence[ClipRecord], settings: Split) -> list[str]:
 def _similarity_warnings(duplicates: DuplicateGroups | None) -> tuple[str, ...]:
     if duplicates is None:
         return (
-            "There are too many clips to compare, so each video is its own group. "
+            "There are too many clips to compare, or too little memory, so each video is its own group. "
             "Name the groups with --group-by REGEX.",
         )
     total = len(duplicates.sources)

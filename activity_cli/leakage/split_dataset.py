@@ -85,8 +85,9 @@ def _shortcut_warnings(leaks: LeakReport) -> list[str]:
     if best is None:
         return []
     what = "length, frame rate, size and type" if best.name == "all together" else best.name
+    verb = "predict" if best.name == "all together" else "predicts"
     return [
-        f"The {what} of the files alone predicts the label of {best.accuracy:.0%} of the clips. Always predicting the "
+        f"The {what} of the files alone {verb} the label of {best.accuracy:.0%} of the clips. Always predicting the "
         f"most frequent label is right for {best.baseline_accuracy:.0%}. A network may learn this difference between "
         "the files instead of the activity. Film or export all activities in the same way."
     ]

@@ -24,7 +24,7 @@ def leak_lines(leaks: LeakReport) -> Iterator[str]:
     else:
         yield f"Groups: {leaks.num_groups}. Clips that look like one recording or place are in one group; {largest}."
     if not leaks.clips_compared:
-        yield "Near-duplicates: unknown. There are too many clips to compare."
+        yield "Near-duplicates: unknown. There are too many clips to compare, or too little memory."
     if leaks.num_near_duplicates:
         labels = f" Pairs with different labels: {leaks.num_label_conflicts}." if leaks.num_label_conflicts else ""
         yield (

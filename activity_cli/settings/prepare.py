@@ -28,7 +28,7 @@ class Sampling(Settings):
     num_frames: int = setting(16, "Largest number of frames in a clip.", _CLIPS, "N", ge=1, le=512)
     frames_per_second: float | None = setting(
         None,
-        "Frames per second to sample, around the middle of the video, until the clip is full.",
+        "Frames to sample per second, around the middle of the video. A clip has at most `num_frames` frames.",
         _CLIPS,
         "RATE",
         unset="frames evenly spaced over the whole video",
@@ -44,7 +44,7 @@ class Sampling(Settings):
     )
     clips_per_video: int = setting(
         1,
-        "Number of clips to make of each training video. A video has as many equal parts as a clip has frames. "
+        "Number of clips to make of each training video. prepare divides the video into `num_frames` equal parts. "
         "The first clip has the middle frame of each part. Each further clip has a random frame of each part.",
         ge=1,
         le=100,
@@ -83,7 +83,9 @@ class Split(Settings):
         _SPLITS,
         "REGEX|auto|none",
     )
-    seed: int = setting(0, "Random seed of the splits and of random clips.", _SPLITS, "N", ge=0, le=2**32 - 1)
+    seed: int = setting(
+        0, "Random seed of the splits and of the further clips (`clips_per_video`).", _SPLITS, "N", ge=0, le=2**32 - 1
+    )
 
     @property
     def pattern(self) -> str | None:

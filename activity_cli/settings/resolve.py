@@ -161,16 +161,16 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
     recurrent, pretrained, num_blocks = network.sequence != "none", plan.pretrained, len(spec.block_starts)
     blocks, blocks_left = settings.finetune_blocks or _FINETUNE_BLOCKS, num_blocks - (network.truncate_blocks or 0)
     trains_pretrained = pretrained and mode != "frozen"
-    random_weights = f"the encoder {name} starts from random weights"
+    random_weights = f"the encoder {name} starts from random weights, but this setting needs pretrained ones"
     imagenet, reduced = settings.weights == "imagenet", settings.precision not in ("auto", "float32")
     warmup, rate = settings.warmup_epochs is not None, settings.encoder_learning_rate is not None
     too_few_blocks = f"the encoder {name} has only {blocks_left} blocks (after `truncate_blocks`)"
     no_effect = "it has an effect only if a pretrained encoder is trained (`mode=finetune` or `mode=joint`)"
-    unread = "only the recurrent network reads them, and `sequence=none` turns it off"
-    whole_clips = "the linear head cannot classify single frames, as `per_frame=true` asks"
+    unread = "only the recurrent network reads principal components, and `sequence=none` removes this network"
+    whole_clips = "the linear head cannot classify single frames, which `per_frame=true` needs"
     rules = (
         ("weights", imagenet and not spec.pretrained, f"there are no such weights for the encoder {name}"),
-        ("gray", network.gray and spec.name != "small", f"{name} needs color frames; only 'small' takes gray"),
+        ("gray", network.gray and spec.name != "small", f"{name} needs color frames; only 'small' can use gray frames"),
         ("truncate_blocks", blocks_left < 1, f"the encoder {name} has only {num_blocks} blocks, and one must stay"),
         ("pyramid", (network.pyramid or 1) > 1 and not spec.pretrained, f"the encoder {name} has no spatial pyramid"),
         ("sequence", not recurrent and mode != "frozen", f"`mode={mode}` needs a recurrent network"),

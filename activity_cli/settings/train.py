@@ -47,8 +47,8 @@ class NetworkSettings(Settings):
     )
     pyramid: int | None = setting(
         None,
-        "Rows and columns of cells in the spatial pyramid: features are computed for the whole frame and for "
-        "cells of it, so that the network knows where things are. 1: only for the whole frame.",
+        "Rows and columns of the smallest cells of the spatial pyramid. 4: the features are averaged over the whole "
+        "frame, 2 x 2 cells and 4 x 4 cells, so that the network knows where things are. 1: only over the whole frame.",
         unset="with pretrained weights 4 for efficientnet_lite0 and 2 for other encoders, else 1",
         ge=1,
         le=7,
