@@ -217,6 +217,7 @@ def whole(**values: object) -> Edit:
         part("shape", num_read=1000),
         part("shape", frame_size=33),
         part("shape", pretrained="yes"),
+        part("shape", num_frames="\udcff"),
         whole(heads=[]),
         whole(heads={}),
         lambda document: document["heads"].append(document["heads"][0]),
