@@ -299,7 +299,7 @@ def test_debug_shows_where_an_error_comes_from(activity: Activity, tmp_path: Pat
     shown = activity(*words, "--debug")
     assert shown.exit_code == 2
     assert "Traceback" in shown.stderr
-    assert "find_labeled" in shown.stderr
+    assert "/labels/" in shown.stderr
 
 
 def test_native_output_goes_to_stderr() -> None:

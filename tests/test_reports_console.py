@@ -25,7 +25,6 @@ from activity_cli.results import (
     Baseline,
     ClassScore,
     ClipRecord,
-    EncoderRow,
     EpochRecord,
     EvaluationResult,
     HeadScore,
@@ -37,6 +36,7 @@ from activity_cli.results import (
     RelatedPair,
     TrainResult,
 )
+from activity_cli.settings.encoders import EncoderSpec
 
 HOSTILE = "[red]evil[/red]:smile:\n\x1b[2J\udcff"
 SHOWN = r"[red]evil[/red]:smile:\n\x1b[2J\udcff"
@@ -105,8 +105,8 @@ def preparation(num_rejected: int = 1) -> PrepareResult:
 
 def leaks(clips: Sequence[ClipRecord]) -> LeakReport:
     shortcuts = (MetadataShortcut("length", 0.25, 0.5, False), MetadataShortcut("all together", 0.5, 0.5, False))
-    pairs = (RelatedPair("copy", clips[0], clips[1]), RelatedPair("source", clips[0], clips[2]))
-    return LeakReport("looks", True, 4, 3, 0.5, 1, 0, 0.0, 0.36, 0.0, pairs, shortcuts)
+    pairs = (RelatedPair("near_duplicate", clips[0], clips[1]), RelatedPair("same_source", clips[0], clips[2]))
+    return LeakReport("similarity", True, 4, 3, 0.5, 1, 0, 0.0, 0.36, 0.0, shortcuts, pairs)
 
 
 LAYERS = (
@@ -170,8 +170,10 @@ PREDICTIONS = (
 
 
 ENCODERS = [
-    EncoderRow("tiny", "For more words than fit into one line of a table. " * 3, 64, 1_234_567, 96, 32, "none"),
-    EncoderRow(HOSTILE, "For nobody.", 2048, 23_587_712, 224, 32, "download, 94 MB"),
+    EncoderSpec(
+        "tiny", "For more words than fit into one line of a table. " * 3, 64, (), 1_234_567, 96, pretrained=False
+    ),
+    EncoderSpec(HOSTILE, "For nobody.", 2048, (), 23_587_712),
 ]
 
 

@@ -1,188 +1,302 @@
-"""train: what it writes, what it says, and what it refuses before it has cost anything."""
+"""train: what it writes and says, what it refuses before any work, and where Ctrl-C leaves it."""
 
 from __future__ import annotations
 
 import csv
+import json
+import math
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
-from typer.testing import CliRunner, Result
 
-from activity_cli import ActivityError, PrepareSettings, Recognizer, Sampling, TrainSettings, prepare, train
+from activity_cli import (
+    ActivityError,
+    ConfigError,
+    MissingDependencyError,
+    NetworkSettings,
+    OutputError,
+    PrepareSettings,
+    Recognizer,
+    Split,
+    TrainResult,
+    TrainSettings,
+    UsageError,
+    prepare,
+    train,
+)
+from activity_cli.commands.train import network_layers
 from activity_cli.dataset.manifest import read_prepared
-from activity_cli.model.bundle import ENCODER_FILE, SEQUENCE_FILE, read_bundle
-from activity_cli.progress import SilentProgress, Stage
-from conftest import TINY_NETWORK
+from activity_cli.model.bundle import read_bundle
+from activity_cli.training.checkpoint import checkpoint_path
+from conftest import TINY_NETWORK, TINY_SAMPLING
+from training_support import MAIN, REFIT, SMALL, At, Recording, files_of, press_ctrl_c, write_encoder
 
-Activity = Callable[..., Result]
-SMALL = ("--encoder", "small", "--units", 8, "--dropout", 0, "--batch-size", 8)
-
-
-def one_line(result: Result, *texts: str) -> str:
-    """The one line in which a call was refused, which has these texts in it."""
-    assert result.exit_code == 2, result.stderr
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert "error in activity itself" not in line
-    for text in texts:
-        assert text in line
-    return line
+STEPS, STEPS_OF_REFIT = 3, 4  # of 24 and 30 clips, 8 in a step
+# The quickest: nothing is trained step by step.
+QUICK = NetworkSettings(encoder="small", sequence="none")
 
 
-class NothingIsTrained(SilentProgress):
-    """Listens, and fails when training begins."""
-
-    @contextmanager
-    def stage(self, title: str, total: int | None, unit: str) -> Iterator[Stage]:
-        assert title != "Training", "refused only after the training"
-        with super().stage(title, total, unit) as stage:
-            yield stage
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_encoder(tmp_path_factory.mktemp("encoder") / "small.weights.h5")
 
 
-def refused_at_once(config: TrainSettings) -> ActivityError:
+@pytest.fixture(scope="module")
+def usual(prepared: Path, weights: str) -> TrainSettings:
+    """A frozen training of seed 4, but for where it is written."""
+    return TrainSettings(prepared, network=SMALL, weights=weights, mode="frozen", epochs=2, batch_size=8, seed=4)
+
+
+@pytest.fixture(scope="module")
+def quick(prepared: Path, weights: str) -> TrainSettings:
+    return TrainSettings(prepared, network=QUICK, weights=weights, mode="frozen")
+
+
+@pytest.fixture(scope="module")
+def trained(usual: TrainSettings, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    root = tmp_path_factory.mktemp("trained")
+    curves = root / "logs" if find_spec("tensorboard") else None
+    return train(replace(usual, out=root / "models" / "mine", tensorboard=curves))
+
+
+def refused_at_once(settings: TrainSettings) -> ActivityError:
+    progress = Recording()
     with pytest.raises(ActivityError) as caught:
-        train(config, NothingIsTrained())
+        train(settings, progress)
+    assert MAIN not in progress.titles, "refused only after it was trained"
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
     return caught.value
 
 
-@pytest.fixture(scope="module")
-def few(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Clips of 3 frames, for the large encoder."""
-    out = tmp_path_factory.mktemp("few") / "prepared"
-    sampling = Sampling(num_frames=3, frame_size=32)
-    prepare(PrepareSettings(videos, out, sampling=sampling, workers=1))
-    return out
-
-
-@pytest.fixture(scope="module")
-def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
-    """A model of seed 4, and what the call said."""
-    from activity_cli.cli.app import app
-
-    out = tmp_path_factory.mktemp("trained") / "models" / "mine"
-    words = ["train", prepared, "--out", out, *SMALL, "--epochs", 2, "--seed", 4]
-    return out, CliRunner().invoke(app, [str(word) for word in words])
-
-
-def files_of(model: Path) -> list[bytes]:
-    return [(model / name).read_bytes() for name in (SEQUENCE_FILE, ENCODER_FILE)]
-
-
-def test_stdout_is_exactly_the_path_of_the_model(trained: tuple[Path, Result], prepared: Path) -> None:
-    out, result = trained
-    assert (result.exit_code, result.stdout) == (0, f"{out}\n")
-    assert "epochs" in result.stderr
+@pytest.mark.slow
+def test_what_a_training_writes(trained: TrainResult, usual: TrainSettings, videos: Path) -> None:
+    out, curves = trained.model, trained.model.parent.parent / "logs"
     assert [path.name for path in out.parent.iterdir()] == ["mine"]
-
-    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
-    assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert all(float(row["val_loss"]) > 0 for row in rows)
+    with (out / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["stage"], row["epoch"]) for row in rows] == [(s, e) for s in ("main", "refit") for e in ("1", "2")]
+    if find_spec("tensorboard"):  # of the refit there are no curves: no clips are left to validate on
+        assert {path.parts[-3] for path in curves.rglob("*tfevents*")} == {"main"}
+    losses = [float(row["val_loss"]) for row in rows[:2]]
+    assert trained.best_epoch == 1 + losses.index(min(losses))
+    assert not any(row["val_loss"] for row in rows[2:])
     assert cv2.imread(str(out / "history.png")) is not None
 
     document = read_bundle(out).document
-    best = min(rows, key=lambda row: float(row["val_loss"]))
-    assert document["metrics"]["best_epoch"] == int(best["epoch"])
-    assert document["training"]["epochs"] == 2
-    assert document["training"]["interrupted"] is False
-    assert (out / document["data"]["prepared"]).samefile(prepared)
-    assert document["data"]["fingerprint"] == read_prepared(prepared).fingerprint
+    assert document.settings["train"]["seed"] == 4 and document.settings["train"]["learning_rate"] == 2e-3
+    chosen = {name: document.training[name] for name in ("mode", "epochs", "trained_blocks", "refit", "refitted")}
+    assert chosen == {"mode": "frozen", "epochs": 2, "trained_blocks": 0, "refit": True, "refitted": True}
+    assert document.training["interrupted"] is False and not document.training["failure"]
+    figures = {"best_epoch": trained.best_epoch, "val_loss": trained.val_loss, "val_accuracy": trained.val_accuracy}
+    assert document.metrics == figures
+    prepared = read_prepared(usual.prepared)
+    assert (out / document.data.prepared).samefile(prepared.folder)
+    assert document.data.fingerprint == prepared.fingerprint
+    known = {record.content_hash[:20] for split in ("train", "val") for record in prepared.in_split(split)}
+    assert set(document.data.trained_on) == known
+    assert document.data.splits == ["train", "val"]
+    assert Recognizer(out).predict(videos / "up" / "person1_0.avi").status == "ok"
 
 
-def test_another_seed_gives_other_weights(
-    activity: Activity, trained: tuple[Path, Result], prepared: Path, tmp_path: Path
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_weights_and_another_others(
+    trained: TrainResult, usual: TrainSettings, tmp_path: Path
 ) -> None:
-    result = activity("train", prepared, "--out", tmp_path / "other", *SMALL, "--epochs", 2, "--seed", 5, "--quiet")
-    assert (result.exit_code, result.stderr) == (0, "")
-    for one, other in zip(files_of(trained[0]), files_of(tmp_path / "other"), strict=True):
-        assert one != other
+    out = Path(shutil.copytree(trained.model, tmp_path / "mine"))
+    again = replace(usual, out=out)
+    assert "`overwrite`" in refused_at_once(again).hint
+    train(replace(again, overwrite=True))
+    assert files_of(out) == files_of(trained.model)
+    train(replace(again, seed=5, overwrite=True, refit=False))
+    assert files_of(out)["lstm.tflite"] != files_of(trained.model)["lstm.tflite"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_model_is_replaced_only_when_asked_and_the_same_seed_gives_the_same_weights(
-    activity: Activity, trained: tuple[Path, Result], prepared: Path, model_copy: Path
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_best_weights_and_only_the_same_settings_go_on(
+    trained: TrainResult, usual: TrainSettings, tmp_path: Path
 ) -> None:
-    before = read_bundle(model_copy).name
-    refused_at_once(TrainSettings(prepared, model_copy, network=TINY_NETWORK))
-    words = ("train", prepared, "--out", model_copy, *SMALL, "--epochs", 2, "--seed", 4)
-    assert str(model_copy) in one_line(activity(*words), "--overwrite")
-    assert read_bundle(model_copy).name == before
-    assert activity(*words, "--overwrite").exit_code == 0
-    assert not list(model_copy.parent.glob(".*"))
-    assert files_of(model_copy) == files_of(trained[0])
+    weights = shutil.copy(usual.weights or "", tmp_path / "copy.weights.h5")
+    settings = replace(usual, out=tmp_path / "model", weights=str(weights))
+    result = train(settings, At(MAIN, STEPS + 1, press_ctrl_c))
+    assert result.interrupted and not result.refitted
+    assert [record.epoch for record in result.history] == [1] and result.best_epoch == 1
+    document = read_bundle(settings.out).document
+    assert document.training["interrupted"] is True and document.data.splits == ["train"]
+    assert "`resume`" in refused_at_once(settings).hint
+
+    for other, name in ((replace(settings, learning_rate=0.1), "learning_rate"), (replace(settings, seed=5), "seed")):
+        assert name in refused_at_once(replace(other, resume=True)).message
+    kept = Path(weights).read_bytes()
+    write_encoder(Path(weights), frame_size=64)
+    Path(weights).write_bytes(Path(weights).read_bytes() + b"\0")
+    assert "weights_sha256" in refused_at_once(replace(settings, resume=True)).message
+    Path(weights).write_bytes(kept)
+
+    # A killed training has no model: without --resume, one with other settings takes its place, and says so.
+    other = replace(usual, network=QUICK, epochs=None, out=tmp_path / "other")
+    shutil.copy(checkpoint_path(settings.out), checkpoint_path(other.out))
+    progress = Recording()
+    assert train(other, progress).history == ()
+    assert any(note.startswith("Discarding an unfinished training") and "sequence" in note for note in progress.notes)
+
+    # When it is enough may differ.
+    resumed = replace(settings, resume=True, patience=77)
+    before = files_of(settings.out)
+    result = train(resumed, At(REFIT, STEPS_OF_REFIT + 1, press_ctrl_c))
+    assert result.interrupted and not result.refitted
+    assert [record.stage for record in result.history] == ["main", "main", "refit"]
+    assert result.val_loss == trained.val_loss
+    assert files_of(settings.out) != before
+    progress = Recording()
+    assert train(resumed, progress).refitted
+    assert "Resuming an unfinished training after epoch 1 of the stage 'refit'." in progress.notes
+    assert files_of(settings.out) == files_of(trained.model)
+    assert not checkpoint_path(settings.out).exists()
 
 
-def test_a_folder_that_is_no_model_is_never_replaced(prepared: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_ctrl_c_before_anything_was_learned_leaves_nothing(usual: TrainSettings, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(usual, out=tmp_path / "models" / "mine"), At(MAIN, 1, press_ctrl_c))
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_one_run_at_a_time_trains_a_model(usual: TrainSettings, tmp_path: Path) -> None:
+    settings = replace(usual, out=tmp_path / "mine")
+    refused: list[OutputError] = []
+
+    def start_another() -> None:
+        with pytest.raises(OutputError, match="Another run is writing to") as caught:
+            train(settings)
+        refused.append(caught.value)
+        press_ctrl_c()
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, At(MAIN, 1, start_another))
+    assert refused[0].code == "output.locked"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resume_without_an_unfinished_training_is_refused(quick: TrainSettings, tmp_path: Path) -> None:
+    error = refused_at_once(replace(quick, out=tmp_path / "model", resume=True))
+    assert isinstance(error, UsageError) and "no unfinished training" in error.message
+
+
+def test_a_folder_that_is_no_model_is_never_replaced(quick: TrainSettings, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     for out in (tmp_path, tmp_path / "thesis.tex"):
-        config = TrainSettings(prepared, out, network=TINY_NETWORK, overwrite=True)
-        assert "not a model" in refused_at_once(config).message
+        error = refused_at_once(replace(quick, out=out, overwrite=True))
+        assert "not a model" in error.message
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 @pytest.mark.parametrize("place", ["file/model", "/proc/activity/model"])
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_trained(
-    prepared: Path, tmp_path: Path, place: str
+    quick: TrainSettings, tmp_path: Path, place: str
 ) -> None:
     (tmp_path / "file").write_text("")
-    error = refused_at_once(TrainSettings(prepared, tmp_path / place, network=TINY_NETWORK))
-    assert "cannot be written" in error.message
+    assert "cannot be written" in refused_at_once(replace(quick, out=tmp_path / place)).message
 
 
-def test_layers_prints_the_table_and_trains_nothing(
-    activity: Activity, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_folder_that_one_works_in_is_not_replaced(
+    quick: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = activity("train", prepared, *SMALL, "--layers", env={"COLUMNS": "120"})
-    assert (result.exit_code, result.stderr) == (0, "")
-    for text in ("frame_encoder", "conv1_norm", "lstm", "classes", "parameters", "trainable"):
-        assert text in result.stdout
+    for out in (Path(), Path("/")):
+        assert isinstance(refused_at_once(replace(quick, out=out)), OutputError)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "text"),
+    [
+        ({"device": "GPU:9"}, ConfigError, "CPU:0"),
+        ({"device": "cpu"}, ConfigError, "CPU:0"),
+        ({"augmentation": {"no_flip_label": ("lfet",)}}, ConfigError, "lfet"),
+        ({"network": {"encoder": "vgg16"}, "weights": "nowhere.h5"}, ActivityError, "nowhere.h5"),
+        ({"tensorboard": "model"}, OutputError, "replaced as a whole"),
+        ({"tensorboard": "model/logs"}, OutputError, "replaced as a whole"),
+    ],
+)
+def test_what_is_not_possible_is_refused_before_anything_is_trained(
+    quick: TrainSettings, tmp_path: Path, settings: dict[str, Any], error: type[ActivityError], text: str
+) -> None:
+    changed: dict[str, Any] = {"out": tmp_path / "model"} | settings
+    if "network" in changed:
+        changed["network"] = NetworkSettings(**changed["network"])
+    if "augmentation" in changed:
+        changed["augmentation"] = replace(quick.augmentation, **changed["augmentation"])
+    if "tensorboard" in changed:
+        changed["tensorboard"] = tmp_path / changed["tensorboard"]
+    found = refused_at_once(replace(quick, **changed))
+    assert isinstance(found, error)
+    assert text in str(found)
     assert not list(tmp_path.iterdir())
 
 
-def test_layers_tells_what_is_frozen(activity: Activity, few: Path) -> None:
-    result = activity("train", few, "--encoder", "efficientnet_lite0", "--layers", env={"COLUMNS": "120"})
-    assert result.exit_code == 0
-    (stem,) = [line for line in result.stdout.splitlines() if line.strip().startswith("stem_conv ")]
-    assert "frozen" in stem
-
-
-def test_features_of_the_large_encoder_are_computed_once(
-    activity: Activity, few: Path, videos: Path, tmp_path: Path
+def test_curves_for_tensorboard_need_its_package(
+    quick: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The quickest to build: it is about what is read.
-    words = ("train", few, "--encoder", "efficientnet_lite0", "--sequence", "mean", "--epochs", 1, "--views", 2)
-    assert activity(*words, "--out", tmp_path / "one").exit_code == 0
-    (features,) = (few / "features").iterdir()
-    times = {path.name: path.stat().st_mtime_ns for path in features.iterdir()}
-    learned, held_out = ({record.clip for record in read_prepared(few).in_split(split)} for split in ("train", "val"))
-    views = {name for name in times if ".view" in name}
-    assert set(times) - views == learned | held_out | {ENCODER_FILE}
-    # In the end the validation clips are learned from, too.
-    assert sorted(f"{name.partition('.')[0]}.npy" for name in views) == sorted(learned | held_out)
-    # Nothing can be computed any more: the frames are gone.
-    shutil.move(few / "clips", few / "gone")
-    (few / "clips").mkdir()
-    for record in read_prepared(few).in_split("train"):
-        shutil.copy(few / "gone" / record.clip, few / "clips")  # to compare Keras and LiteRT on
-    try:
-        assert activity(*words, "--out", tmp_path / "two", "--seed", 1, "--no-refit").exit_code == 0
-    finally:
-        shutil.rmtree(few / "clips")
-        shutil.move(few / "gone", few / "clips")
-    assert {path.name: path.stat().st_mtime_ns for path in features.iterdir()} == times
-    assert read_bundle(tmp_path / "one").file(ENCODER_FILE).read_bytes() == (features / ENCODER_FILE).read_bytes()
-    assert Recognizer(tmp_path / "two").predict(videos / "up" / "person1_0.avi").frames_used == 3
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    error = refused_at_once(replace(quick, out=tmp_path / "model", tensorboard=tmp_path / "logs"))
+    assert isinstance(error, MissingDependencyError) and "pip install" in error.hint
+
+
+def prepare_few(root: Path, labels: tuple[str, ...], videos: Path, **split: object) -> Path:
+    for label in labels:
+        for person in range(3):
+            (root / "videos" / label).mkdir(parents=True, exist_ok=True)
+            shutil.copy(videos / label / f"person{person}_0.avi", root / "videos" / label)
+    out = root / "prepared"
+    settings = Split(group_by=r"person\d+", **split)  # type: ignore[arg-type]
+    prepare(PrepareSettings(root / "videos", out, sampling=TINY_SAMPLING, split=settings, workers=1))
+    return out
+
+
+def test_clips_of_one_label_are_refused(quick: TrainSettings, videos: Path, tmp_path: Path) -> None:
+    # Everything of the second label is in the test split.
+    (tmp_path / "videos" / "test" / "right").mkdir(parents=True)
+    shutil.copytree(videos / "left", tmp_path / "videos" / "train" / "left")
+    shutil.copy(videos / "right" / "person5_0.avi", tmp_path / "videos" / "test" / "right")
+    out = tmp_path / "prepared"
+    prepare(PrepareSettings(tmp_path / "videos", out, sampling=TINY_SAMPLING, workers=1))
+    error = refused_at_once(replace(quick, prepared=out, out=tmp_path / "model"))
+    assert "two or more are needed" in error.message
+
+
+@pytest.mark.slow
+def test_without_validation_clips_it_is_trained_once_and_warned_of(
+    usual: TrainSettings, videos: Path, tmp_path: Path
+) -> None:
+    few = prepare_few(tmp_path, ("left", "up"), videos, val_fraction=0.0, test_fraction=0.0)
+    settings = replace(usual, prepared=few, out=tmp_path / "model", network=replace(SMALL, linear_head=False))
+    progress = Recording()
+    result = train(settings, progress)
+    assert any("no validation clips" in warning for warning in progress.warnings)
+    assert not result.refitted and [record.stage for record in result.history] == ["main"] * 2
+    assert (result.val_loss, result.val_accuracy, result.best_epoch) == (None, None, 2)
+    assert math.isnan(result.history[-1].val_loss)
+
+    def not_json(constant: str) -> None:
+        raise AssertionError(constant)
+
+    json.loads((settings.out / "bundle.json").read_text(), parse_constant=not_json)
 
 
 @pytest.mark.parametrize("state", ["missing", "unfinished", "edited", "cut manifest", "newer"])
 def test_a_prepared_folder_that_is_not_sound_is_refused(
-    activity: Activity, prepared_copy: Path, tmp_path: Path, state: str
+    prepared_copy: Path, tmp_path: Path, quick: TrainSettings, state: str
 ) -> None:
     manifest, config = prepared_copy / "manifest.csv", prepared_copy / "config.json"
     if state == "missing":
@@ -194,25 +308,31 @@ def test_a_prepared_folder_that_is_not_sound_is_refused(
     elif state == "cut manifest":
         manifest.write_bytes(manifest.read_bytes()[:-150])
     else:
-        config.write_text(config.read_text().replace("activity.prepared/2", "activity.prepared/3"))
-    line = one_line(activity("train", prepared_copy, "--out", tmp_path / "new", *SMALL), "activity prepare")
-    assert str(prepared_copy) in line
+        content = json.loads(config.read_text())
+        config.write_text(json.dumps(content | {"schema": "activity.prepared/99"}))
+    error = refused_at_once(replace(quick, prepared=prepared_copy, out=tmp_path / "new"))
+    assert str(prepared_copy) in error.message and "activity prepare" in error.hint
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("mode", ["joint", "frozen"])
 @pytest.mark.parametrize("how", ["missing", "cut"])
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_missing_or_cut_clip_is_named_before_anything_is_trained(
-    prepared_copy: Path, tmp_path: Path, split: str, how: str
+    prepared_copy: Path, tmp_path: Path, usual: TrainSettings, split: str, how: str, mode: str
 ) -> None:
-    clip = prepared_copy / "clips" / read_prepared(prepared_copy).in_split(split)[1].clip
+    # The last of its split: features of the others are cached already.
+    clip = prepared_copy / "clips" / read_prepared(prepared_copy).in_split(split)[-1].clip
+    for features in (prepared_copy / "features").glob(f"*/{clip.name}"):
+        features.unlink()
     content = clip.read_bytes()
     clip.unlink()
     if how == "cut":
         clip.write_bytes(content[:-100])
-    error = refused_at_once(TrainSettings(prepared_copy, tmp_path / "new", network=TINY_NETWORK))
-    assert clip.name in error.message
-    assert "activity prepare" in error.hint
+    joint = TrainSettings(prepared_copy, tmp_path / "new", network=TINY_NETWORK)
+    frozen = replace(usual, prepared=prepared_copy, out=tmp_path / "new")
+    error = refused_at_once(joint if mode == "joint" else frozen)
+    assert clip.name in error.message and "activity prepare" in error.hint
     assert not (tmp_path / "new").exists()
 
 
@@ -232,19 +352,78 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_while_saving_leaves_nothing_and_is_one_line(
-    activity: Activity, prepared: Path, small_disk: Path
-) -> None:
+def test_a_full_disk_while_saving_leaves_nothing(quick: TrainSettings, small_disk: Path) -> None:
     (small_disk / "old").write_bytes(b"x" * 100_000)
-    result = activity("train", prepared, "--out", small_disk / "model", *SMALL, "--epochs", 1, "--quiet")
-    one_line(result, "The disk is full", str(small_disk))
+    with pytest.raises(OutputError, match="The disk is full") as caught:
+        train(replace(quick, out=small_disk / "model"))
+    assert caught.value.code == "output.full" and str(small_disk) in caught.value.message
     assert [path.name for path in small_disk.iterdir()] == ["old"]
 
 
-def test_a_link_as_the_place_of_a_model_is_followed(activity: Activity, prepared: Path, tmp_path: Path) -> None:
+def test_a_link_as_the_place_of_a_model_is_followed(quick: TrainSettings, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert activity("train", prepared, "--out", tmp_path / "link", *SMALL, "--epochs", 1).exit_code == 0
+    train(replace(quick, out=tmp_path / "link"))
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "bundle.json").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+@pytest.fixture
+def locked(prepared: Path, tmp_path: Path) -> Iterator[Path]:
+    """The prepared folder, which cannot be written, not even by root."""
+    place = Path(shutil.copytree(prepared, tmp_path / "locked", ignore=lambda *_: ["features"]))
+    place.chmod(0o555)
+    if os.geteuid():
+        yield place
+        return
+    for options in (("--bind", str(place)), ("-o", "remount,ro,bind")):
+        if subprocess.run(["mount", *options, str(place)], capture_output=True, check=False).returncode:
+            pytest.skip("nothing can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.slow
+def test_features_are_cached_elsewhere_if_the_prepared_folder_cannot_be_written_and_that_is_said_once(
+    usual: TrainSettings, locked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    settings = replace(usual, prepared=locked, out=tmp_path / "model", mode="finetune", finetune_blocks=1)
+    progress = Recording()
+    train(replace(settings, epochs=1, warmup_epochs=1, refit=False), progress)
+    (note,) = (note for note in progress.notes if "features are cached in" in note)
+    folder = tmp_path / "cache" / "activity" / "features"
+    assert str(folder) in note
+    # The features of the encoder before and after it was trained, and the maps of its frozen blocks.
+    assert len(list(folder.iterdir())) == 3
+    assert not (locked / "features").exists()
+
+
+def test_the_layers_say_what_is_frozen(prepared: Path, usual: TrainSettings, quick: TrainSettings) -> None:
+    def trainable(settings: TrainSettings) -> dict[str, bool]:
+        return {row.name: row.trainable for row in network_layers(settings)}
+
+    frozen, joint = trainable(usual), trainable(TrainSettings(prepared, network=TINY_NETWORK))
+    assert not frozen["conv1"] and frozen["lstm"] and not frozen["projection"]
+    assert joint["conv1"] and joint["conv1_norm"] and joint["lstm"] and "projection" not in joint
+    finetune = trainable(replace(usual, mode="finetune", finetune_blocks=1))
+    assert finetune["conv4"] and not finetune["conv4_norm"] and not finetune["conv3"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode", "warns"),
+    [({"crop": 0.3}, "frozen", True), ({"crop": 0.3}, "joint", False), ({"temporal_crop": 0.3}, "frozen", False)],
+)
+def test_augmentation_that_has_no_effect_is_warned_of(
+    quick: TrainSettings, tmp_path: Path, changes: dict[str, float], mode: str, warns: bool
+) -> None:
+    settings = replace(quick, out=tmp_path, augmentation=replace(quick.augmentation, **changes), device="GPU:9")
+    if mode == "joint":
+        settings = replace(settings, network=TINY_NETWORK, weights=None, mode=None)
+    progress = Recording()
+    with pytest.raises(ConfigError, match="GPU:9"):  # after all checks, before any work
+        train(settings, progress)
+    assert any("crop has no effect" in w or "crop have no effect" in w for w in progress.warnings) == warns

@@ -97,6 +97,13 @@ def in_a_process(function: Callable[..., T], *args: object) -> T:
         return pool.submit(function, *args).result(_TIMEOUT_SECONDS)
 
 
+def start(settings: TrainSettings) -> multiprocessing.process.BaseProcess:
+    """Starts a process that trains."""
+    process = _PROCESSES.Process(target=train, args=(settings,))
+    process.start()
+    return process
+
+
 def train_until(settings: TrainSettings, title: str, step: int) -> TrainResult:
     """Trains in this process, which kills itself at a step."""
     return train(settings, At(title, step, die))

@@ -353,21 +353,22 @@ def _resumed(settings: TrainSettings, identity: Mapping[str, Any], path: Path, p
     if found is None:
         if settings.resume:
             raise UsageError(
-                f"There is no unfinished training for {str(settings.out)!r}.", "Leave --resume out to start one."
+                f"There is no interrupted training to resume for {str(settings.out)!r}.",
+                "Omit `resume` to start a new training.",
             )
         return None
     differing = sorted(name for name in {*identity, *found.settings} if identity.get(name) != found.settings.get(name))
     if not differing:
         last = found.records[-1]
-        progress.note(f"Resuming an unfinished training after epoch {last.epoch} of the stage {last.stage!r}.")
+        progress.note(f"Resuming the unfinished training after epoch {last.epoch} of the stage {last.stage!r}.")
         return found
     if settings.resume:
         raise ConfigError(
             f"The unfinished training for {str(settings.out)!r} was started with other settings: "
             f"{', '.join(differing)}.",
-            "Use the same again, or start again with --overwrite.",
+            "Use the same settings, or start again with `overwrite`.",
         )
-    progress.note(f"Discarding an unfinished training with other settings ({', '.join(differing)}).")
+    progress.note(f"Starting again: the settings of the unfinished training were different ({', '.join(differing)}).")
     return None
 
 
@@ -376,8 +377,8 @@ def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:
     names = [name for name in ("crop", "color_jitter") if getattr(given, name) not in (0, getattr(usual, name))]
     if names and plan.mode != "joint":
         progress.warn(
-            f"{' and '.join(names)} have no effect with mode {plan.mode}, which augments clips in time only. Use mode "
-            "joint to augment pictures."
+            f"With --mode {plan.mode}, {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect: this "
+            "mode augments only the timing of clips. Use --mode joint to augment images."
         )
 
 
@@ -385,34 +386,35 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
     out = settings.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if not (out / "bundle.json").is_file():
-            raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another place with --out.")
+            raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another place with `out`.")
         if not settings.overwrite and not settings.resume:
             raise OutputError(
-                f"There is a model at {str(out)!r} already.",
-                "Use --overwrite to replace it, or another place with --out; --resume goes on with an interrupted one.",
+                f"There is already a model at {str(out)!r}.",
+                "Use `overwrite` to replace it, `resume` to continue an interrupted training, or another `out`.",
                 code="output.exists",
             )
     if os.path.ismount(out) or out.resolve() == Path.cwd():
-        raise OutputError(f"{str(out)!r} cannot be replaced as a whole.", "Choose a folder inside of it with --out.")
+        what = "is the current folder or a mount point"
+        raise OutputError(f"{str(out)!r} {what}, which train cannot replace.", "Choose a folder inside it with `out`.")
     # Before hours of training: the same steps that saving begins with.
-    with translate_os_error(out):
+    with translate_os_error(out, "`out`"):
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()
     if settings.tensorboard:
         if settings.tensorboard.resolve().is_relative_to(out.resolve()):
             raise OutputError(
-                f"The logs for TensorBoard cannot be in {str(out)!r}, which is replaced as a whole in the end.",
-                "Choose a folder beside it with `tensorboard=DIR`.",
+                f"The TensorBoard logs cannot be in {str(out)!r}, because train replaces this folder at the end.",
+                "Choose a folder outside it with `tensorboard=DIR`.",
             )
         require_tensorboard()
-        with translate_os_error(settings.tensorboard, "--set tensorboard=DIR"):
+        with translate_os_error(settings.tensorboard, "`tensorboard`"):
             settings.tensorboard.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=settings.tensorboard).close()
     present = {record.label for record in prepared.in_split("train")}
     if len(present) < 2:
         raise DatasetError(
-            f"{prepared.folder} has training clips of {len(present)} label(s); two or more are needed.",
-            "Add videos, or make val_fraction and test_fraction smaller.",
+            f"{prepared.folder} has training clips of only {len(present)} label(s). Training needs two or more labels.",
+            "Add videos, or run 'activity prepare' again with smaller val_fraction and test_fraction.",
         )
     if not prepared.in_split("val"):
-        progress.warn("There are no validation clips: nothing shows how well training goes, or when to stop.")
+        progress.warn("There are no validation clips, so train cannot find the best epoch and runs all epochs.")

@@ -174,9 +174,7 @@ class Bundle:
             reason = (error.strerror or str(error)).lower()
             raise BundleError(f"{path} cannot be read: {reason}.", _TRAIN_AGAIN, code="model.incomplete") from None
         if not intact:
-            raise BundleError(
-                f"{path} is not the file that was written with this model.", _TRAIN_AGAIN, code="model.damaged"
-            )
+            raise BundleError(f"{path} is damaged, or belongs to another model.", _TRAIN_AGAIN, code="model.damaged")
         return path
 
 
@@ -216,16 +214,16 @@ def read_bundle(folder: Path) -> Bundle:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema, written_hash = content["schema"], content["hash"]
         if schema == BUNDLE_SCHEMA and _hash_of(content) != written_hash:
-            raise _damaged(path, "it was changed after it was written")
+            raise _damaged(path, "its content does not match its checksum")
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(
             f"No model at {str(folder)!r}.",
-            "Train one with 'activity train', or name another with --model.",
+            "Train one with 'activity train', or name another model.",
             code="model.missing",
         ) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise BundleError(f"{path} cannot be read: {reason}.", "Check the path and who may read it.") from None
+        raise BundleError(f"{path} cannot be read: {reason}.", "Check the path and its permissions.") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _damaged(path, "it is not the description of a model") from None
     if schema != BUNDLE_SCHEMA:

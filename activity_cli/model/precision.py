@@ -26,7 +26,7 @@ def choose_precision(wanted: str) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if wanted == "float16" and not gpus:
         raise ConfigError(
-            "`precision` cannot be 'float16': there is no GPU, and processors have no units for it.",
+            "`precision` cannot be 'float16': it needs a GPU, and TensorFlow finds none.",
             "Use `precision=auto`.",
             setting="precision",
         )

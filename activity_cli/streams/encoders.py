@@ -52,7 +52,7 @@ def build_encoder(
     if frame_size < spec.min_frame_size:
         raise ConfigError(
             f"Frames of {frame_size} pixels are too small for the encoder {name!r}.",
-            f"Prepare frames of {spec.min_frame_size} pixels or more; its weights are made for {spec.frame_size}.",
+            f"Run 'activity prepare' with --frame-size {spec.min_frame_size} or more; best is {spec.frame_size}.",
             setting="frame_size",
         )
     check_weights(spec, weights)

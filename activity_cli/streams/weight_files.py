@@ -42,7 +42,7 @@ def check_weights(spec: EncoderSpec, weights: str) -> None:
     if weights == "imagenet":
         if not spec.pretrained:
             raise ConfigError(
-                f"`weights` cannot be 'imagenet': there are no such weights of the encoder {spec.name!r}.",
+                f"`weights` cannot be 'imagenet': the encoder {spec.name!r} has no ImageNet weights.",
                 "Use `weights=none`, a file, or another encoder.",
                 setting="weights",
             )
@@ -55,7 +55,7 @@ def check_weights(spec: EncoderSpec, weights: str) -> None:
         )
     if not weights.endswith(_KERAS_ENDINGS):
         raise BundleError(
-            f"The weights file {weights} has an ending that Keras does not read.",
+            f"Keras cannot read weights from {weights}: unknown file extension.",
             f"Allowed: {', '.join(_KERAS_ENDINGS)}.",
             code="weights.unreadable",
         )
@@ -91,8 +91,9 @@ def _downloaded(spec: EncoderSpec) -> list[object]:
         folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
         raise MissingDependencyError(
             f"Keras cannot load the ImageNet weights of {spec.name}: {_first_line(str(error) or repr(error))}.",
-            f"Run once with a network, or put the file into {folder}, a folder that you can write to (KERAS_HOME names "
-            "another). If the file is there, it is damaged: delete it.",
+            f"Connect to the internet and run the command again, or copy the weights file into {folder}. If the file "
+            "is already there, it is damaged: delete it. If you cannot write to this folder, set KERAS_HOME to "
+            "another one.",
             code="weights.missing",
         ) from None
     finally:
@@ -100,7 +101,7 @@ def _downloaded(spec: EncoderSpec) -> list[object]:
 
 
 def _load_file(encoder: keras.Model, path: Path, spec: EncoderSpec) -> None:
-    hint = f"Give weights of {spec.name} without its classifier ('no top'), as Keras saves them."
+    hint = f"Use a weights file that Keras saved for {spec.name} without its classifier ('no top')."
     try:
         # If Keras finds no weights for a layer, it only warns and keeps the random ones.
         with warnings.catch_warnings():
@@ -108,7 +109,7 @@ def _load_file(encoder: keras.Model, path: Path, spec: EncoderSpec) -> None:
             encoder.load_weights(path)
     except UserWarning:
         raise BundleError(
-            f"The weights file {path} is of another network than {encoder.name}: layers or shapes differ.",
+            f"The weights file {path} does not fit {encoder.name}: it has other layers or shapes.",
             hint,
             code="weights.unreadable",
         ) from None

@@ -99,7 +99,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     # RuntimeError: a flipped bit may say that the file is encrypted, or of a version to come.
     except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, BadZipFile) as error:
         raise TrainingError(
-            f"{path} cannot be read: {error}.", "Start again with --overwrite.", code="training.checkpoint"
+            f"{path} cannot be read: {error}.", "Start again with `overwrite`.", code="training.checkpoint"
         ) from None
 
 

@@ -2,12 +2,13 @@
 
 Its scores become log probabilities by one factor (temperature scaling: Guo et al. 2017), which is found on groups that
 the solution has not seen. Ridge regression counts a number by how little it differs among clips of one label, where
-logistic regression asks only for what tells labels apart; docs/measurements.md has what that is worth.
+logistic regression asks only for what separates the labels; docs/measurements.md has what that is worth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ Numbers = npt.NDArray[np.float64]
 # Of the mean square of a clip's numbers. From a third to three times as much makes no difference.
 _STRENGTH = 0.03
 _FOLDS = 5
-# Scores are about 0 and 1: from where nothing tells the label to where all is certain.
+# Scores are about 0 and 1: from no evidence for any label to certainty.
 _FACTORS = tuple(float(factor) for factor in np.geomspace(1.0, 40.0, 30))
 # Directions in which clips differ by less, in parts of the largest, are rounding.
 _MIN_VARIANCE = 1e-10
@@ -55,8 +56,10 @@ def solve_linear(
     usual = float(np.average((spread**2).sum(axis=1), weights=counts))
     ridge = Ridge(alpha=max(_STRENGTH * usual, np.finfo(np.float64).tiny), solver="cholesky")
     num_groups = len(set(groups))
-    folds = GroupKFold(min(_FOLDS, num_groups)) if num_groups > 1 else KFold(min(_FOLDS, len(values)))
-    unseen = cross_val_predict(ridge, rotated, targets, groups=groups, cv=folds, params={"sample_weight": counts})
+    folds: dict[str, Any] = {"cv": KFold(min(_FOLDS, len(values)))}
+    if num_groups > 1:
+        folds = {"cv": GroupKFold(min(_FOLDS, num_groups)), "groups": groups}
+    unseen = cross_val_predict(ridge, rotated, targets, params={"sample_weight": counts}, **folds)
     smooth = targets * (1 - label_smoothing) + label_smoothing / targets.shape[1]
     factor = max(_FACTORS, key=lambda one: counts @ (smooth * log_softmax(one * unseen, axis=1)).sum(axis=1))
     ridge.fit(rotated, targets, sample_weight=counts)

@@ -1,4 +1,4 @@
-"""The linear layer that is solved for, beside scikit-learn's ridge regression."""
+"""The linear head that is solved for: a ridge regression with a temperature."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.linear_model import Ridge
 
-from activity_cli.training.ridge import _STRENGTH, solve_linear
+from activity_cli.training.ridge import solve_linear
 
 CLASSES = 3
 
@@ -32,7 +32,7 @@ def test_it_is_ridge_regression_up_to_one_factor(width: int) -> None:
     share = weights / weights.sum()
     away = values - share @ values
     usual = (weights / weights.mean() * np.square(away).sum(axis=1)).mean()
-    theirs = Ridge(_STRENGTH * usual, solver="cholesky").fit(
+    theirs = Ridge(0.03 * usual, solver="cholesky").fit(
         values.astype(float), targets, sample_weight=weights / weights.mean()
     )
     factor = np.linalg.norm(kernel) / np.linalg.norm(theirs.coef_)
@@ -41,7 +41,7 @@ def test_it_is_ridge_regression_up_to_one_factor(width: int) -> None:
     np.testing.assert_allclose(bias, factor * theirs.intercept_, rtol=1e-3, atol=1e-3)
 
 
-def test_logits_are_as_sure_as_labels_of_unseen_groups_can_be_told() -> None:
+def test_logits_are_as_sure_as_they_are_right_on_unseen_groups() -> None:
     def certainty(noise: float) -> tuple[float, float]:
         kernel, bias = solve_linear(*clips(60, 100, noise))
         values, targets, *_ = clips(300, 100, noise, seed=1)
@@ -56,22 +56,22 @@ def test_logits_are_as_sure_as_labels_of_unseen_groups_can_be_told() -> None:
 
 
 def test_smoothed_labels_are_no_reason_to_be_certain() -> None:
-    told = clips(60, 100, 0.1)
-    logits = [told[0] @ kernel + bias for kernel, bias in (solve_linear(*told), solve_linear(*told, 0.1))]
+    known = clips(60, 100, 0.1)
+    logits = [known[0] @ kernel + bias for kernel, bias in (solve_linear(*known), solve_linear(*known, 0.1))]
     sure = [1 / np.exp(rows - rows.max(axis=1, keepdims=True)).sum(axis=1).mean() for rows in logits]
     assert sure[0] > 0.99
     assert 0.8 < sure[1] < 0.97
 
 
-def test_labels_that_only_their_group_tells_are_answered_with_doubt() -> None:
+def test_labels_that_are_tied_to_their_group_are_answered_with_doubt() -> None:
     # All clips of a group have one label, and look alike; other groups of the label look otherwise.
     rng = np.random.default_rng(2)
-    looks = rng.normal(size=(15, 50)).repeat(4, axis=0)
-    values = (looks + 0.01 * rng.normal(size=looks.shape)).astype(np.float32)
+    pictures = rng.normal(size=(15, 50)).repeat(4, axis=0)
+    values = (pictures + 0.01 * rng.normal(size=pictures.shape)).astype(np.float32)
     targets = np.eye(CLASSES, dtype=np.float32)[np.arange(60) // 4 % CLASSES]
-    told, alone = ([f"group{n // 4}" for n in range(60)], [f"group{n}" for n in range(60)])
+    grouped, alone = ([f"group{n // 4}" for n in range(60)], [f"group{n}" for n in range(60)])
     weights = np.ones(60, np.float32)
-    (kernel, _), (unaware, _) = (solve_linear(values, targets, weights, groups) for groups in (told, alone))
+    (kernel, _), (unaware, _) = (solve_linear(values, targets, weights, groups) for groups in (grouped, alone))
     assert np.linalg.norm(kernel) < 0.2 * np.linalg.norm(unaware)
 
 
