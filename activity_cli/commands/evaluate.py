@@ -58,9 +58,9 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     trained = [record for split in bundle.document.data.splits for record in prepared.in_split(split)]
     known = [record for record in trained if record.label in bundle.labels]
     note_feature_cache(prepared, progress)
-    folder = feature_folder(prepared, network.encoder.path)
     names = [record.clip for record in (*records, *known)]
-    paths = ensure_features(names, prepared.clips, folder, network.encoder.features, progress)
+    cache = feature_folder(prepared, network.encoder.path)
+    paths = ensure_features(names, prepared.clips, cache, network.encoder.features, progress)
     features = [np.asarray(np.load(path, allow_pickle=False), np.float32) for path in paths]
     tested, fitted = features[: len(records)], features[len(records) :]
 
