@@ -311,7 +311,7 @@ def refusal(result: Result) -> str:
     assert (result.exit_code, result.stdout) == (2, ""), result.stderr
     (line,) = result.stderr.splitlines()
     assert line.startswith("activity: ")
-    assert "error in activity itself" not in line
+    assert "bug in activity" not in line
     return line
 
 

@@ -30,5 +30,5 @@ def test_auto_is_bfloat16_only_where_the_processor_gains_from_it() -> None:
 def test_float16_without_a_gpu_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         choose_precision("float16")
-    assert "no GPU" in caught.value.message
+    assert "needs a GPU" in caught.value.message
     assert caught.value.setting == "precision"

@@ -187,11 +187,11 @@ def test_leak_report_has_every_field() -> None:
 
 
 def test_leak_report_in_plain_words() -> None:
-    assert "Groups: 4, as given; the largest group has 33% of the clips." in leak_lines(leaks("given"))
+    assert "Groups: 4 given groups; the largest group has 33% of the clips." in leak_lines(leaks("given"))
     text = "\n".join(leak_lines(leaks(suspicious=True)))
-    assert "1 pair of clips from one recording" in text and "Pairs with different labels: 1." in text
+    assert "1 pair of clips that are copies of one recording" in text and "Pairs with different labels: 1." in text
     assert "0% of the test clips share a recording or a place with a training clip" in text
-    assert "length 80%, file type 40%; guessing reaches 33%" in text
+    assert "length 80%, file type 40%. Always predicting the most frequent activity is right for 33%" in text
     assert "Metadata shortcuts: none." in "\n".join(leak_lines(leaks()))
 
 

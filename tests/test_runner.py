@@ -240,7 +240,7 @@ def test_a_loss_that_is_not_a_number_from_the_start_is_an_error_that_says_what_t
 
 def test_features_that_are_not_numbers_are_named_as_the_cause(tmp_path: Path) -> None:
     clips = [np.full((FRAMES, WIDTH), value, np.float32) for value in (1, 2, np.inf, 4)]
-    with pytest.raises(TrainingError, match="The encoder gives features that are not numbers"):
+    with pytest.raises(TrainingError, match="The encoder computes features that are not finite numbers"):
         Run(network(), (write_examples(tmp_path, clips, np.arange(4) % 2), None))
 
 

@@ -249,7 +249,7 @@ def test_an_encoder_that_harms_is_left_as_it_was_and_only_the_head_is_refit(run:
     progress, harmful = Recording(), replace(FINETUNE, encoder_learning_rate=0.2)
     outcome, weights = run(harmful, progress, harms=True)
     (warning,) = progress.warnings
-    assert "Training the encoder raised the validation loss" in warning and "encoder_learning_rate" in warning
+    assert "Training the encoder raised the lowest validation loss" in warning and "encoder_learning_rate" in warning
     assert names_in(outcome) == ["warm-up", "main", "refit warm-up"]
     assert outcome.best and outcome.best.stage == "warm-up"
     frozen, expected = run(FROZEN, name="frozen")
@@ -268,7 +268,7 @@ def test_a_refit_after_overfitting_is_warned_of(run: Run, clips: dict[str, Examp
     outcome, _ = run(long, progress, clips=contrary)
     (warning,) = progress.warnings
     best = min(record.val_loss for record in outcome.records if record.stage == "main")
-    assert f"The validation loss was {best:.3g}" in warning and "The refit goes on to the last epoch" in warning
+    assert f"The validation loss was {best:.3g}" in warning and "The refit runs all epochs" in warning
     run(replace(long, refit=False), progress, name="once", clips=contrary)
     assert len(progress.warnings) == 1
 

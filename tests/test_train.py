@@ -148,7 +148,7 @@ def test_ctrl_c_keeps_the_best_weights_and_only_the_same_settings_go_on(
     shutil.copy(checkpoint_path(settings.out), checkpoint_path(other.out))
     progress = Recording()
     assert train(other, progress).history == ()
-    assert any(note.startswith("Discarding an unfinished training") and "sequence" in note for note in progress.notes)
+    assert any(note.startswith("Starting again") and "sequence" in note for note in progress.notes)
 
     # When it is enough may differ.
     resumed = replace(settings, resume=True, patience=77)
@@ -191,7 +191,7 @@ def test_one_run_at_a_time_trains_a_model(usual: TrainSettings, tmp_path: Path) 
 
 def test_resume_without_an_unfinished_training_is_refused(quick: TrainSettings, tmp_path: Path) -> None:
     error = refused_at_once(replace(quick, out=tmp_path / "model", resume=True))
-    assert isinstance(error, UsageError) and "no unfinished training" in error.message
+    assert isinstance(error, UsageError) and "no interrupted training" in error.message
 
 
 def test_a_folder_that_is_no_model_is_never_replaced(quick: TrainSettings, tmp_path: Path) -> None:
@@ -225,8 +225,8 @@ def test_the_folder_that_one_works_in_is_not_replaced(
         ({"device": "cpu"}, ConfigError, "CPU:0"),
         ({"augmentation": {"no_flip_label": ("lfet",)}}, ConfigError, "lfet"),
         ({"network": {"encoder": "vgg16"}, "weights": "nowhere.h5"}, ActivityError, "nowhere.h5"),
-        ({"tensorboard": "model"}, OutputError, "replaced as a whole"),
-        ({"tensorboard": "model/logs"}, OutputError, "replaced as a whole"),
+        ({"tensorboard": "model"}, OutputError, "replaces this folder at the end"),
+        ({"tensorboard": "model/logs"}, OutputError, "replaces this folder at the end"),
     ],
 )
 def test_what_is_not_possible_is_refused_before_anything_is_trained(
@@ -272,7 +272,7 @@ def test_clips_of_one_label_are_refused(quick: TrainSettings, videos: Path, tmp_
     out = tmp_path / "prepared"
     prepare(PrepareSettings(tmp_path / "videos", out, sampling=TINY_SAMPLING, workers=1))
     error = refused_at_once(replace(quick, prepared=out, out=tmp_path / "model"))
-    assert "two or more are needed" in error.message
+    assert "training clips of only 1 label(s)" in error.message
 
 
 @pytest.mark.slow
@@ -394,7 +394,7 @@ def test_features_are_cached_elsewhere_if_the_prepared_folder_cannot_be_written_
     settings = replace(usual, prepared=locked, out=tmp_path / "model", mode="finetune", finetune_blocks=1)
     progress = Recording()
     train(replace(settings, epochs=1, warmup_epochs=1, refit=False), progress)
-    (note,) = (note for note in progress.notes if "features are cached in" in note)
+    (note,) = (note for note in progress.notes if "caches features in" in note)
     folder = tmp_path / "cache" / "activity" / "features"
     assert str(folder) in note
     # The features of the encoder before and after it was trained, and the maps of its frozen blocks.

@@ -171,7 +171,7 @@ def test_an_encoder_that_harms_leaves_the_model_of_a_frozen_training(
     progress = Recording()
     harmful = replace(finetune, out=tmp_path / "model", epochs=1, encoder_learning_rate=1.0)
     result = train(harmful, progress)
-    assert any("raised the validation loss" in warning for warning in progress.warnings)
+    assert any("raised the lowest validation loss" in warning for warning in progress.warnings)
     assert files_of(harmful.out) == files_of(frozen.out)
     assert (result.refitted, result.best_epoch) == (True, 0)
     assert (result.val_loss, result.heads) == (expected.val_loss, expected.heads)

@@ -28,7 +28,7 @@ def run_settings(
         typer.Option(help="Print the settings that this model was prepared and trained with.", metavar="MODEL"),
     ] = None,
 ) -> int:
-    """Print every setting with its default, as a file for --settings.
+    """Print all settings and their defaults, as a file for --settings.
 
     \b
         activity settings train > settings.toml

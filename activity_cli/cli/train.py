@@ -32,9 +32,9 @@ def run_train(
 
     train finds the epoch with the lowest validation loss. Then, unless the mode is joint, it trains again on the
     training and validation clips together, and the model gets these weights. Ctrl-C stops the training and saves the
-    best weights so far; --resume continues. If the training was killed, run the same command again: it continues,
-    with the same result. (If the command had --overwrite, add --resume.) The folder of the model also has the
-    training curves: history.csv and history.png.
+    best weights so far; --resume continues. If the training was killed, run the same command again, plus --resume if
+    it had --overwrite: it continues, with the same result. The folder of the model also has the training
+    curves: history.csv and history.png.
 
     Exit codes: 0 done, 1 training failed, 2 usage error, 130 interrupted.
     """

@@ -58,8 +58,8 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     trained = [record for split in bundle.document.data.splits for record in prepared.in_split(split)]
     known = [record for record in trained if record.label in bundle.labels]
     note_feature_cache(prepared, progress)
-    names = [record.clip for record in (*records, *known)]
     cache = feature_folder(prepared, network.encoder.path)
+    names = [record.clip for record in (*records, *known)]
     paths = ensure_features(names, prepared.clips, cache, network.encoder.features, progress)
     features = [np.asarray(np.load(path, allow_pickle=False), np.float32) for path in paths]
     tested, fitted = features[: len(records)], features[len(records) :]

@@ -19,6 +19,7 @@ import keras
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from activity_cli.dataset.batches import Examples
 from activity_cli.dataset.features import note_feature_cache
@@ -116,10 +117,9 @@ def _train(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
     # Keras must not print to stdout, which is for data.
     keras.config.disable_interactive_logging()
     if settings.deterministic:
-        import tensorflow as tf
-
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(settings.seed)
+    tf.get_logger().setLevel("ERROR")  # a training has several small networks; TensorFlow warns that each is traced
     # A frozen encoder runs in LiteRT; the heads gain nothing from fewer bits.
     policy = "float32" if plan.mode == "frozen" else choose_precision(settings.precision)
     identity = _identity(settings, plan, prepared, policy)

@@ -122,15 +122,11 @@ def print_training(console: Console, result: TrainResult) -> None:
     best = next((record for record in main if record.epoch == result.best_epoch), None)
     table = _table("", "loss", "accuracy")
     if best:
-        # An epoch trains one head; the linear head is added after the last one.
-        alone = f", {result.heads[-1].name} head alone" if len(result.heads) > 1 else ""
-        table.add_row(f"training{alone} (epoch {result.best_epoch})", f"{best.loss:.4f}", percent(best.accuracy))
+        # The linear head is fitted after the last epoch.
+        alone = ", without the linear head" if len(result.heads) > 1 else ""
+        table.add_row(f"training, epoch {result.best_epoch}{alone}", f"{best.loss:.4f}", percent(best.accuracy))
     if result.val_loss is not None and result.val_accuracy is not None:
-        table.add_row(
-            f"validation{', all heads' if len(result.heads) > 1 else ''}",
-            f"{result.val_loss:.4f}",
-            percent(result.val_accuracy),
-        )
+        table.add_row("validation", f"{result.val_loss:.4f}", percent(result.val_accuracy))
     if table.row_count:
         _print_table(console, table)
     if len(result.heads) > 1:

@@ -50,7 +50,7 @@ def spec_of(network: NetworkSettings) -> EncoderSpec:
 _SPECS = (
     EncoderSpec(
         name="efficientnet_lite0",
-        summary="The default: needs only a few dozen clips per activity, fast on phones and CPUs, needs no download.",
+        summary="The default: works with a few dozen clips per activity, is fast on phones and CPUs, no download.",
         features=1280,
         block_starts=("block00_depthwise_conv", *(f"block{number:02}_expand_conv" for number in range(1, 16))),
         parameters=3_413_024,

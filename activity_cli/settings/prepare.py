@@ -39,8 +39,8 @@ class Sampling(Settings):
     fit: Fit = setting("stretch", "How a frame becomes square: stretch it, pad it with black bars, or crop its middle.")
     short_clips: ShortClips = setting(
         "mask",
-        "What to do if a video has fewer than `num_frames` frames. mask: make a shorter clip; the "
-        "network ignores the missing frames. repeat_last: repeat the last frame. wrap: start the video again. drop: make no clip.",
+        "What to do if a video has fewer than `num_frames` frames. mask: make a shorter clip; the network ignores the "
+        "missing frames. repeat_last: repeat the last frame. wrap: start the video again. drop: make no clip.",
     )
     clips_per_video: int = setting(
         1,
