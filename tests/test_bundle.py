@@ -144,7 +144,7 @@ def test_json_that_describes_no_model_is_rejected(folder: Path, content: bytes) 
 
 def test_an_edited_label_is_rejected(folder: Path) -> None:
     edit(folder, lambda document: document["labels"].__setitem__(0, "edited"), forge=False)
-    assert "changed" in rejected(folder, "bundle.json").message
+    assert rejected(folder, "bundle.json").code == "model.damaged"
 
 
 def test_another_schema_is_rejected_with_what_to_do(folder: Path) -> None:
@@ -217,6 +217,7 @@ def whole(**values: object) -> Edit:
         part("shape", num_read=1000),
         part("shape", frame_size=33),
         part("shape", pretrained="yes"),
+        part("shape", num_frames="\udcff"),
         whole(heads=[]),
         whole(heads={}),
         lambda document: document["heads"].append(document["heads"][0]),

@@ -51,7 +51,7 @@ _DOCUMENT = "bundle.json"
 _TRAIN_AGAIN = "Copy the whole folder again, or train the model again."
 
 Label = Annotated[str, msgspec.Meta(min_length=1)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
+Size = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
 
 
 class HeadEntry(msgspec.Struct, frozen=True):
@@ -66,11 +66,11 @@ class HeadEntry(msgspec.Struct, frozen=True):
 class Shape(msgspec.Struct, frozen=True):
     """The numbers of :class:`activity_cli.model.network.NetworkShape`."""
 
-    frame_size: Count
-    num_frames: Annotated[int, msgspec.Meta(ge=1, le=512)]
-    num_features: Count
-    num_read: Count
-    num_classes: Count
+    frame_size: Size
+    num_frames: Size
+    num_features: Size
+    num_read: Annotated[int, msgspec.Meta(ge=0)]
+    num_classes: Size
     pretrained: bool
 
 
@@ -240,7 +240,7 @@ def read_bundle(folder: Path) -> Bundle:
         network = build(NetworkSettings, document.network)
     except KeyError as error:
         raise _damaged(path, f"the setting {error} is missing") from None
-    except (msgspec.ValidationError, ConfigError, RecursionError) as error:
+    except (ValueError, ConfigError, RecursionError) as error:
         raise _damaged(path, str(error).rstrip(".")) from None
     if reason := _contradiction(document, sampling, network):
         raise _damaged(path, reason)
