@@ -117,7 +117,7 @@ def test_a_full_disk_gives_one_line_wherever_it_happens_and_the_next_run_goes_on
         wrong_call(result, "The disk is full", "run the same command again")
         failures += 1
     assert failures > 3
-    assert "Decoded 0 videos;" in result.stderr or "Decoded 1 video;" in result.stderr
+    assert "Decoded 0 videos." in result.stderr or "Decoded 1 video." in result.stderr
     prepare(few, "--group-by", "none", out=tmp_path / "elsewhere")
     assert files_of(out) == files_of(tmp_path / "elsewhere")
 
