@@ -39,7 +39,7 @@ def test_one_label_only(prepare: Activity, few: Path, tmp_path: Path) -> None:
 def test_one_label_only_because_the_videos_of_the_other_are_broken(prepare: Activity, few: Path) -> None:
     for path in (few / "up").iterdir():
         path.write_bytes(b"")
-    wrong_call(prepare(few), "Fewer than two labels", "of 6 files 3 can be used", "video.empty")
+    wrong_call(prepare(few), "two or more labels", "3 of 6 files can be used", "video.empty")
 
 
 def test_a_label_with_one_clip_works_with_a_warning(prepare: Activity, few: Path) -> None:
