@@ -67,12 +67,6 @@ def test_the_help_of_a_command_imports_nothing_heavy(name: str) -> None:
     assert loaded_by(_CALL, name, "--help") & HEAVY == set()
 
 
-def test_predicting_never_loads_tensorflow(model: Path, videos: Path) -> None:
-    loaded = loaded_by(_CALL, "predict", videos / "up" / "person0_0.avi", "--model", model)
-    assert loaded & {"tensorflow", "keras", "sklearn"} == set()
-    assert {"cv2", "ai_edge_litert"} <= loaded
-
-
 def test_preparing_never_loads_tensorflow(few: Path, tmp_path: Path) -> None:
     loaded = loaded_by(_CALL, "prepare", few, "--out", tmp_path / "prepared", "--workers", 1)
     assert loaded & {"tensorflow", "keras", "sklearn", "ai_edge_litert"} == set()
