@@ -39,14 +39,14 @@ def test_one_label_only(prepare: Activity, few: Path, tmp_path: Path) -> None:
 def test_one_label_only_because_the_videos_of_the_other_are_broken(prepare: Activity, few: Path) -> None:
     for path in (few / "up").iterdir():
         path.write_bytes(b"")
-    wrong_call(prepare(few), "Fewer than two labels", "of 6 files 3 can be used", "video.empty")
+    wrong_call(prepare(few), "two or more labels", "3 of 6 files can be used", "video.empty")
 
 
 def test_a_label_with_one_clip_works_with_a_warning(prepare: Activity, few: Path) -> None:
     draw_video(few / "rare" / "only.avi", "right", person=7)
     result = prepare(few)
     assert result.exit_code == 0
-    assert "warning: 'rare' has 1 clip: none in val and test" in result.stderr
+    assert "warning: 'rare' has only 1 clip, so there are none in val and test" in result.stderr
 
 
 def test_a_video_of_one_frame_works(prepare: Activity, few: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_names_and_labels_may_hold_anything(few: Path, tmp_path: Path) -> None:
         assert rows[f"{name}/{name}.avi"]["label"] == name
     before = files_of(out)
     second = run("prepare", few, "--out", out, *TINY)
-    assert "Decoded 0 videos;" in second.stderr
+    assert "Decoded 0 videos." in second.stderr
     assert files_of(out) == before
 
 
@@ -163,7 +163,7 @@ def test_a_pattern_that_matches_nothing_gives_a_warning_and_one_that_is_none_an_
     wrong_call(prepare(few, "--group-by", "person("), "not a regular expression", "person(")
     result = prepare(few, "--group-by", r"person\d+")
     assert result.exit_code == 0
-    assert "finds no group in 6 of 6 paths, such as 'left/0.avi'" in result.stderr
+    assert "matches nothing in 6 of 6 paths, such as 'left/0.avi'" in result.stderr
 
 
 @pytest.mark.parametrize(

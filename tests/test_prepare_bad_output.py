@@ -37,8 +37,8 @@ def test_a_half_written_folder_cannot_be_trained_on_and_prepare_finishes_it(
 def test_other_settings_need_overwrite(prepare: Activity, few: Path, tmp_path: Path) -> None:
     prepare(few)
     before = files_of(tmp_path / "out")
-    wrong_call(prepare(few, "--num-frames", 5), "other settings: num_frames was 6, now 5", "--overwrite")
-    wrong_call(prepare(few, "--seed", 1), "seed was 0, now 1")
+    wrong_call(prepare(few, "--num-frames", 5), "other settings: num_frames was 6 and is now 5", "--overwrite")
+    wrong_call(prepare(few, "--seed", 1), "seed was 0 and is now 1")
     few.rename(few.with_name("moved"))
     wrong_call(prepare(few.with_name("moved")), "videos was", "moved")
     few.with_name("moved").rename(few)
@@ -117,7 +117,7 @@ def test_a_full_disk_gives_one_line_wherever_it_happens_and_the_next_run_goes_on
         wrong_call(result, "The disk is full", "run the same command again")
         failures += 1
     assert failures > 3
-    assert "Decoded 0 videos;" in result.stderr or "Decoded 1 video;" in result.stderr
+    assert "Decoded 0 videos." in result.stderr or "Decoded 1 video." in result.stderr
     prepare(few, "--group-by", "none", out=tmp_path / "elsewhere")
     assert files_of(out) == files_of(tmp_path / "elsewhere")
 

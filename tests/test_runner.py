@@ -207,7 +207,7 @@ def test_a_loss_that_is_not_a_number_ends_it_with_the_weights_of_a_sound_epoch(
     run = Run(model, given)
     assert [record.epoch for record in run.result.records] == [1, 2, 3]
     assert "epoch 4 of the stage 'main'" in run.result.failure
-    assert "`learning_rate`, which is 0.05" in run.result.failure
+    assert "`learning_rate` than 0.05" in run.result.failure
     assert equal(model.get_weights(), run.states[-1].best)
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
@@ -225,7 +225,7 @@ def test_weights_that_are_not_finite_are_never_the_best(examples: tuple[Examples
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"rate_setting": "encoder_learning_rate"}, "`encoder_learning_rate`, which is 0.05"),
+        ({"rate_setting": "encoder_learning_rate"}, "`encoder_learning_rate` than 0.05"),
         ({"scaled_loss": True}, "`precision=float32` or `precision=bfloat16`"),
     ],
 )

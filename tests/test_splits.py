@@ -112,7 +112,9 @@ def test_a_label_with_one_clip_goes_to_training_with_a_warning(seed: int) -> Non
     config = Split(seed=seed)
     splits = assign_splits(items, config)
     assert splits[-1] == "train"
-    assert split_warnings(items, splits, config) == ["'rare' has 1 clip: none in val and test. Add clips of others."]
+    assert split_warnings(items, splits, config) == [
+        "'rare' has only 1 clip, so there are none in val and test. Add clips of other people or sources."
+    ]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -124,7 +126,9 @@ def test_two_groups_give_training_one_other_split_and_a_warning(seed: int) -> No
     assert len(set(splits)) == 2
     missing = ({"val", "test"} - set(splits)).pop()
     assert split_warnings(items, splits, config) == [
-        f"'label{label}' has 4 clips from 2 groups: none in {missing}. Add clips of others." for label in range(2)
+        f"'label{label}' has only 4 clips from 2 groups, so there are none in {missing}. "
+        "Add clips of other people or sources."
+        for label in range(2)
     ]
 
 

@@ -107,7 +107,7 @@ def test_killed_in_every_stage_it_goes_on_to_the_weights_of_an_undisturbed_train
         assert not settings.out.exists()
     progress = Recording()
     result = train(settings, progress)
-    assert "Resuming an unfinished training after epoch 1 of the stage 'refit'." in progress.notes
+    assert "Resuming the unfinished training after epoch 1 of the stage 'refit'." in progress.notes
     assert files_of(settings.out) == files_of(undisturbed.out)
     assert [record.loss for record in result.history] == [record.loss for record in expected.history]
     assert (result.best_epoch, result.heads, result.val_loss) == (
