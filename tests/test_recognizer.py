@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,19 @@ def test_the_answer_for_a_video_is_the_mean_over_its_windows(
     assert np.abs(np.subtract(*each)).max() > 0.01
     np.testing.assert_allclose(scores_in_order(prediction.scores), np.mean(each, axis=0), atol=0.02)
     assert list(prediction.scores or ()) == sorted(prediction.scores or (), key=lambda label: -prediction.scores[label])  # type: ignore[index]
+
+
+def test_a_long_video_is_never_in_memory_as_a_whole(network: Network, tmp_path: Path) -> None:
+    model = random_bundle(tmp_path / "mine", network, replace(SAMPLING, window_seconds=0.5))
+    long = draw_video(tmp_path / "long.avi", num_frames=1800)  # 300 windows of 18 kB
+    recognizer = Recognizer(model)
+    for answer in (lambda: recognizer.predict(long), lambda: next(predict(PredictSettings((str(long),), model)))):
+        tracemalloc.start()
+        prediction = answer()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert prediction.frames_used == 1800
+        assert peak < 1800 * 32 * 32 * 3 / 2, f"{peak} bytes"
 
 
 @pytest.mark.parametrize("settings", [{"clips_per_video": 4}, {"short_clips": "drop"}])

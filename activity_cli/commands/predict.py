@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from activity_cli.errors import ActivityError, BundleError, VideoError
 from activity_cli.labels.discovery import find_videos
 from activity_cli.model.bundle import ENCODER_FILE, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.results import FrameAnswer, Prediction, VideoInfo
-from activity_cli.runtime.litert import Answer, EncoderRuntime, HeadRuntime, NetworkRuntime
+from activity_cli.results import FrameAnswer, Prediction
+from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
 from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import Clip, ClipReader
@@ -27,6 +28,8 @@ __all__ = ["Recognizer", "find_model", "open_network", "predict"]
 
 # Videos that are decoded in the background while the network classifies an earlier one.
 _AHEAD = 2
+# Clips that are decoded in one go. A long video is never in memory as a whole.
+_CLIPS_AHEAD = 8
 
 
 class Recognizer:
@@ -60,7 +63,8 @@ class Recognizer:
             VideoError: The video cannot be used.
             BundleError: The network gives no finite number.
         """
-        return self._answer(os.fspath(video), self._clips(Path(video)))
+        reader = self._reader(Path(video))
+        return self._answer(os.fspath(video), reader, reader)
 
     def scores(self, frames: npt.NDArray[np.uint8]) -> dict[str, float]:
         """The score of every activity for the frames of one clip, highest first.
@@ -83,10 +87,21 @@ class Recognizer:
         order = np.argsort(-probabilities, kind="stable")
         return {self.labels[number]: float(probabilities[number]) for number in order}
 
-    def _answer(self, source: str, video: _Video) -> Prediction:
+    def _answer(self, source: str, reader: ClipReader, clips: Iterable[Clip]) -> Prediction:
         """Averages the answers for all windows of the video; without windows there is one clip."""
-        answers = [self._network.answer(self._network.encoder.features(clip.frames)) for clip in video.clips]
-        scores = self._scored(np.mean([answer.probabilities for answer in answers], axis=0, dtype=np.float64))
+        probabilities: list[npt.NDArray[np.floating]] = []
+        frames: list[FrameAnswer] = []
+        frames_used = 0
+        for clip in clips:
+            answer = self._network.answer(self._network.encoder.features(clip.frames))
+            probabilities.append(answer.probabilities)
+            frames_used += len(clip.frames)
+            if answer.frames is not None:
+                frames += [
+                    FrameAnswer(seconds, self.labels[int(scores.argmax())], float(scores.max()))
+                    for seconds, scores in zip(clip.times_seconds, answer.frames, strict=True)
+                ]
+        scores = self._scored(np.mean(probabilities, axis=0, dtype=np.float64))
         label, confidence = next(iter(scores.items()))
         return Prediction(
             source=source,
@@ -94,59 +109,61 @@ class Recognizer:
             label=label,
             confidence=confidence,
             scores=scores,
-            duration_seconds=video.info.duration_seconds,
-            frames_used=sum(len(clip.frames) for clip in video.clips),
+            duration_seconds=reader.info.duration_seconds,
+            frames_used=frames_used,
             model=self.name,
-            frames=self._frames(video.clips, answers),
-        )
-
-    def _frames(self, clips: Sequence[Clip], answers: Sequence[Answer]) -> tuple[FrameAnswer, ...] | None:
-        """The answers for the frames of all windows, in their order; None: the model classifies clips only."""
-        if any(answer.frames is None for answer in answers):
-            return None
-        return tuple(
-            FrameAnswer(seconds, self.labels[int(scores.argmax())], float(scores.max()))
-            for clip, answer in zip(clips, answers, strict=True)
-            for seconds, scores in zip(clip.times_seconds, answer.frames, strict=True)  # type: ignore[arg-type]
+            frames=tuple(frames) or None,  # None: the model classifies clips only
         )
 
     def _answer_all(self, sources: Sequence[_Source]) -> Iterator[Prediction]:
         """Yields answers in the order of the sources. Decodes ahead while the network computes."""
         waiting = deque(sources)
-        running: deque[tuple[_Source, Future[_Video]]] = deque()
+        running: deque[tuple[_Source, Future[_Decoding]]] = deque()
         decoder = ThreadPoolExecutor(_AHEAD)
         try:
             while waiting or running:
                 while waiting and len(running) <= _AHEAD:
                     source = waiting.popleft()
-                    running.append((source, decoder.submit(self._read, source)))
+                    running.append((source, decoder.submit(self._open, source)))
                 source, future = running.popleft()
                 try:
-                    yield self._answer(source.name, future.result())
+                    decoding = future.result()
+                    yield self._answer(source.name, decoding.reader, decoding.all_clips(decoder))
                 except (VideoError, BundleError) as error:
                     yield _failed(source.name, error)
         finally:
             # A caller that stops early does not wait until a long video is decoded.
             decoder.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, source: _Source) -> _Video:
+    def _open(self, source: _Source) -> _Decoding:
         if source.error is not None:
             raise source.error
-        return self._clips(source.path)
+        reader = self._reader(source.path)
+        clips = iter(reader)
+        return _Decoding(reader, clips, list(islice(clips, _CLIPS_AHEAD)))
 
-    def _clips(self, path: Path) -> _Video:
+    def _reader(self, path: Path) -> ClipReader:
         # Random clips are for training only, and a short video gets an answer, too.
         short = "mask" if self.sampling.short_clips == "drop" else self.sampling.short_clips
-        sampling = replace(self.sampling, clips_per_video=1, short_clips=short)
-        reader = ClipReader(FileSource(path), sampling)
-        clips = list(reader)
-        return _Video(reader.info, clips)
+        return ClipReader(FileSource(path), replace(self.sampling, clips_per_video=1, short_clips=short))
 
 
 @dataclass(frozen=True, slots=True)
-class _Video:
-    info: VideoInfo
-    clips: Sequence[Clip]
+class _Decoding:
+    """A video that is being decoded: its first clips, and those that follow."""
+
+    reader: ClipReader
+    following: Iterator[Clip]
+    first: list[Clip]
+
+    def all_clips(self, decoder: ThreadPoolExecutor) -> Iterator[Clip]:
+        """Yields the clips while ``decoder`` decodes the next ones."""
+        clips = self.first
+        while len(clips) == _CLIPS_AHEAD:
+            future = decoder.submit(lambda: list(islice(self.following, _CLIPS_AHEAD)))
+            yield from clips
+            clips = future.result()
+        yield from clips
 
 
 @dataclass(frozen=True, slots=True)
