@@ -245,7 +245,7 @@ folder = Path(sys.argv[1])
 module.HELD_BYTES = 0
 write_array(folder / "clip.npy", np.ones((16, 64, 64, 3), np.uint8))
 write_array(folder / "features.npy", np.ones((16, 5, 5, 256), np.float32))
-for number in (200, 600):
+for number in (100, 400):
     for name in ("clip.npy", "features.npy"):
         targets, ones = np.ones((number, 2), np.float32), np.ones(number, np.float32)
         lengths, flips = np.full(number, 16), np.ones(number, np.bool_)
@@ -258,7 +258,7 @@ for number in (200, 600):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
-    # Held in memory, 600 clips of 197 kB and features of 410 kB would be 364 MB.
+    # Held in memory, 400 clips of 197 kB and features of 410 kB would be 243 MB.
     words = [sys.executable, "-c", _PEAK, str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300)
     few, many = (int(kilobytes) for kilobytes in done.stdout.split())

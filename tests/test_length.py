@@ -72,6 +72,7 @@ def accuracy(head: RecurrentHead | LinearHead, test: Examples) -> float:
 @pytest.mark.slow
 def test_with_masks_alone_the_frames_are_counted(noise: tuple[Examples, Examples]) -> None:
     train, test = map(uncut, noise)
+    keras.utils.set_random_seed(1)
     head = RecurrentHead(SHAPE)
     head.fit(train, None, USUAL, SilentProgress())
     assert accuracy(head, test) > 0.9, "length cannot be learned from these clips, so the next test shows nothing"
@@ -80,13 +81,14 @@ def test_with_masks_alone_the_frames_are_counted(noise: tuple[Examples, Examples
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"subtract_mean": False}, {"sequence": "bilstm"}, {"sequence": "gru", "per_frame": True}],
-    ids=["lstm", "with the mean", "bilstm", "gru per frame"],
+    [{}, {"sequence": "bilstm", "subtract_mean": False}, {"sequence": "gru", "per_frame": True}],
+    ids=["lstm", "bilstm with the mean", "gru per frame"],
 )
 def test_the_recurrent_head_learns_nothing_from_length(
     noise: tuple[Examples, Examples], changes: dict[str, object]
 ) -> None:
     train, test = noise
+    keras.utils.set_random_seed(1)
     head = RecurrentHead(replace(SHAPE, settings=replace(BASE, **changes)))  # type: ignore[arg-type]
     head.fit(train, None, USUAL, SilentProgress())
     assert accuracy(head, test) == pytest.approx(0.5, abs=0.1)

@@ -189,7 +189,7 @@ def test_joint_training_from_nothing_measures_the_statistics_of_normalization(mo
 def test_features_of_the_default_encoder_are_computed_once(videos: Path, tmp_path: Path) -> None:
     few = tmp_path / "prepared"
     prepare(PrepareSettings(videos, few, sampling=Sampling(num_frames=2, frame_size=32), workers=1))
-    settings = TrainSettings(few, tmp_path / "one", network=NetworkSettings(units=4), epochs=1)
+    settings = TrainSettings(few, tmp_path / "one", network=NetworkSettings(units=4), epochs=1, refit=False)
     train(settings)
     (features,) = (few / "features").iterdir()
     times = {path.name: path.stat().st_mtime_ns for path in features.iterdir()}
