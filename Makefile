@@ -53,7 +53,7 @@ samples: $(INSTALLED)  ## Draw sample_videos/ anew
 	$(BIN)/python tools/sample_videos/generate.py
 	$(BIN)/python tools/sample_videos/generate.py --overview
 
-reference: $(INSTALLED)  ## Write docs/commands.md from the --help texts
+reference: $(INSTALLED)  ## Write docs/commands.md and docs/settings.md
 	$(BIN)/python tools/write_reference.py
 
 bench: $(INSTALLED)  ## Measure speed and accuracy (minutes)

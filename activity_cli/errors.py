@@ -17,17 +17,8 @@ for programs, ``<area>.<problem>``, such as ``video.undecodable``.
 
 from __future__ import annotations
 
-__all__ = [
-    "ActivityError",
-    "BundleError",
-    "ConfigError",
-    "DatasetError",
-    "MissingDependencyError",
-    "OutputError",
-    "TrainingError",
-    "UsageError",
-    "VideoError",
-]
+__all__ = ["ActivityError", "BundleError", "ConfigError", "DatasetError", "MissingDependencyError", "OutputError"]
+__all__ += ["TrainingError", "UsageError", "VideoError"]
 
 
 class ActivityError(Exception):
@@ -65,12 +56,7 @@ class UsageError(ActivityError):
 
 
 class ConfigError(UsageError):
-    """A setting has an impossible value.
-
-    Args:
-        message, hint, code: As for every error.
-        setting: Its name; may be empty.
-    """
+    """A setting has an impossible value. ``setting`` is its name, or empty."""
 
     code = "config.invalid"
 

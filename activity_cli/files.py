@@ -73,16 +73,11 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def translate_os_error(path: Path, option: str = "`out`") -> Iterator[None]:
-    """Turns the system's error while ``path`` is written into one line with a hint.
-
-    Args:
-        path: The file or folder.
-        option: The option that names another place.
+def translate_os_error(path: Path, option: str = "") -> Iterator[None]:
+    """Turns the system's error while ``path`` is written into one line; ``option`` is the setting that places it.
 
     Raises:
-        OutputError: The disk is full (``output.full``) or the place cannot be written
-            (``output.unwritable``).
+        OutputError: The disk is full (``output.full``) or the place cannot be written (``output.unwritable``).
     """
     try:
         yield
@@ -90,12 +85,12 @@ def translate_os_error(path: Path, option: str = "`out`") -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise OutputError(
                 f"The disk is full: {path} could not be written.",
-                "Free some space and run the same command again; finished work is kept.",
+                "Free some space and run the same command again. It keeps the work that is finished.",
                 code="output.full",
             ) from error
         raise OutputError(
             f"{path} cannot be written: {(error.strerror or str(error)).lower()}.",
-            f"Choose another place with {option}.",
+            f"Choose another place with {option}." if option else "Check the path and its permissions.",
             code="output.unwritable",
         ) from error
 
@@ -173,7 +168,7 @@ def path_lock(path: Path) -> Iterator[None]:
         OutputError: Another run holds it (``output.locked``), or the place cannot be written.
     """
     place = path.resolve()
-    with translate_os_error(path):
+    with translate_os_error(path, "`out`"):
         place.parent.mkdir(parents=True, exist_ok=True)
     with _lock(place.with_name(f".{place.name}.lock"), path):
         yield
@@ -189,7 +184,7 @@ def _lock(file: Path, path: Path) -> Iterator[None]:
     import filelock  # here: only commands that write load it
 
     lock = filelock.FileLock(file, timeout=0)
-    with translate_os_error(path):
+    with translate_os_error(path, "`out`"):
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -222,12 +217,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     # A link stays: the folder that it points to is replaced.
     path = path.resolve()
     aside, old = (path.with_name(f"{ASIDE_MARK}{os.getpid()}-{path.name}-{token_hex(4)}") for _ in range(2))
-    with translate_os_error(path):
+    with translate_os_error(path, "`out`"):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path)
         aside.mkdir()
     try:
-        with translate_os_error(path):
+        with translate_os_error(path, "`out`"):
             yield aside
             if path.exists():
                 os.replace(path, old)

@@ -6,8 +6,7 @@ else, and by default nothing is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 __all__ = ["Progress", "SilentProgress", "Stage"]
@@ -33,17 +32,14 @@ class Progress(Protocol):
         """Shows one line about a problem that the user should solve."""
 
 
-class _SilentStage:
+class SilentProgress:
+    """Shows nothing: the default of every command. It is its own stage."""
+
+    def stage(self, title: str, total: int | None, unit: str) -> AbstractContextManager[Stage]:
+        return nullcontext(self)
+
     def advance(self, amount: int = 1, note: str = "") -> None:
         pass
-
-
-class SilentProgress:
-    """Shows nothing: the default of every command."""
-
-    @contextmanager
-    def stage(self, title: str, total: int | None, unit: str) -> Iterator[Stage]:
-        yield _SilentStage()
 
     def note(self, text: str) -> None:
         pass

@@ -58,12 +58,14 @@ from activity_cli import (
     train,
 )
 from activity_cli.cli.bars import TerminalProgress
-from activity_cli.dataset.features import ensure_features, feature_store
+from activity_cli.dataset.features import ensure_features, feature_folder
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
+from activity_cli.dataset.processes import default_workers
 from activity_cli.evaluation.baselines import score_baselines
 from activity_cli.leakage.splits import SplitItem, assign_splits
 from activity_cli.model.bundle import ENCODER_FILE, read_bundle
 from activity_cli.progress import SilentProgress
+from activity_cli.runtime.litert import EncoderRuntime
 from activity_cli.settings.prepare import Fit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -181,20 +183,17 @@ def on_few_pixels(work: Work, config: TrainSettings) -> tuple[float, float]:
 
 def frame_baselines(prepared: PreparedFolder, model: Path) -> dict[str, float]:
     """The logistic regressions, on the features that a frozen training has left."""
-    store = feature_store(prepared, read_bundle(model).file(ENCODER_FILE), SilentProgress())
+    folder = feature_folder(prepared, read_bundle(model).file(ENCODER_FILE))
     splits = [prepared.in_split("train") + prepared.in_split("val"), prepared.in_split("test")]
     features = []
     for records in splits:
+        encoder = EncoderRuntime(read_bundle(model).file(ENCODER_FILE), default_workers())
         names = [record.clip for record in records]
-        files = ensure_features(names, prepared.clips, store, _never, SilentProgress())
+        files = ensure_features(names, prepared.clips, folder, encoder.features, SilentProgress())
         features.append([np.asarray(np.load(file), np.float32) for file in files])
     numbers = [np.array([prepared.labels.index(record.label) for record in records]) for records in splits]
     found = score_baselines(features[0], numbers[0], features[1], numbers[1], prepared.labels)
     return {baseline.name: baseline.accuracy for baseline in found if baseline.accuracy is not None}
-
-
-def _never(frames: np.ndarray) -> np.ndarray:
-    raise AssertionError("the features of every clip are there")
 
 
 LSTM_ALONE = NetworkSettings(pyramid=1, truncate_blocks=0, pca_components=0, linear_head=False, units=128)

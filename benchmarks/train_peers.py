@@ -26,7 +26,6 @@ from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.precision import choose_precision
 from activity_cli.runtime.litert import EncoderRuntime
 from activity_cli.streams.encoders import build_encoder
-from activity_cli.streams.normalization import with_fused_normalization
 
 NETWORK = NetworkSettings(units=128, encoder="small", dropout=0.0, subtract_mean=False)
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
@@ -109,7 +108,7 @@ def mobilenet(size: int) -> keras.Model:
 
 
 def mobilenet_ours(steps: int, size: int, classes: int) -> keras.Model:
-    return ours_around(with_fused_normalization(mobilenet(size)), steps, size, classes)
+    return ours_around(mobilenet(size), steps, size, classes)
 
 
 def mobilenet_time_distributed(steps: int, size: int, classes: int) -> keras.Model:

@@ -25,7 +25,7 @@ PER_FRAME = replace(SMALL, per_frame=True)
 BOTH_HEADS = NetworkSettings(
     encoder="small", truncate_blocks=0, pyramid=1, sequence="gru", units=8, pca_components=4, linear_head=True
 )
-PYRAMID = NetworkSettings(truncate_blocks=12, pyramid=4, units=8, pca_components=4, linear_head=True)
+PYRAMID = NetworkSettings(truncate_blocks=14, pyramid=4, units=8, pca_components=4, linear_head=True)
 
 
 def random_network(settings: NetworkSettings = SMALL, sampling: Sampling = SAMPLING, *, seed: int = 3) -> Network:

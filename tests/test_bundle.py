@@ -144,7 +144,7 @@ def test_json_that_describes_no_model_is_rejected(folder: Path, content: bytes) 
 
 def test_an_edited_label_is_rejected(folder: Path) -> None:
     edit(folder, lambda document: document["labels"].__setitem__(0, "edited"), forge=False)
-    assert "changed" in rejected(folder, "bundle.json").message
+    assert rejected(folder, "bundle.json").code == "model.damaged"
 
 
 def test_another_schema_is_rejected_with_what_to_do(folder: Path) -> None:
@@ -206,6 +206,8 @@ def whole(**values: object) -> Edit:
         part("network", units=None),
         part("network", units=10**30),
         part("network", no_such_setting=1),
+        part("network", truncate_blocks=4),
+        part("network", pyramid=2),
         part("shape", num_classes=-3),
         part("shape", num_classes=3.5),
         part("shape", num_frames=0),
@@ -215,6 +217,7 @@ def whole(**values: object) -> Edit:
         part("shape", num_read=1000),
         part("shape", frame_size=33),
         part("shape", pretrained="yes"),
+        part("shape", num_frames="\udcff"),
         whole(heads=[]),
         whole(heads={}),
         lambda document: document["heads"].append(document["heads"][0]),
@@ -308,7 +311,7 @@ def refusal(result: Result) -> str:
     assert (result.exit_code, result.stdout) == (2, ""), result.stderr
     (line,) = result.stderr.splitlines()
     assert line.startswith("activity: ")
-    assert "error in activity itself" not in line
+    assert "bug in activity" not in line
     return line
 
 

@@ -75,7 +75,7 @@ def test_labeled_segments_become_clips_of_one_group(prepare: Callable[..., Resul
     assert len(rows) == 12
     assert len(kept) == 8
     beyond = [row["reason"] for row in rows if row["status"] == "rejected"]
-    assert beyond == ["[video.segment] no clip from 50 s to 60 s: the video has 4.0 s"] * 4
+    assert beyond == ["[video.segment] no frames from 50 s to 60 s: the video is 4.0 s long"] * 4
     for row in kept:
         frames = np.load(tmp_path / "out" / "clips" / row["clip"])
         first = 50 if row["label"] == "second" else 0

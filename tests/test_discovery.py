@@ -37,9 +37,9 @@ def test_every_other_file_is_listed_with_a_reason_but_hidden_ones_are_not(tmp_pa
     found = read_labels(tmp_path, None)
     assert labels_of(found) == {"wave/a.mp4": "wave"}
     assert [(file.name, file.label, file.reason) for file in found.unused] == [
-        ("README", "", "not a video by its name"),
+        ("README", "", "no known video file extension"),
         ("loose.mp4", "", "not in a folder named after an activity"),
-        ("wave/notes.txt", "wave", "not a video by its name"),
+        ("wave/notes.txt", "wave", "no known video file extension"),
     ]
 
 
@@ -48,7 +48,7 @@ def test_every_other_file_is_listed_with_a_reason_but_hidden_ones_are_not(tmp_pa
     [
         ((), "No videos in", "<activity>/clip.mp4"),
         (("wave/notes.txt",), "No videos in", ".mp4"),
-        (("a.mp4", "b.mp4"), "2 videos lie directly in", "--labels"),
+        (("a.mp4", "b.mp4"), "2 videos are directly in", "--labels"),
     ],
 )
 def test_a_folder_without_labeled_videos_is_an_error_with_a_hint(
@@ -150,18 +150,18 @@ def test_a_csv_may_hold_names_that_are_not_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has no column label and path"),
-        ("path|label\na.mp4|wave\n", "has no column label and path; it has: path.label"),
+        ("", "has no column label and no column path"),
+        ("path|label\na.mp4|wave\n", "has no column label and no column path. Its columns: path.label"),
         ("name,label\na.mp4,wave\n", "has no column path"),
         ("path,label,start,end\na.mp4,wave,soon,9\n", "line 2: 'soon' is not a number of seconds"),
-        ("path,label,start,end\na.mp4,wave,9,9\n", "line 2: the segment ends at 9 s and begins at 9 s"),
+        ("path,label,start,end\na.mp4,wave,9,9\n", "line 2: the segment starts at 9 s but ends at 9 s"),
         ("path,label,start\na.mp4,wave,-1\n", "line 2: '-1' is not a number of seconds"),
         ("path,label\n", "lists no videos"),
         ("path,label\na.mp4,\n", "line 2: path or label is empty"),
         ("path,label\na.mp4,wave\n,bend\n", "line 3: path or label is empty"),
         ("path,label,split\na.mp4,wave,held\n", "line 2: split is 'held'"),
         ("path,label\na.mp4,wave\na.mp4,bend\n", "line 3: 'a.mp4' is listed twice with different values"),
-        ("path,label\na\0.mp4,wave\n", "line 2: 'a\\\\x00.mp4' cannot be the name of a file"),
+        ("path,label\na\0.mp4,wave\n", "line 2: 'a\\\\x00.mp4' is not a valid file name"),
         ("path,label\n" + "x" * 200_000 + ",wave\n", "is not a CSV file"),
     ],
 )
@@ -176,7 +176,7 @@ def test_a_wrong_csv_is_an_error_with_the_line_and_a_hint(text: str, message: st
 def test_labels_that_are_missing_or_an_unknown_folder_are_an_error(tmp_path: Path) -> None:
     folder = touch(tmp_path / "lists", "labels.txt")
     videos = touch(tmp_path / "videos", "wave/a.mp4")
-    for path, message in ((tmp_path / "nowhere.csv", "cannot be read"), (folder, "holds no labels that can be read")):
+    for path, message in ((tmp_path / "nowhere.csv", "cannot be read"), (folder, "has no labels in a known format")):
         with pytest.raises(DatasetError, match=message) as caught:
             read_labels(videos, path)
         assert "--labels" in caught.value.hint

@@ -66,8 +66,23 @@ def test_without_a_network_the_error_names_the_file_and_what_to_do(tmp_path: Pat
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     assert "MissingDependencyError" in error
     assert "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5" in error
-    assert "KERAS_HOME" in error
+    assert str(tmp_path / "home" / "models") in error
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_damaged_file_where_keras_keeps_them_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
+    models = tmp_path / "home" / "models"
+    models.mkdir(parents=True)
+    (models / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5").write_bytes(b"damaged" * 9999)
+    done = build_in_process(models.parent, tmp_path / "never.weights.h5")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    assert "MissingDependencyError" in error
+    assert "mobilenet_v2" in error
+    assert f"{models}. " in error
+    assert "delete it" in error
 
 
 @pytest.mark.parametrize("name", ["small", "mobilenet_v3_small", "vgg16"])
@@ -96,7 +111,7 @@ def test_a_file_that_does_not_fit_is_one_line(content: str, ending: str, tmp_pat
     assert caught.value.code == "weights.unreadable"
     assert str(path) in one_line(caught.value)
     if (content, ending) == ("gray", ".weights.h5"):
-        assert "of another network than small: layers or shapes differ" in str(caught.value)
+        assert "does not fit small: it has other layers or shapes" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["nowhere.h5", "noisy-student", "."])

@@ -16,7 +16,7 @@ from activity_cli import ConfigError, NetworkSettings
 from activity_cli.model.conversion import encoder_to_litert
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.runtime.litert import EncoderRuntime
-from activity_cli.settings.encoders import ENCODER_SPECS, encoder_rows
+from activity_cli.settings.encoders import ENCODER_SPECS
 from activity_cli.settings.train import EncoderName
 from activity_cli.streams.applications import APPLICATIONS
 from activity_cli.streams.encoders import build_encoder
@@ -46,10 +46,9 @@ def bfloat16() -> Iterator[None]:
 def test_the_table_has_the_encoders_that_can_be_asked_for() -> None:
     assert set(get_args(EncoderName)) == set(ENCODERS)
     assert all(name == spec.name for name, spec in ENCODER_SPECS.items())
-    rows = encoder_rows()
-    assert [row.name for row in rows] == list(ENCODERS)
-    assert rows[0].name == NetworkSettings().encoder, "the default is not the first"
-    sources = {row.name: row.weights for row in rows}
+    assert list(ENCODER_SPECS) == list(ENCODERS)
+    assert next(iter(ENCODER_SPECS)) == NetworkSettings().encoder, "the default is not the first"
+    sources = {name: spec.weights_source for name, spec in ENCODER_SPECS.items()}
     assert (sources["efficientnet_lite0"], sources["small"]) == ("included", "none")
     assert sources["mobilenet_v2"] == "download, 9 MB"
     assert set(KERAS_NAMES) == set(APPLICATIONS)

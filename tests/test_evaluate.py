@@ -78,7 +78,6 @@ def test_every_split_can_be_scored(activity: Activity, model: Path, prepared: Pa
     warned = any("training clips" in warning for warning in document["warnings"])
     assert warned == (split in ("train", "all"))
     assert [f"warning: {warning}" for warning in document["warnings"]] == result.stderr.splitlines()
-    assert activity("evaluate", model, "--split", split, "--quiet").stderr == ""
 
 
 def test_the_json_in_a_pipe_equals_the_file(activity: Activity, model: Path, tmp_path: Path) -> None:
@@ -109,14 +108,11 @@ def test_a_page_and_a_picture_are_written(activity: Activity, model: Path, tmp_p
 
 
 def test_a_place_that_cannot_be_written_is_one_line(activity: Activity, model: Path, tmp_path: Path) -> None:
-    for option in ("--out", "--html", "--picture"):
-        result = activity("evaluate", model, option, tmp_path / "no" / "folder", "--quiet")
-        assert result.exit_code == 2
+    for option, place in (("--picture", tmp_path / "no" / "folder"), ("--html", ".")):
+        result = activity("evaluate", model, option, place, "--quiet")
+        assert (result.exit_code, result.stdout) == (2, "")
         (line,) = result.stderr.splitlines()
         assert "folder" in line
-    result = activity("evaluate", model, "--html", ".", "--quiet")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert len(result.stderr.splitlines()) == 1
 
 
 def test_clips_of_other_settings_are_rejected(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:

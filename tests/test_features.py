@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from activity_cli.dataset.clips import ClipStore, write_array
-from activity_cli.dataset.features import FeatureStore, ensure_features, feature_store
+from activity_cli.dataset.features import ensure_features, feature_folder
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.errors import DatasetError
 from activity_cli.progress import SilentProgress
@@ -45,18 +45,18 @@ def clips(tmp_path: Path) -> ClipStore:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FeatureStore:
-    return FeatureStore(tmp_path / "features")
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "features"
 
 
-def test_features_are_computed_once(clips: ClipStore, store: FeatureStore) -> None:
+def test_features_are_computed_once(clips: ClipStore, folder: Path) -> None:
     encode = Encoder()
-    paths = ensure_features([*NAMES, NAMES[0]], clips, store, encode, QUIET)
-    assert paths == [store.folder / name for name in [*NAMES, NAMES[0]]]
+    paths = ensure_features([*NAMES, NAMES[0]], clips, folder, encode, QUIET)
+    assert paths == [folder / name for name in [*NAMES, NAMES[0]]]
     assert encode.count == len(NAMES)
     for name, path in zip(NAMES, paths, strict=False):
         assert (np.load(path) == Encoder()(clips.read(name))).all()
-    assert ensure_features(NAMES, clips, store, encode, QUIET) == paths[:3]
+    assert ensure_features(NAMES, clips, folder, encode, QUIET) == paths[:3]
     assert encode.count == len(NAMES)
 
 
@@ -70,41 +70,41 @@ def test_features_are_computed_once(clips: ClipStore, store: FeatureStore) -> No
         lambda path: write_array(path, np.zeros(2, np.float32)),
     ],
 )
-def test_a_damaged_file_is_made_again(clips: ClipStore, store: FeatureStore, spoil: Callable[[Path], object]) -> None:
-    path = ensure_features(NAMES, clips, store, Encoder(), QUIET)[1]
+def test_a_damaged_file_is_made_again(clips: ClipStore, folder: Path, spoil: Callable[[Path], object]) -> None:
+    path = ensure_features(NAMES, clips, folder, Encoder(), QUIET)[1]
     whole = path.read_bytes()
     spoil(path)
     encode = Encoder()
-    ensure_features(NAMES, clips, store, encode, QUIET)
+    ensure_features(NAMES, clips, folder, encode, QUIET)
     assert encode.count == 1
     assert path.read_bytes() == whole
 
 
-def test_maps_keep_their_shape_and_dtype(clips: ClipStore, store: FeatureStore) -> None:
+def test_maps_keep_their_shape_and_dtype(clips: ClipStore, folder: Path) -> None:
     def encode(frames: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         return np.full((len(frames), 2, 2, 3), frames.mean(), np.float16)
 
-    array = np.load(ensure_features(NAMES, clips, store, encode, QUIET)[0])
+    array = np.load(ensure_features(NAMES, clips, folder, encode, QUIET)[0])
     assert (array.dtype, array.shape) == (np.float16, (2, 2, 2, 3))
 
 
-def test_what_was_computed_before_an_error_is_kept(clips: ClipStore, store: FeatureStore) -> None:
+def test_what_was_computed_before_an_error_is_kept(clips: ClipStore, folder: Path) -> None:
     (clips.folder / NAMES[2]).unlink()
     encode = Encoder()
     with pytest.raises(DatasetError, match=NAMES[2]):
-        ensure_features(NAMES, clips, store, encode, QUIET)
-    ensure_features(NAMES[:2], clips, store, encode, QUIET)
+        ensure_features(NAMES, clips, folder, encode, QUIET)
+    ensure_features(NAMES[:2], clips, folder, encode, QUIET)
     assert encode.count == 2
 
 
-def test_what_a_killed_run_left_is_removed(clips: ClipStore, store: FeatureStore) -> None:
-    store.folder.mkdir()
+def test_what_a_killed_run_left_is_removed(clips: ClipStore, folder: Path) -> None:
+    folder.mkdir()
     process = subprocess.Popen(["true"])
     process.wait()
-    left = store.folder / f".unfinished-{process.pid}-{NAMES[0]}"
+    left = folder / f".unfinished-{process.pid}-{NAMES[0]}"
     left.write_bytes(b"half")
-    ensure_features(NAMES, clips, store, Encoder(), QUIET)
-    assert sorted(path.name for path in store.folder.iterdir()) == NAMES
+    ensure_features(NAMES, clips, folder, Encoder(), QUIET)
+    assert sorted(path.name for path in folder.iterdir()) == NAMES
 
 
 def test_each_encoder_has_features_of_its_own_by_the_content_of_its_file(prepared_copy: Path, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_each_encoder_has_features_of_its_own_by_the_content_of_its_file(prepare
     folders = []
     for name, content in (("one", b"weights"), ("same", b"weights"), ("other", b"Weights")):
         (tmp_path / name).write_bytes(content)
-        folders.append(feature_store(prepared, tmp_path / name).folder)
+        folders.append(feature_folder(prepared, tmp_path / name))
     assert folders[0] == folders[1] != folders[2]
     assert all(folder.parent == prepared_copy / "features" for folder in folders)
 
@@ -120,13 +120,13 @@ def test_each_encoder_has_features_of_its_own_by_the_content_of_its_file(prepare
 _LOCKED = """
 import sys
 from pathlib import Path
-from activity_cli.dataset.features import feature_store, note_feature_cache
+from activity_cli.dataset.features import feature_folder, note_feature_cache
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.progress import SilentProgress
 class Notes(SilentProgress):
     def note(self, text): print(text)
 prepared = read_prepared(Path(sys.argv[1]))
-print(feature_store(prepared, Path(sys.argv[2])).folder.parent)
+print(feature_folder(prepared, Path(sys.argv[2])).parent)
 note_feature_cache(prepared, Notes())
 """
 

@@ -108,6 +108,13 @@ def test_a_refusal_is_explained_with_the_place_and_what_to_do(number: int, code:
     assert caught.value.code == code
     assert "here/it.txt" in caught.value.message
     assert caught.value.hint
+    assert "`out`" not in caught.value.hint
+
+
+def test_an_error_advises_the_option_that_places_the_file() -> None:
+    with pytest.raises(OutputError) as caught, translate_os_error(Path("here/it.txt"), "`out`"):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    assert caught.value.hint == "Choose another place with `out`."
     assert caught.value.exit_code == 2
 
 

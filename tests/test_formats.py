@@ -35,8 +35,8 @@ def test_folders_named_after_splits_give_the_split(tmp_path: Path) -> None:
         "test/bend/d.mp4": ("bend", "", "test"),
         "valid/wave/c.mp4": ("wave", "", "val"),
     }
-    assert found.format == "folders for Train, test, valid, each with a folder for each activity, 2 of them"
-    assert unused(found) == {"README": "not a video by its name"}
+    assert found.format == "2 activity folders inside Train, test, valid"
+    assert unused(found) == {"README": "no known video file extension"}
 
 
 def test_without_validation_clips_training_clips_may_become_them(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_lists_of_ucf101_give_activities_sources_and_the_test(place: str, tm
 def test_lists_whose_videos_are_all_missing_are_an_error(tmp_path: Path) -> None:
     lists = touch(tmp_path / "lists", "classInd.txt", "testlist01.txt")
     (lists / "trainlist01.txt").write_text("Archery/v_Archery_g02_c03.avi 2\n")
-    with pytest.raises(DatasetError, match="None of the 1 videos"):
+    with pytest.raises(DatasetError, match="has none of the 1 videos"):
         read_labels(touch(tmp_path / "videos", "a.avi"), lists)
 
 
@@ -125,5 +125,5 @@ def test_the_csv_of_kinetics_gives_trimmed_and_whole_videos_and_lists_missing_on
     ]
     assert unused(found) == {"gone": "listed, but the file is missing"}
     table.write_text(header + "abseiling,gone,1,11,train\n")
-    with pytest.raises(DatasetError, match="None of the 1 videos"):
+    with pytest.raises(DatasetError, match="has none of the 1 videos"):
         read_labels(videos, table)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from activity_cli.writers.json_lines import prediction_line
 from typer.testing import Result
 
 from activity_cli import Recognizer
 from activity_cli.model.heads import frame_outputs
 from activity_cli.model.network import Network
 from activity_cli.results import FrameAnswer, Prediction
+from activity_cli.writers.json import prediction_json
 from bundle_support import LABELS, PER_FRAME, SAMPLING, STEPS, random_bundle, random_network, scores_in_order
 from conftest import draw_video
 from data_support import read_clip
@@ -37,7 +37,7 @@ def test_every_frame_has_an_answer_and_its_time(bundle: tuple[Path, Network], vi
         assert prediction.frames is not None
         assert len(prediction.frames) == prediction.frames_used == length
         times = [frame.seconds for frame in prediction.frames]
-        np.testing.assert_allclose(times, np.array(clip.indices) / 12, atol=1e-3)
+        np.testing.assert_allclose(times, np.array(clip.cut.indices) / 12, atol=1e-3)
 
         features = np.zeros((1, STEPS, network.shape.num_features), np.float32)
         features[0, :length] = network.encoder(clip.frames, training=False)
@@ -70,6 +70,19 @@ def test_a_frame_that_is_read_twice_keeps_its_time(
     np.testing.assert_allclose([frame.seconds for frame in prediction.frames], np.array(indices) / 12, atol=1e-3)
 
 
+def test_of_a_longer_clip_every_frame_gets_the_answer_of_its_part(videos: Path, tmp_path: Path) -> None:
+    """The network was trained on clips of at most 3 frames, and reads the frames 1, 3 and 5 of 6."""
+    short = replace(SAMPLING, num_frames=3)
+    folder = random_bundle(tmp_path / "model", random_network(PER_FRAME, short), SAMPLING)
+    recognizer, video = Recognizer(folder), videos / "left" / "person1_0.avi"
+    prediction, frames = recognizer.predict(video), read_clip(video, SAMPLING).frames
+    assert prediction.scores == recognizer.scores(frames[1::2])
+    assert prediction.frames is not None
+    answers = [(frame.label, frame.confidence) for frame in prediction.frames]
+    assert answers[::2] == answers[1::2]
+    assert len(set(answers)) == 3
+
+
 def test_the_answers_for_frames_are_one_more_key(
     bundle: tuple[Path, Network], model: Path, videos: Path, activity: Callable[..., Result]
 ) -> None:
@@ -85,7 +98,7 @@ def test_the_answers_for_frames_are_one_more_key(
 
 def test_a_frame_is_written_as_exactly_this() -> None:
     frames = (FrameAnswer(0.12345, "wave", 0.93004), FrameAnswer(1.0, "bend", float("nan")))
-    line = prediction_line(Prediction("a.mp4", "ok", "wave", 0.5, {"wave": 0.5}, frames=frames))
+    line = prediction_json(Prediction("a.mp4", "ok", "wave", 0.5, {"wave": 0.5}, frames=frames))
     assert line.endswith(
         '"frames": [{"seconds": 0.123, "label": "wave", "confidence": 0.93}, '
         '{"seconds": 1.0, "label": "bend", "confidence": null}]}'

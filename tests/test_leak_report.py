@@ -8,7 +8,6 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import pytest
 from activity_cli import PrepareResult, PrepareSettings, Sampling, Split
 from activity_cli import prepare as prepare_videos
 from activity_cli.dataset.clips import ClipStore, write_array
-from activity_cli.dataset.processes import in_own_process
+from activity_cli.dataset.processes import Lost, call_in_processes
 from activity_cli.errors import DatasetError
 from activity_cli.leakage.duplicate_groups import find_duplicate_groups, load_duplicate_groups
 from activity_cli.leakage.signatures import SIGNATURE_SHAPE
@@ -214,11 +213,9 @@ def _answer(number: int, advance: Callable[[int], None]) -> int:
 
 def test_a_function_in_its_own_process_returns_fails_or_dies() -> None:
     advanced: list[int] = []
-    assert in_own_process(_answer, 7, advance=advanced.append) == 7
+    assert list(call_in_processes(_answer, [7, 2], 1, advance=advanced.append)) == [(7, 7), (2, Lost.DIED)]
     with pytest.raises(DatasetError, match="one"):
-        in_own_process(_answer, 1, advance=advanced.append)
-    with pytest.raises(BrokenProcessPool):
-        in_own_process(_answer, 2, advance=advanced.append)
+        list(call_in_processes(_answer, [1], 1, advance=advanced.append))
     assert advanced == [2, 2, 2]
 
 

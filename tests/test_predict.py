@@ -133,7 +133,7 @@ def test_an_empty_name_is_not_the_current_folder(activity: Activity, model: Path
     result = activity("predict", video, "", "--model", model)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert "Is a variable in the command line not set?" in result.stderr
+    assert "The value is empty." in result.stderr
 
 
 def test_short_videos_are_answered_from_the_frames_they_have(activity: Activity, model: Path, tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ from activity_cli.results import (
     Baseline,
     ClassScore,
     ClipRecord,
-    EncoderRow,
     EpochRecord,
     EvaluationResult,
     HeadScore,
@@ -37,6 +36,7 @@ from activity_cli.results import (
     RelatedPair,
     TrainResult,
 )
+from activity_cli.settings.encoders import EncoderSpec
 
 HOSTILE = "[red]evil[/red]:smile:\n\x1b[2J\udcff"
 SHOWN = r"[red]evil[/red]:smile:\n\x1b[2J\udcff"
@@ -105,8 +105,8 @@ def preparation(num_rejected: int = 1) -> PrepareResult:
 
 def leaks(clips: Sequence[ClipRecord]) -> LeakReport:
     shortcuts = (MetadataShortcut("length", 0.25, 0.5, False), MetadataShortcut("all together", 0.5, 0.5, False))
-    pairs = (RelatedPair("copy", clips[0], clips[1]), RelatedPair("source", clips[0], clips[2]))
-    return LeakReport("looks", True, 4, 3, 0.5, 1, 0, 0.0, 0.36, 0.0, pairs, shortcuts)
+    pairs = (RelatedPair("near_duplicate", clips[0], clips[1]), RelatedPair("same_source", clips[0], clips[2]))
+    return LeakReport("similarity", True, 4, 3, 0.5, 1, 0, 0.0, 0.36, 0.0, shortcuts, pairs)
 
 
 LAYERS = (
@@ -170,8 +170,10 @@ PREDICTIONS = (
 
 
 ENCODERS = [
-    EncoderRow("tiny", "For more words than fit into one line of a table. " * 3, 64, 1_234_567, 96, 32, "none"),
-    EncoderRow(HOSTILE, "For nobody.", 2048, 23_587_712, 224, 32, "download, 94 MB"),
+    EncoderSpec(
+        "tiny", "For more words than fit into one line of a table. " * 3, 64, (), 1_234_567, 96, pretrained=False
+    ),
+    EncoderSpec(HOSTILE, "For nobody.", 2048, (), 23_587_712),
 ]
 
 
@@ -233,12 +235,12 @@ def test_training_shows_the_best_epoch_and_the_heads() -> None:
     print_training(to, training())
     text = printed(to)
     assert "3 epochs in 1 min 33 s." in text
-    assert "best epoch: 2" in text
-    assert row_with(text, "training") == ["training", "0.5000", "70.0%"]
+    assert "training, epoch 2," in text
+    assert row_with(text, "training, epoch 2, without the linear head")[-2:] == ["0.5000", "70.0%"]
     assert row_with(text, "validation") == ["validation", "1.0000", "60.0%"]
     assert row_with(text, "lstm") == ["lstm", "0.50", "55.0%"]
     assert row_with(text, SHOWN) == [SHOWN, "1.00", "-"]
-    assert "weights are those of epoch 2" in text
+    assert "The model has the weights of epoch 2" in text
     assert "3.2e-07" in text
 
 
@@ -255,8 +257,8 @@ def test_training_counts_the_epochs_of_each_stage() -> None:
     print_training(to, replace(training(), history=(*stages[:5], *stages[6:]), refitted=True))
     text = printed(to)
     assert "8 epochs (3 warm-up, 2 main, 3 refit) in 4 min 08 s." in text
-    assert row_with(text, "training") == ["training", "0.5000", "70.0%"]
-    assert "weights are those of the refit, on training and validation clips together." in text
+    assert row_with(text, "training, epoch 2, without the linear head")[-2:] == ["0.5000", "70.0%"]
+    assert "trained again (refit) on the training and validation clips together." in text
 
 
 def test_an_interrupted_refit_leaves_the_weights_of_the_best_epoch() -> None:
@@ -265,7 +267,7 @@ def test_an_interrupted_refit_leaves_the_weights_of_the_best_epoch() -> None:
     print_training(to, replace(training(), history=(*training().history, record), interrupted=True))
     text = printed(to)
     assert "4 epochs (3 main, 1 refit) in 1 min 34 s, then interrupted." in text
-    assert "weights are those of epoch 2" in text
+    assert "The model has the weights of epoch 2" in text
 
 
 def test_evaluation_compares_the_model_with_the_baselines() -> None:

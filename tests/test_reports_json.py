@@ -166,30 +166,32 @@ def test_evaluation_is_readable() -> None:
     assert "      [1, 1]," in lines, "a row of the matrix is a line"
 
 
-def leaks(grouping: str = "looks", *, suspicious: bool = False) -> LeakReport:
+def leaks(grouping: str = "similarity", *, suspicious: bool = False) -> LeakReport:
     first, second = (ClipRecord(name, "wave", "", "train", "ok", "", end_seconds=1.23456) for name in ("a", "b"))
     shortcuts = (MetadataShortcut("length", 0.8, 1 / 3, suspicious), MetadataShortcut("file type", 0.4, 1 / 3, False))
-    pairs = (RelatedPair("copy", first, second),)
-    return LeakReport(grouping, True, 9, 4, 1 / 3, 1, 1, 0.0, 0.36, 0.0, pairs, shortcuts)
+    pairs = (RelatedPair("near_duplicate", first, second),)
+    return LeakReport(grouping, True, 9, 4, 1 / 3, 1, 1, 0.0, 0.36, 0.0, shortcuts, pairs)
 
 
 def test_leak_report_has_every_field() -> None:
     parsed = json.loads(leak_document(leaks()), parse_constant=pytest.fail)
-    keys = "schema grouping compared num_clips num_groups largest_share num_copies num_two_labels one_place_share "
-    assert list(parsed) == (keys + "exposed_by_video exposed tells pairs summary").split()
+    keys = "schema grouping clips_compared num_clips num_groups largest_group_share num_near_duplicates "
+    keys += "num_label_conflicts shared_place_share leaked_share_random_split leaked_share shortcuts pairs summary"
+    assert list(parsed) == keys.split()
     assert parsed["schema"] == "activity.leaks/1"
-    assert parsed["tells"][0] == {"name": "length", "accuracy": 0.8, "chance": 0.333333, "suspicious": False}
+    shortcut = {"name": "length", "accuracy": 0.8, "baseline_accuracy": 0.333333, "suspicious": False}
+    assert parsed["shortcuts"][0] == shortcut
     clip = {"path": "a", "label": "wave", "start_seconds": 0.0, "end_seconds": 1.235, "clip": ""}
-    assert parsed["pairs"] == [{"kind": "copy", "first": clip, "second": clip | {"path": "b"}}]
-    assert parsed["summary"] == leak_lines(leaks())
+    assert parsed["pairs"] == [{"kind": "near_duplicate", "first": clip, "second": clip | {"path": "b"}}]
+    assert parsed["summary"] == list(leak_lines(leaks()))
 
 
 def test_leak_report_in_plain_words() -> None:
-    assert "Groups: 4, as given; the largest group has 33% of the clips." in leak_lines(leaks("given"))
+    assert "Groups: 4 given groups; the largest group has 33% of the clips." in leak_lines(leaks("given"))
     text = "\n".join(leak_lines(leaks(suspicious=True)))
-    assert "1 pair of clips from one recording" in text and "Pairs with different labels: 1." in text
+    assert "1 pair of clips that are copies of one recording" in text and "Pairs with different labels: 1." in text
     assert "0% of the test clips share a recording or a place with a training clip" in text
-    assert "length 80%, file type 40%; guessing reaches 33%" in text
+    assert "length 80%, file type 40%. Always predicting the most frequent activity is right for 33%" in text
     assert "Metadata shortcuts: none." in "\n".join(leak_lines(leaks()))
 
 

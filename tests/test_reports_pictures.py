@@ -83,7 +83,7 @@ def test_pairs_show_three_frames_of_each_clip_and_mark_two_labels(tmp_path: Path
     first = ClipRecord(f"{HOSTILE}.mp4", "wave", "", "train", "ok", "")
     for label, name in (("bend", "two.png"), ("wave", "one.png")):
         second = ClipRecord("b.mp4", label, "", "test", "ok", "")
-        draw_pairs([(RelatedPair("copy", first, second), clip(5), clip(1, color=BLUE))], tmp_path / name)
+        draw_pairs([(RelatedPair("near_duplicate", first, second), clip(5), clip(1, color=BLUE))], tmp_path / name)
     two, one = read(tmp_path / "two.png"), read(tmp_path / "one.png")
     assert count(two, RED) == count(two, BLUE) > 3 * 100 * 100
     assert count(two, ORANGE) > 0 == count(one, ORANGE)

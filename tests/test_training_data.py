@@ -54,8 +54,8 @@ def test_frames_that_are_left_out_are_reported(uneven: PreparedFolder) -> None:
     progress = Recording()
     report_matched_lengths(train_set(uneven), progress)
     (note,), (warning,) = progress.notes, progress.warnings
-    assert "leaves out 20% of the frames" in note  # 3 * 3 of 9 * 3 + 3 * 6
-    assert f"No clip of 'left_out' has more than {SHORT} frames" in warning
+    assert "20%" in note  # 3 * 3 of 9 * 3 + 3 * 6
+    assert "'left_out'" in warning and f"{SHORT} frames" in warning
 
 
 def test_lengths_that_need_no_matching_are_no_news(prepared: Path) -> None:

@@ -29,8 +29,8 @@ Weights = Sequence[npt.NDArray[Any]]
 T = TypeVar("T")
 
 # Titles of the progress bars.
-WARMUP, MAIN = "Training the head", "Training"
-REFIT_WARMUP, REFIT = f"{WARMUP} again, on all clips", f"{MAIN} again, on all clips"
+WARMUP, MAIN = "Warm-up", "Training"
+REFIT_WARMUP, REFIT = f"{WARMUP} again, with the validation clips", f"{MAIN} again, with the validation clips"
 
 SMALL = NetworkSettings(encoder="small", units=8, dropout=0.2)
 

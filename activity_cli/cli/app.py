@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from activity_cli._version import __version__
+from activity_cli.cli.completion import joined_bash_words
 from activity_cli.cli.error_handling import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code, print_error
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -26,8 +27,8 @@ COMMANDS = {
     "evaluate": "Test a model on clips that it was not trained on.",
     "predict": "Recognize the activity in videos.",
     "export": "Write a trained model in the format of another runtime.",
-    "settings": "Print every setting with its default, as a file for --settings.",
-    "demo": "Run all commands on the sample videos.",
+    "settings": "Print all settings and their defaults, as a file for --settings.",
+    "demo": "Try prepare, train, evaluate and predict on the sample videos.",
 }
 
 
@@ -46,21 +47,13 @@ class _LazyGroup(TyperGroup):
 
 def _answer(call: Callable[[], Any]) -> int:
     try:
-        with _completion():
+        with joined_bash_words():
             return call() or 0
     except TyperException as error:
         print_error(_explain(error))
         return USAGE
     except typer.Abort:
         return INTERRUPTED
-
-
-def _completion() -> AbstractContextManager[None]:
-    if os.environ.get("_ACTIVITY_COMPLETE") != "complete_bash":
-        return nullcontext()
-    from activity_cli.cli.completion import joined_bash_words
-
-    return joined_bash_words()
 
 
 def _explain(error: TyperException) -> str:
@@ -101,7 +94,7 @@ def _activity(
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Turn a folder of labeled videos into a recognizer that works in a shell pipe.
+    """Learn activities from a folder of labeled videos, and recognize them in new videos.
 
     Put your clips into videos/<activity>/, then:
 
@@ -111,7 +104,7 @@ def _activity(
         activity evaluate
         activity predict clip.mp4
 
-    To see it at work first: activity demo
+    To try it on the sample videos first: activity demo
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from activity_cli.cli.error_handling import escape_control
+from activity_cli.reports.text import escape_control
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -26,11 +26,7 @@ class _Bar:
 
 
 class TerminalProgress:
-    """Shows progress to a user at a terminal.
-
-    Args:
-        quiet: Show nothing. Errors are printed elsewhere.
-    """
+    """Shows progress to a user at a terminal; with ``quiet`` nothing."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
@@ -40,16 +36,8 @@ class TerminalProgress:
         from tqdm import tqdm
 
         hidden = self._quiet or not sys.stderr.isatty()
-        with tqdm(
-            desc=title,
-            total=total,
-            unit=f" {unit}",
-            disable=hidden,
-            file=sys.stderr,
-            dynamic_ncols=True,
-            leave=False,
-            delay=0.3,
-        ) as bar:
+        look = {"unit": f" {unit}", "dynamic_ncols": True, "leave": False, "delay": 0.3}
+        with tqdm(desc=title, total=total, disable=hidden, file=sys.stderr, **look) as bar:
             yield _Bar(bar)
 
     def note(self, text: str) -> None:

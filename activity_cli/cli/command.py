@@ -8,7 +8,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,22 +22,21 @@ from activity_cli.cli.settings_file import read_table
 from activity_cli.errors import ActivityError, ConfigError
 from activity_cli.settings import SETTINGS_OF, Leaf, Settings, build, leaves, parse_one, parse_text, suggest
 
-__all__ = ["Quiet", "SectionedCommand", "choose_format", "make_command", "settings_command", "spell", "typed_name"]
+__all__ = ["Quiet", "SectionedCommand", "choose_format", "make_command", "output_option", "settings_command"]
+__all__ += ["spell", "spelled_errors", "typed_name"]
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only: no bars, notes or warnings.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors: no progress bars, notes or warnings.")]
+output_option = partial(typer.Option, rich_help_panel="Output")
+_other_option = partial(typer.Option, show_default=False, rich_help_panel="Other settings")
 _Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 # In --help, names up to this width share one column; longer ones stand on a line of their own.
 _NAME_WIDTH = 26
 
 
 class SectionedCommand(TyperCommand):
-    """A command whose ``--help`` shows each ``rich_help_panel`` as a section of plain text.
+    """A command whose ``--help`` shows each ``rich_help_panel`` as a section of plain text."""
 
-    Attributes:
-        set_names: The settings without an option, by the option that a user may expect.
-    """
-
-    set_names: Mapping[str, str] = {}
+    set_names: Mapping[str, str] = {}  # the settings without an option, by the option that a user may expect
 
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -79,19 +80,17 @@ def settings_command(name: str, function: Callable[..., int]) -> SectionedComman
     def run(*, set_: list[str] | None, settings: Path | None, **options: Any) -> int:
         typed = {name: value for name in names if (value := options.pop(name)) is not None}
         values, sources = _collect(name, cls, typed, set_ or (), settings)
-        try:
+        with spelled_errors(cls, sources):
             return function(build(cls, values), **options)
-        except ActivityError as error:
-            error.message, error.hint = (spell(text, cls, sources) for text in (error.message, error.hint))
-            raise
 
+    file_text = f"Read settings from a TOML file in the format that 'activity settings {name}' prints."
     run.__doc__ = function.__doc__
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             *declared,
             *(_keyword(other.name, other.annotation, other.default) for other in others),
             _keyword("set_", _set_option(name, cls)),
-            _keyword("settings", _settings_option(name)),
+            _keyword("settings", Annotated[Path, _other_option(help=file_text, metavar="FILE")]),
         ]
     )
     command = make_command(name, run)
@@ -115,12 +114,9 @@ def typed_name(leaf: Leaf) -> str:
 
 
 def spell(text: str, cls: type[Settings], sources: Mapping[str, str] | None = None) -> str:
-    """Replaces settings in backquotes, as `` `mode` `` or `` `mode=joint` ``, by what a user types.
+    """Replaces settings in backticks, as `` `mode` `` or `` `mode=joint` ``, by what a user types.
 
-    Args:
-        text: A help text or an error.
-        cls: The settings of the command.
-        sources: For each setting that the user gave, where: an option, ``--set``, or a place in a file.
+    ``sources`` has, for each setting that the user gave, where: an option, ``--set``, or a place in a file.
     """
     known = {leaf.name: leaf for leaf in leaves(cls)}
 
@@ -136,6 +132,16 @@ def spell(text: str, cls: type[Settings], sources: Mapping[str, str] | None = No
         return {"true": option, "false": f"--no-{option[2:]}"}.get(value, f"{option} {value}")
 
     return re.sub(r"`(\w+)(?:=([^`]*))?`", replaced, text)
+
+
+@contextmanager
+def spelled_errors(cls: type[Settings], sources: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Lets an error pass with its settings as :func:`spell` writes them."""
+    try:
+        yield
+    except ActivityError as error:
+        error.message, error.hint = (spell(text, cls, sources) for text in (error.message, error.hint))
+        raise
 
 
 def _collect(
@@ -154,7 +160,7 @@ def _collect(
         if name not in settable:
             raise ConfigError(f"--set {assignment}: {name!r} is not a setting.", suggest(name, settable), setting=name)
         if not equals:
-            raise ConfigError(f"--set {name} has no value.", f"Type --set {name}=VALUE.", setting=name)
+            raise ConfigError(f"--set {name} has no value.", f"Use --set {name}=VALUE.", setting=name)
         values[name], sources[name] = parse_text(known[name], text), f"--set {name}"
     for name, value in typed.items():
         leaf = known[name]
@@ -171,7 +177,6 @@ def _parameter(leaf: Leaf, cls: type[Settings]) -> inspect.Parameter:
     setting, choices = leaf.setting, "|".join(leaf.choices)
     kind: Any = bool if leaf.kind is bool else list[str] if leaf.is_list else str
     option = typed_name(leaf)
-    has_no = leaf.kind is bool and leaf.default is not False
     help_text = setting.help
     if len(choices) > _NAME_WIDTH:
         help_text += f" One of {', '.join(leaf.choices)}."
@@ -189,12 +194,9 @@ def _parameter(leaf: Leaf, cls: type[Settings]) -> inspect.Parameter:
         "show_default": False,
         "autocompletion": (lambda: list(leaf.choices)) if choices else None,
     }
-    declared: Any
-    if setting.argument:
-        declared = typer.Argument(**shown)
-    else:
-        option += f"/--no-{option[2:]}" * has_no
-        declared = typer.Option(option, **shown, rich_help_panel=setting.group)
+    names = f"{option}/--no-{option[2:]}" if leaf.kind is bool and leaf.default is not False else option
+    option_info = partial(typer.Option, names, rich_help_panel=setting.group)
+    declared: Any = typer.Argument(**shown) if setting.argument else option_info(**shown)
     return _keyword(leaf.name, Annotated[kind, declared], inspect.Parameter.empty if leaf.required else None)
 
 
@@ -212,26 +214,5 @@ def _set_option(command: str, cls: type[Settings]) -> Any:
         values = () if leaf is None else ("true", "false") if leaf.kind is bool else leaf.choices
         return [f"{name}={value}" for value in values]
 
-    return Annotated[
-        list[str],
-        typer.Option(
-            "--set",
-            help=f"Change any setting; 'activity settings {command}' prints all. Repeatable.",
-            metavar="NAME=VALUE",
-            show_default=False,
-            autocompletion=complete,
-            rich_help_panel="Other settings",
-        ),
-    ]
-
-
-def _settings_option(command: str) -> Any:
-    return Annotated[
-        Path,
-        typer.Option(
-            help=f"Read settings from a TOML file, as 'activity settings {command}' prints it.",
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel="Other settings",
-        ),
-    ]
+    text = f"Change a setting. 'activity settings {command}' prints all settings. Repeatable."
+    return Annotated[list[str], _other_option("--set", help=text, metavar="NAME=VALUE", autocompletion=complete)]

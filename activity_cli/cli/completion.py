@@ -13,6 +13,9 @@ __all__ = ["joined_bash_words"]
 @contextmanager
 def joined_bash_words() -> Iterator[None]:
     """Joins NAME=VALUE for Typer. Bash splits it at the equals sign, and completes only the part behind."""
+    if os.environ.get("_ACTIVITY_COMPLETE") != "complete_bash":
+        yield
+        return
     words, current = os.environ["COMP_WORDS"].split("\n"), int(os.environ["COMP_CWORD"])
     equals = current - (words[current - 1] == "=")
     if words[equals - 2 : equals + 1 : 2] != ["--set", "="]:

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from activity_cli.cli.command import Quiet, make_command
-from activity_cli.errors import UsageError
+from activity_cli.cli.command import Quiet, make_command, spelled_errors
+from activity_cli.errors import TrainingError, UsageError
 from activity_cli.settings import EvaluateSettings, PredictSettings, PrepareSettings, Split, TrainSettings
 
 __all__ = ["command"]
@@ -19,20 +19,20 @@ __all__ = ["command"]
 _GROUP_BY = r"person\d+"
 
 
+@spelled_errors(TrainSettings)
 def run_demo(
-    out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = Path("demo"),
-    quiet: Quiet = False,
+    out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")] = Path("demo"), quiet: Quiet = False
 ) -> int:
-    """Run all commands on the sample videos.
+    """Try prepare, train, evaluate and predict on the sample videos.
 
     \b
         activity demo
 
-    demo runs prepare, train, evaluate and predict on the videos that come with the project, and shows each command.
-    It takes a few minutes without a GPU. The prediction at the end is JSON on stdout; the model has never seen the
-    person in this video.
+    demo runs the four commands on the videos that come with the project, and shows each command line. It takes a few
+    minutes without a GPU. At the end, it classifies a video of a person who is not in the training clips, and prints
+    the prediction to stdout as JSON.
 
-    Exit codes: 0 done, 1 training failed, 2 the call is wrong, 130 interrupted.
+    Exit codes: 0 done, 1 training failed, 2 usage error, 130 interrupted.
     """
     from rich.console import Console
 
@@ -50,10 +50,8 @@ def run_demo(
     console = Console(stderr=True, quiet=quiet)
 
     def show(*words: object) -> None:
-        if not quiet:
-            console.print(
-                f"\n$ activity {shlex.join(str(word) for word in words)}", markup=False, style="bold", soft_wrap=True
-            )
+        line = f"\n$ activity {shlex.join(map(str, words))}"
+        console.print(line, markup=False, style="bold", soft_wrap=True)
 
     show("prepare", videos, "--group-by", _GROUP_BY, "--out", prepared)
     split = Split(group_by=_GROUP_BY)
@@ -67,6 +65,8 @@ def run_demo(
     print_training(console, training)
     if training.interrupted:
         raise KeyboardInterrupt
+    if training.diverged:
+        raise TrainingError(training.diverged)
 
     show("evaluate", model)
     print_evaluation(console, replace(evaluate(EvaluateSettings(model), progress), warnings=()))
@@ -76,7 +76,7 @@ def run_demo(
     for answer in predict(PredictSettings((videos / clip.path,), model), progress):
         print(prediction_json(answer))
     if not quiet:
-        print(f"Pictures: {preparation.contact_sheet} and {training.history_picture}", file=sys.stderr)
+        print(f"Images: {preparation.contact_sheet} and {training.history_picture}", file=sys.stderr)
     return 0
 
 
@@ -85,11 +85,8 @@ def _sample_videos() -> Path:
     # An installed package has them inside, a clone beside itself.
     for place in (package / "sample_videos", package.parent / "sample_videos"):
         if place.is_dir():
-            try:
-                return place.relative_to(Path.cwd())
-            except ValueError:
-                return place
-    raise UsageError("The sample videos are not in this installation.", "Run the demo in a clone of the project.")
+            return place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
+    raise UsageError("This installation has no sample videos.", "Run the demo in a clone of the repository.")
 
 
 command = make_command("demo", run_demo)

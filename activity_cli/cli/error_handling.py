@@ -1,7 +1,6 @@
 """The one place that turns errors into one line on stderr and an exit code.
 
-0: all inputs answered. 1: some input failed. 2: the call itself is wrong. 130: interrupted. 141: the reader of the pipe
-went away.
+0: done. 1: some input failed. 2: usage error. 130: interrupted. 141: the program that reads the pipe has ended.
 """
 
 from __future__ import annotations
@@ -12,22 +11,15 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import typer
 
 from activity_cli.errors import ActivityError
+from activity_cli.reports.text import escape_control
 
-__all__ = [
-    "INTERRUPTED",
-    "PIPE_CLOSED",
-    "SOME_FAILED",
-    "USAGE",
-    "escape_control",
-    "exit_code",
-    "handle_errors",
-    "print_error",
-]
+__all__ = ["INTERRUPTED", "PIPE_CLOSED", "SOME_FAILED", "USAGE", "exit_code", "handle_errors", "print_error"]
 
 SOME_FAILED = 1
 USAGE = 2
@@ -43,11 +35,6 @@ def handle_errors(command: Callable[..., int]) -> Callable[..., None]:
         raise typer.Exit(exit_code(functools.partial(command, **options), debug))
 
     return run
-
-
-def escape_control(text: str) -> str:
-    """The text on one line: a file name may hold line breaks and terminal commands."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def print_error(text: str) -> None:
@@ -82,17 +69,13 @@ def _explain(error: Exception) -> str:
         # Only writing to a stream has no file name.
         return f"{error.filename or 'the output'}: {error.strerror or error}."
     if isinstance(error, MemoryError):
-        return (
-            "Not enough memory. Prepare fewer or smaller frames (--num-frames, --frame-size), or train on fewer clips "
-            "at a time (--set batch_size=4)."
-        )
+        smaller = "Run 'activity prepare' with fewer or smaller frames (--num-frames, --frame-size)"
+        return f"There is not enough memory. {smaller}, or 'activity train' with --set batch_size=4."
     reason = (str(error) or type(error).__name__).splitlines()[0]
-    return f"An error in activity itself: {type(error).__name__}: {reason} (--debug shows where; please report it)."
+    return f"This is a bug in activity: {type(error).__name__}: {reason}. Please report it, with the output of --debug."
 
 
 def _drop_stdout() -> None:
     # Python flushes stdout once more at exit, and would report the error again.
-    try:
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass

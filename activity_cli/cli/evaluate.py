@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
-from activity_cli.cli.command import Quiet, choose_format, settings_command
+from activity_cli.cli.command import Quiet, choose_format, output_option, settings_command
 from activity_cli.settings import EvaluateSettings
 
 __all__ = ["command"]
@@ -18,19 +16,12 @@ def run_evaluate(
     settings: EvaluateSettings,
     format: Annotated[
         Literal["auto", "table", "json"],
-        typer.Option(
-            help="auto: a table on a terminal, JSON in a pipe.", metavar="auto|table|json", rich_help_panel="Output"
-        ),
+        output_option(help="auto: a table on a terminal, JSON in a pipe.", metavar="auto|table|json"),
     ] = "auto",
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the JSON to this file.", metavar="FILE", rich_help_panel="Output")
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Also write a report as HTML.", metavar="FILE", rich_help_panel="Output")
-    ] = None,
+    out: Annotated[Path | None, output_option(help="Also write the JSON to this file.", metavar="FILE")] = None,
+    html: Annotated[Path | None, output_option(help="Also write an HTML report to this file.", metavar="FILE")] = None,
     picture: Annotated[
-        Path | None,
-        typer.Option(help="Also draw the confusion matrix as PNG.", metavar="FILE", rich_help_panel="Output"),
+        Path | None, output_option(help="Also draw the confusion matrix, as .png or .svg.", metavar="FILE")
     ] = None,
     quiet: Quiet = False,
 ) -> int:
@@ -39,11 +30,11 @@ def run_evaluate(
     \b
         activity evaluate
 
-    The scores of baselines on the same clips stand beside the score of the model: the most frequent activity for every
-    clip, one middle frame, and the mean over the frames without their order. What the LSTM adds is the difference to
-    the last.
+    evaluate also scores four baselines (simpler classifiers) on the same clips. They see nothing, the middle frame, the
+    mean over all frames, or statistics over all frames. The difference between the model and the best baseline shows
+    what the network adds.
 
-    Exit codes: 0 done, 2 the call is wrong, 130 interrupted.
+    Exit codes: 0 done, 2 usage error, 130 interrupted.
     """
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.commands.evaluate import evaluate
@@ -63,7 +54,7 @@ def run_evaluate(
 
         confusion_matrix_chart(result.labels, result.confusion, picture)
     if choose_format(format) == "json":
-        typer.echo(document, nl=False)
+        print(document, end="")
     else:
         from rich.console import Console
 

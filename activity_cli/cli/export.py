@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-import typer
-
 from activity_cli.cli.command import Quiet, settings_command
 from activity_cli.settings import ExportSettings
 
@@ -20,7 +16,7 @@ def run_export(settings: ExportSettings, quiet: Quiet = False) -> int:
 
     The file description.json describes the inputs and outputs, the labels, and how to sample frames.
 
-    Exit codes: 0 done, 2 the call is wrong, 130 interrupted.
+    Exit codes: 0 done, 2 usage error, 130 interrupted.
     """
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.quiet import native_output_silenced
@@ -28,7 +24,7 @@ def run_export(settings: ExportSettings, quiet: Quiet = False) -> int:
     with native_output_silenced():  # TensorFlow prints a lot when it starts
         from activity_cli.commands.export import export
 
-    typer.echo(os.fspath(export(settings, TerminalProgress(quiet))))
+    print(export(settings, TerminalProgress(quiet)))
     return 0
 
 

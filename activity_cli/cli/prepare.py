@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-
-import typer
 
 from activity_cli.cli.command import Quiet, settings_command
 from activity_cli.cli.error_handling import SOME_FAILED
@@ -22,17 +19,17 @@ def run_prepare(settings: PrepareSettings, quiet: Quiet = False) -> int:
     \b
         activity prepare videos/
 
-    prepare finds clips of one recording or of one place, and never uses them both to train and to test. It does not
-    recognize persons. If several clips show the same person, name the persons, or the test score will be too good. For
-    videos/wave/person07_a.mp4:
+    prepare keeps clips that look like one recording or one place in the same split, so that the test is fair. It does
+    not recognize people. If several clips show the same person, tell prepare which clips belong to which person;
+    otherwise, the test score will be too high. For videos/wave/person07_a.mp4:
 
     \b
         activity prepare videos/ --group-by 'person\\d+'
 
-    prepare lists each file that it cannot use, with the reason, here and in manifest.csv, and continues with the other
-    files. After you add videos, run it again: it reads only the new ones.
+    If prepare cannot use a file, it prints the reason, writes it to manifest.csv, and continues with the other files.
+    After you add videos, run it again: it reads only the new ones.
 
-    Exit codes: 0 all videos used, 1 some videos not used, 2 the call is wrong, 130 interrupted.
+    Exit codes: 0 done, 1 some videos were rejected, 2 usage error, 130 interrupted.
     """
     from rich.console import Console
 
@@ -44,7 +41,7 @@ def run_prepare(settings: PrepareSettings, quiet: Quiet = False) -> int:
     if not quiet:
         # The progress has shown the warnings already.
         print_preparation(Console(stderr=True), replace(result, warnings=()))
-    typer.echo(os.fspath(result.folder))
+    print(result.folder)
     return SOME_FAILED if result.num_failed else 0
 
 

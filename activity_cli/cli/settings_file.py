@@ -18,9 +18,7 @@ __all__ = ["read_table", "show_toml", "table_text"]
 def table_text(command: str, values: Mapping[str, Any] | None = None) -> str:
     """The settings of a command as a TOML table with comments. A setting without a value is a comment.
 
-    Args:
-        command: Such as ``train``.
-        values: By flat name, as JSON has them; only these are written. None: every setting, with its default.
+    Only ``values``, by flat name as JSON has them, are written; None: every setting, with its default.
     """
     blocks = [f"[{command}]"]
     for leaf in leaves(SETTINGS_OF[command]):
@@ -33,12 +31,7 @@ def table_text(command: str, values: Mapping[str, Any] | None = None) -> str:
 
 
 def read_table(file: Path, command: str, names: Iterable[str]) -> dict[str, Any]:
-    """The values in the table of a command; tables of other commands are left alone.
-
-    Args:
-        file: A TOML file.
-        command: Such as ``train``.
-        names: The settings that the table may have.
+    """The values in the table of a command, which may have the settings ``names``. Other tables are left alone.
 
     Raises:
         ConfigError: The file cannot be read, is not TOML, or has a table or a setting that does not exist.
@@ -46,20 +39,17 @@ def read_table(file: Path, command: str, names: Iterable[str]) -> dict[str, Any]
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(
-            f"{file} cannot be read: {(error.strerror or str(error)).lower()}.", "Check the path."
-        ) from error
+        raise ConfigError(f"{file} cannot be read: {str(error.strerror).lower()}.", "Check the path.") from error
     except ValueError as error:  # both of TOML and of UTF-8
-        raise ConfigError(
-            f"{file} is not TOML: {error}.", f"'activity settings {command}' prints an example."
-        ) from error
+        hint = f"'activity settings {command}' prints an example."
+        raise ConfigError(f"{file} is not TOML: {error}.", hint) from error
     for name, table in tables.items():
         if not isinstance(table, dict):
-            raise ConfigError(f"{file}: {name!r} is outside of a table.", f"Write it below [{command}].")
+            raise ConfigError(f"{file}: {name!r} is not below a heading in brackets.", f"Move it below [{command}].")
         if name not in SETTINGS_OF:
-            raise ConfigError(f"{file}: [{name}] is not a command with settings.", suggest(name, SETTINGS_OF))
+            raise ConfigError(f"{file}: there is no command [{name}] with settings.", suggest(name, SETTINGS_OF))
     if command not in tables:
-        raise ConfigError(f"{file} has no table [{command}].", f"'activity settings {command}' prints one.")
+        raise ConfigError(f"{file} has no heading [{command}].", f"'activity settings {command}' prints one.")
     names = list(names)
     values: dict[str, Any] = tables[command]
     for name in values:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import os
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from activity_cli.cli.command import Quiet, settings_command
+from activity_cli.cli.command import Quiet, settings_command, spell
 from activity_cli.cli.error_handling import INTERRUPTED, SOME_FAILED, print_error
 from activity_cli.settings import TrainSettings
 
 __all__ = ["command"]
 
+_network_option = partial(typer.Option, rich_help_panel="Network")
+
 
 def run_train(
     settings: TrainSettings,
     list_encoders: Annotated[
-        bool,
-        typer.Option(
-            "--list-encoders", help="Print a table of the encoders; train nothing.", rich_help_panel="Network"
-        ),
+        bool, _network_option("--list-encoders", help="Print a table of the encoders and exit.")
     ] = False,
-    layers: Annotated[
-        bool,
-        typer.Option("--layers", help="Print every layer of the network; train nothing.", rich_help_panel="Network"),
-    ] = False,
+    layers: Annotated[bool, _network_option("--layers", help="Print every layer of the network and exit.")] = False,
     quiet: Quiet = False,
 ) -> int:
     """Train a CNN LSTM on prepared clips.
@@ -34,12 +30,13 @@ def run_train(
         activity train
         activity train --mode finetune --out models/finetuned
 
-    train keeps the weights of the epoch with the best validation score. Then, unless the mode is joint, it trains
-    again on the training and validation clips together. Ctrl-C stops the training and keeps the best weights so far;
-    --resume continues. If the training was killed, the same command continues it, with the same result (if it had
-    --overwrite, add --resume). The folder of the model also has the training curves, as history.csv and history.png.
+    train finds the epoch with the lowest validation loss. Then, unless the mode is joint, it trains again on the
+    training and validation clips together, and the model gets these weights. Ctrl-C stops the training and saves the
+    best weights so far; --resume continues. If the training was killed, run the same command again, plus --resume if
+    it had --overwrite: it continues, with the same result. The folder of the model also has the training
+    curves: history.csv and history.png.
 
-    Exit codes: 0 done, 1 training failed, 2 the call is wrong, 130 interrupted (the best weights so far are saved).
+    Exit codes: 0 done, 1 training failed, 2 usage error, 130 interrupted.
     """
     from rich.console import Console
 
@@ -48,9 +45,9 @@ def run_train(
     from activity_cli.reports.console import print_encoders, print_layers, print_training
 
     if list_encoders:
-        from activity_cli.settings.encoders import encoder_rows
+        from activity_cli.settings.encoders import ENCODER_SPECS
 
-        print_encoders(Console(), encoder_rows())
+        print_encoders(Console(), ENCODER_SPECS.values())
         return 0
     with native_output_silenced():  # TensorFlow prints a lot when it starts
         from activity_cli.commands.train import network_layers, train
@@ -61,12 +58,12 @@ def run_train(
     result = train(settings, TerminalProgress(quiet))
     if not quiet:
         print_training(Console(stderr=True), result)
-    typer.echo(os.fspath(result.model))
+    print(result.model)
     if result.interrupted:
         return INTERRUPTED
     if result.diverged:
         kept = f"epoch {result.best_epoch}" if result.best_epoch else "the warm-up"
-        print_error(f"{result.diverged} The model has the weights of {kept}.")
+        print_error(spell(f"{result.diverged} The model has the weights of {kept}.", TrainSettings))
         return SOME_FAILED
     return 0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from activity_cli.commands.predict import open_network
-from activity_cli.dataset.features import ensure_features, feature_store, note_feature_cache
+from activity_cli.dataset.features import ensure_features, feature_folder, note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import BundleError, DatasetError
 from activity_cli.evaluation.baselines import score_baselines
@@ -43,7 +43,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     folder = settings.data or _training_folder(bundle)
     if not settings.data and not os.path.isdir(folder):  # noqa: PTH112 (no error for a name that is too long)
         raise DatasetError(
-            f"The prepared folder that {bundle.name} was trained on is not at {str(folder)!r} any more.",
+            f"The prepared folder that {bundle.name} was trained on is no longer at {str(folder)!r}.",
             "Name a prepared folder with --data.",
         )
     prepared = read_prepared(folder)
@@ -58,9 +58,9 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     trained = [record for split in bundle.document.data.splits for record in prepared.in_split(split)]
     known = [record for record in trained if record.label in bundle.labels]
     note_feature_cache(prepared, progress)
-    store = feature_store(prepared, network.encoder.path)
+    cache = feature_folder(prepared, network.encoder.path)
     names = [record.clip for record in (*records, *known)]
-    paths = ensure_features(names, prepared.clips, store, network.encoder.features, progress)
+    paths = ensure_features(names, prepared.clips, cache, network.encoder.features, progress)
     features = [np.asarray(np.load(path, allow_pickle=False), np.float32) for path in paths]
     tested, fitted = features[: len(records)], features[len(records) :]
 
@@ -93,9 +93,9 @@ def _check(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, 
     theirs, ours = plain_values(prepared.sampling), plain_values(bundle.sampling)
     if differing := [name for name in ours if ours[name] != theirs[name]]:
         raise BundleError(
-            f"{prepared.folder} was prepared with {', '.join(f'{name} {theirs[name]}' for name in differing)}, "
+            f"{prepared.folder} was prepared with {', '.join(f'{name} {theirs[name]}' for name in differing)}, but "
             f"{bundle.name} was trained with {', '.join(f'{name} {ours[name]}' for name in differing)}.",
-            "Prepare the videos with the model's settings.",
+            "Prepare the videos with the settings of the model: 'activity settings prepare --model MODEL' prints them.",
             code="model.other_settings",
         )
     unknown = sorted({record.label for record in records} - set(bundle.labels))
@@ -114,7 +114,7 @@ def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecor
     data = bundle.document.data
     trained_here = data.fingerprint == prepared.fingerprint
     if split in (*data.splits, "all") and trained_here:
-        warnings.append("These clips include training clips of the model, so the score says nothing about new clips.")
+        warnings.append("These clips include training clips of the model, so the score says little about new clips.")
     if not trained_here and os.path.abspath(_training_folder(bundle)) == os.path.abspath(prepared.folder):
         warnings.append(
             "The folder was prepared again after this model was trained, so the test clips may include training clips. "
@@ -125,5 +125,7 @@ def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecor
     if seen and not trained_here:
         warnings.append(f"The model was trained on {seen} of these {len(records)} clips, so the score is too high.")
     if len(records) < _FEW_CLIPS:
-        warnings.append(f"There are only {len(records)} clips: each is {1 / len(records):.0%} of the accuracy.")
+        warnings.append(
+            f"There are only {len(records)} clips, so a single clip changes the accuracy by {1 / len(records):.0%}."
+        )
     return tuple(warnings)

@@ -54,7 +54,7 @@ def export(settings: ExportSettings, progress: Progress | None = None) -> Path:
 
 def _check_place(settings: ExportSettings) -> None:
     out = settings.out
-    with translate_os_error(out):
+    with translate_os_error(out, "`out`"):
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return
         is_export = (out / "description.json").is_file()
@@ -62,7 +62,7 @@ def _check_place(settings: ExportSettings) -> None:
         raise OutputError(f"{str(out)!r} was not made by 'activity export'.", "Choose another --out.")
     if not settings.overwrite:
         raise OutputError(
-            f"{str(out)!r} exists already.",
+            f"{str(out)!r} already exists.",
             "Use --overwrite to replace it, or another place with --out.",
             code="output.exists",
         )
@@ -141,12 +141,14 @@ def _description(bundle: Bundle, format_name: str, files: dict[str, Any]) -> dic
     """Everything that another program needs: which frames to read, which files to run, what their numbers mean."""
     steps = bundle.document.shape.num_frames
     usage = [
-        "Sample frames from each window of window_seconds (null: from the whole video): around its middle, "
-        "frames_per_second of each second (null: the middle frame of each of num_frames equal parts).",
+        "Divide the video into windows of window_seconds (null: use the whole video as one window).",
+        "Sample frames_per_second frames per second around the middle of each window (null: divide the window into "
+        "num_frames equal parts, and take the middle frame of each part).",
         f"Of more than {steps} frames, keep the middle frame of each of {steps} equal parts.",
-        "Make frames square as fit says: stretch, pad with black, or crop the middle. Shrink by averaging areas.",
+        "Make each frame square as fit says: stretch it, pad it with black, or crop its middle.",
+        "To shrink a frame, average areas of pixels.",
         "Values are RGB, 0 to 255.",
-        f"Pad clips or features with zeros to {steps} frames. mask is true for the real frames.",
+        f"Pad clips or features with zeros to {steps} frames. mask is true for real frames and false for padding.",
         "Probabilities are in the order of labels. Average them over windows.",
     ]
     if format_name == "litert":

@@ -11,14 +11,7 @@ from pathlib import Path
 from activity_cli.dataset.clips import ClipStore, remove_stale_arrays
 from activity_cli.dataset.decode_cache import DecodeCache, Decoded, DecodeTask
 from activity_cli.dataset.decoding import decode_all
-from activity_cli.dataset.manifest import (
-    DECODE_CACHE,
-    PreparedConfig,
-    config_of,
-    is_prepared_folder,
-    read_config,
-    write_prepared,
-)
+from activity_cli.dataset.manifest import DECODE_CACHE, config_of, is_prepared_folder, read_config, write_prepared
 from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import DatasetError, OutputError
@@ -44,13 +37,6 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     Files that cannot be used are rejected, each with its reason, and the others go on. A repeated run does only the
     new work; a killed one goes on where it stopped.
 
-    Args:
-        settings: What to prepare, and how.
-        progress: Receives progress and warnings.
-
-    Returns:
-        Which clips were made, and which files were rejected.
-
     Raises:
         ConfigError: Settings are not possible together.
         DatasetError: There is nothing to train on.
@@ -63,7 +49,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     _check_output(settings.out)
     with folder_lock(settings.out):
         _check_settings(settings)
-        with translate_os_error(settings.out):
+        with translate_os_error(settings.out, "`out`"):
             # Marks the folder as prepared. What an earlier run finished there stays good until this one is finished.
             (settings.out / DECODE_CACHE).touch()
         return _prepare(labels, settings, progress)
@@ -129,15 +115,15 @@ def _check_labels(segments: Sequence[LabeledSegment]) -> None:
     if len(labels) < 2:
         raise DatasetError(
             f"Only one label was found: {labels[0]!r}.",
-            "A recognizer needs two or more, each in a folder of its own. If the activities are the folders inside "
-            "this one, name it instead of the folder around it.",
+            "Training needs two or more labels, each in its own folder. If the activity folders are inside "
+            f"{labels[0]!r}, run 'activity prepare' on that folder.",
             code="dataset.one_label",
         )
 
 
 def _check_output(out: Path) -> None:
     """Makes the output folder, and rejects one of another program: nothing of it is overwritten."""
-    with translate_os_error(out):
+    with translate_os_error(out, "`out`"):
         if out.is_dir() and not is_empty(out) and not is_prepared_folder(out):
             raise OutputError(
                 f"{str(out)!r} exists and was not made by 'activity prepare'.", "Choose another folder with `out`."
@@ -147,13 +133,12 @@ def _check_output(out: Path) -> None:
 
 def _check_settings(settings: PrepareSettings) -> None:
     """Rejects a folder that was prepared with other settings, unless it may be overwritten."""
-    before: PreparedConfig | None = None
     try:
         before = read_config(settings.out)
     except DatasetError as error:
         if error.code == "dataset.schema" and not settings.overwrite:
             raise
-        # Otherwise it is damaged, as by a crash: it is made again from the clips that are there.
+        return  # it is damaged, as by a crash: it is made again from the clips that are there
     if before is None or settings.overwrite:
         return
     now = config_of(settings)
@@ -161,10 +146,10 @@ def _check_settings(settings: PrepareSettings) -> None:
         {"videos": config.videos, "labels_file": config.labels_file} | config.settings for config in (before, now)
     )
     if changed := [name for name in old | new if old.get(name) != new.get(name)]:
-        reasons = (f"{name} was {old.get(name)!r}, now {new.get(name)!r}" for name in changed)
+        reasons = (f"{name} was {old.get(name)!r} and is now {new.get(name)!r}" for name in changed)
         raise OutputError(
             f"{str(settings.out)!r} was prepared with other settings: {'; '.join(reasons)}.",
-            "Use `overwrite` to make it anew, or another folder with `out`.",
+            "Use `overwrite` to prepare it again, or choose another folder with `out`.",
             code="output.exists",
         )
 
@@ -176,15 +161,9 @@ def _decode(
     if not tasks:
         return results
     num_frames = num_bytes = 0
-    began = time.monotonic()
-    decoding = decode_all(
-        tasks,
-        settings.sampling,
-        store,
-        settings.workers or default_workers(),
-        seed=settings.split.seed,
-        time_limit_seconds=settings.time_limit_seconds,
-    )
+    began, workers, seed = time.monotonic(), settings.workers or default_workers(), settings.split.seed
+    limit = settings.time_limit_seconds
+    decoding = decode_all(tasks, settings.sampling, store, workers, seed=seed, time_limit_seconds=limit)
     with progress.stage("Reading videos", len(tasks), "video") as stage:
         for task, decoded in decoding:
             cache.add(task, decoded)

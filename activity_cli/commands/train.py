@@ -19,6 +19,7 @@ import keras
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from activity_cli.dataset.batches import Examples
 from activity_cli.dataset.features import note_feature_cache
@@ -116,10 +117,9 @@ def _train(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
     # Keras must not print to stdout, which is for data.
     keras.config.disable_interactive_logging()
     if settings.deterministic:
-        import tensorflow as tf
-
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(settings.seed)
+    tf.get_logger().setLevel("ERROR")  # a training has several small networks; TensorFlow warns that each is traced
     # A frozen encoder runs in LiteRT; the heads gain nothing from fewer bits.
     policy = "float32" if plan.mode == "frozen" else choose_precision(settings.precision)
     identity = _identity(settings, plan, prepared, policy)
@@ -149,7 +149,7 @@ def _train(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
             backbone = trainee.backbone(whole=True)
     if plan.network.linear_head and backbone is None:
         backbone = FrozenBackbone(plain_encoder, prepared, progress)
-    result = _Trained(settings, plan, prepared, backbone, plain_encoder, shape, recurrent, outcome).save()
+    result = _Trained(settings, plan, prepared, backbone, plain_encoder, shape, recurrent, outcome, identity).save()
     if not outcome.interrupted:
         checkpoint.unlink(missing_ok=True)
     return result
@@ -167,6 +167,7 @@ class _Trained:
     shape: NetworkShape
     recurrent: RecurrentHead | None
     outcome: Outcome
+    identity: Mapping[str, Any]
 
     def save(self) -> TrainResult:
         settings, outcome, prepared = self.settings, self.outcome, self.prepared
@@ -284,7 +285,7 @@ class _Trained:
             network=plain_values(shape.settings),
             shape=msgspec.convert({name: getattr(shape, name) for name in Shape.__struct_fields__}, Shape),
             heads=[HeadEntry(one.name, head_file(one.name), one.weight, one.val_accuracy) for one in heads],
-            training=chosen | ended | {"weights_sha256": _weights_sha256(plan)},
+            training=chosen | ended | {name: self.identity[name] for name in ("precision", "weights_sha256")},
             metrics={"best_epoch": float(self._best_epoch), "val_accuracy": val_accuracy, "val_loss": val_loss},
             data=trained_on(self.prepared, settings.out, self._splits),
             versions=package_versions(),
@@ -353,21 +354,22 @@ def _resumed(settings: TrainSettings, identity: Mapping[str, Any], path: Path, p
     if found is None:
         if settings.resume:
             raise UsageError(
-                f"There is no unfinished training for {str(settings.out)!r}.", "Leave `resume` out to start one."
+                f"There is no interrupted training to resume for {str(settings.out)!r}.",
+                "Omit `resume` to start a new training.",
             )
         return None
     differing = sorted(name for name in {*identity, *found.settings} if identity.get(name) != found.settings.get(name))
     if not differing:
         last = found.records[-1]
-        progress.note(f"Resuming an unfinished training after epoch {last.epoch} of the stage {last.stage!r}.")
+        progress.note(f"Resuming the unfinished training after epoch {last.epoch} of the stage {last.stage!r}.")
         return found
     if settings.resume:
         raise ConfigError(
             f"The unfinished training for {str(settings.out)!r} was started with other settings: "
             f"{', '.join(differing)}.",
-            "Use the same again, or start again with `overwrite`.",
+            "Use the same settings, or start again with `overwrite`.",
         )
-    progress.note(f"Discarding an unfinished training with other settings ({', '.join(differing)}).")
+    progress.note(f"Starting again: the settings of the unfinished training were different ({', '.join(differing)}).")
     return None
 
 
@@ -376,8 +378,8 @@ def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:
     names = [name for name in ("crop", "color_jitter") if getattr(given, name) not in (0, getattr(usual, name))]
     if names and plan.mode != "joint":
         progress.warn(
-            f"{' and '.join(names)} have no effect with mode {plan.mode}, which augments clips in time only. Use mode "
-            "joint to augment pictures."
+            f"With --mode {plan.mode}, {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect: this "
+            "mode augments only the timing of clips. Use --mode joint to augment images."
         )
 
 
@@ -388,21 +390,22 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
             raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another place with `out`.")
         if not settings.overwrite and not settings.resume:
             raise OutputError(
-                f"There is a model at {str(out)!r} already.",
-                "Use `overwrite` to replace it, or another place with `out`; `resume` goes on with an interrupted training.",
+                f"There is already a model at {str(out)!r}.",
+                "Use `overwrite` to replace it, `resume` to continue an interrupted training, or another `out`.",
                 code="output.exists",
             )
     if os.path.ismount(out) or out.resolve() == Path.cwd():
-        raise OutputError(f"{str(out)!r} cannot be replaced as a whole.", "Choose a folder inside of it with `out`.")
+        what = "is the current folder or a mount point"
+        raise OutputError(f"{str(out)!r} {what}, which train cannot replace.", "Choose a folder inside it with `out`.")
     # Before hours of training: the same steps that saving begins with.
-    with translate_os_error(out):
+    with translate_os_error(out, "`out`"):
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()
     if settings.tensorboard:
         if settings.tensorboard.resolve().is_relative_to(out.resolve()):
             raise OutputError(
-                f"The logs for TensorBoard cannot be in {str(out)!r}, which is replaced as a whole in the end.",
-                "Choose a folder beside it with `tensorboard=DIR`.",
+                f"The TensorBoard logs cannot be in {str(out)!r}, because train replaces this folder at the end.",
+                "Choose a folder outside it with `tensorboard=DIR`.",
             )
         require_tensorboard()
         with translate_os_error(settings.tensorboard, "`tensorboard`"):
@@ -411,8 +414,8 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
     present = {record.label for record in prepared.in_split("train")}
     if len(present) < 2:
         raise DatasetError(
-            f"{prepared.folder} has training clips of {len(present)} label(s); two or more are needed.",
-            "Add videos, or make val_fraction and test_fraction smaller.",
+            f"{prepared.folder} has training clips of only {len(present)} label(s). Training needs two or more labels.",
+            "Add videos, or run 'activity prepare' again with smaller val_fraction and test_fraction.",
         )
     if not prepared.in_split("val"):
-        progress.warn("There are no validation clips: nothing shows how well training goes, or when to stop.")
+        progress.warn("There are no validation clips, so train cannot find the best epoch and runs all epochs.")

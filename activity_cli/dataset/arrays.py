@@ -21,8 +21,6 @@ _DTYPES = (np.dtype(np.uint8), np.dtype(np.float16), np.dtype(np.float32))
 
 
 class _Layout(NamedTuple):
-    """What a file says of itself; its numbers begin after ``header_bytes``."""
-
     header_bytes: int
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -51,7 +49,6 @@ def array_reader(paths: Sequence[Path], held_bytes: int = 0) -> ReadArray:
 
 
 def _held(paths: Sequence[Path], lengths: npt.NDArray[np.int64]) -> ReadArray:
-    """All arrays one after the other in a single one."""
     with tf.device("CPU:0"):  # where batches are made
         content = tf.constant(np.concatenate([np.load(path, allow_pickle=False) for path in paths]))
         starts, ends = tf.constant(lengths.cumsum() - lengths), tf.constant(lengths.cumsum())
@@ -85,4 +82,4 @@ def _layout(path: Path) -> _Layout:
 
 
 def _unusable(path: Path, reason: str) -> DatasetError:
-    return DatasetError(f"{path} cannot be used for training: {reason}.", "Remove it, and run the same command again.")
+    return DatasetError(f"{path} cannot be used for training: {reason}.", "Delete it, and run the same command again.")

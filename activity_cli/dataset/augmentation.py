@@ -24,31 +24,17 @@ _STRIDE = 4
 
 
 def clip_rng_key(seed: int, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-    """The key of a clip's draws in one epoch, ``int32 [2]``.
-
-    Args:
-        seed: Of the training, 0 up to 2^32 - 1.
-        epoch: Counted from anywhere, a scalar.
-        number: The clip's, a scalar.
-    """
+    """The key of a clip's draws in one epoch, ``int32 [2]``: from a seed up to 2^32 - 1 and two scalars."""
     start = tf.constant([int(np.uint32(seed).view(np.int32)), 0])
     return _fold_in(_fold_in(start, epoch), number)
 
 
 def augment_time(length: tf.Tensor, rng_key: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
-    """Which frame of a clip to take for each of its frames: rising, and within the clip.
+    """Which frame to take for each of the ``length`` frames of a clip: ``int32 [length]``, rising.
 
     Different people take different times for the same motion, and for its parts: a stretch of the clip is shown, faster
-    at one end than at the other, each frame a little early or late. Their order and their number stay as they are.
-
-    Args:
-        length: Frames of the clip, a scalar.
-        rng_key: Two integers.
-        augmentation: ``temporal_crop`` of it: the largest share left out at either end. The speed, which is 1 in the
-            middle of the stretch, differs at its ends by up to twice that.
-
-    Returns:
-        ``int32 [length]``.
+    at one end than at the other, each frame a little early or late. ``temporal_crop`` is the largest share left out at
+    either end. The speed, which is 1 in the middle of the stretch, differs at its ends by up to twice that.
     """
     numbers = tf.range(length)
     most = augmentation.temporal_crop
@@ -65,15 +51,9 @@ def augment_time(length: tf.Tensor, rng_key: tf.Tensor, augmentation: Augmentati
 
 
 def random_segments(length: tf.Tensor, kept: tf.Tensor, rng_key: tf.Tensor) -> tf.Tensor:
-    """A random frame of each of ``kept`` equal parts of a clip (Temporal Segment Networks: Wang et al. 2016).
+    """A random frame of each of ``kept`` equal parts of ``length`` frames: ``int32 [kept]``, rising.
 
-    Args:
-        length: Real frames, a scalar.
-        kept: 1 up to ``length``, a scalar.
-        rng_key: Two integers.
-
-    Returns:
-        ``int32 [kept]``, rising; every frame where ``kept`` is ``length``.
+    Temporal Segment Networks (Wang et al. 2016). ``kept`` is 1 up to ``length``, which gives every frame.
     """
     bounds = tf.range(kept + 1) * length // kept
     drawn = tf.random.stateless_uniform([kept], _fold_in(rng_key, _SEGMENTS))
@@ -82,16 +62,9 @@ def random_segments(length: tf.Tensor, kept: tf.Tensor, rng_key: tf.Tensor) -> t
 
 
 def augment_clip(clip: tf.Tensor, rng_key: tf.Tensor, augmentation: Augmentation, may_flip: tf.Tensor) -> tf.Tensor:
-    """The pictures of a clip: mirrored in one of two cases, cropped and enlarged, with jittered colors.
+    """A clip ``uint8 [T, H, W, 3]``, mirrored in one of two cases, cropped and enlarged, with jittered colors.
 
-    Args:
-        clip: ``uint8 [T, H, W, 3]``.
-        rng_key: Two integers.
-        augmentation: How much.
-        may_flip: Whether the mirrored clip still shows its label, a boolean scalar.
-
-    Returns:
-        ``uint8 [T, H, W, 3]``.
+    ``may_flip`` says whether the mirrored clip still shows its label.
     """
     if augmentation.flip:
         heads = tf.random.stateless_uniform([], _fold_in(rng_key, _FLIP)) < 0.5

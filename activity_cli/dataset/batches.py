@@ -33,9 +33,6 @@ _AHEAD = 2
 # In place of a clip's number, for the key that an epoch's order is drawn from.
 _NO_CLIP = -1
 
-# From an epoch and the number of a clip, both scalars, to the array ``[T, ...]`` of that epoch.
-_Load = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-
 
 @dataclass(frozen=True, slots=True)
 class Examples:
@@ -58,13 +55,7 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """What makes batches those of a training: endless, shuffled and augmented anew in each epoch.
-
-    Attributes:
-        seed: 0 up to 2^32 - 1.
-        first_epoch: Where to start, counted from 0.
-        augmentation: How clips are varied.
-    """
+    """What makes batches those of a training: endless, shuffled and augmented anew in each epoch, counted from 0."""
 
     seed: int
     first_epoch: int
@@ -84,8 +75,7 @@ def batches(examples: Examples, num_frames: int, batch_size: int, draws: Draws |
     that memory does not grow with the data.
 
     Args:
-        examples: What is in them.
-        num_frames: Frames with padding.
+        examples, num_frames: The clips, and their frames with padding.
         batch_size: Clips in a batch; the last one of an epoch may be smaller.
         draws: None: one pass in order, of each clip the middle frames of ``kept_frames`` equal parts. Else without an
             end, and an epoch never shares a batch with the next.
@@ -121,7 +111,8 @@ def batches(examples: Examples, num_frames: int, batch_size: int, draws: Draws |
     return _untuned(data.prefetch(_AHEAD))
 
 
-def _loader(examples: Examples, draws: Draws | None) -> _Load:
+def _loader(examples: Examples, draws: Draws | None) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """From an epoch and the number of a clip, both scalars, to the array ``[T, ...]`` of that epoch."""
     read = array_reader(examples.paths, HELD_BYTES)
     with tf.device("CPU:0"):
         kept_frames = tf.constant(examples.kept_frames, tf.int32)

@@ -28,11 +28,9 @@ _PIXEL_VERSION = 1
 
 
 def cache_key(*parts: object) -> str:
-    """The key of a cache entry: 32 hexadecimal digits of the SHA-256 of all that made the entry.
+    """The key of a cache entry: 32 hexadecimal digits of the SHA-256 of all that made it, as JSON.
 
-    Args:
-        parts: As JSON has them: texts, numbers, lists, None. What does not change the entry stays out, so that a new
-            setting elsewhere leaves the cache as it is.
+    What does not change the entry stays out, so that a new setting elsewhere leaves the cache as it is.
     """
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
@@ -86,18 +84,11 @@ class ClipStore:
         return True
 
     def write(self, name: str, frames: npt.NDArray[np.uint8]) -> None:
-        """Writes one clip, whole or not at all.
-
-        Raises:
-            OutputError: The disk is full, or the folder cannot be written.
-        """
+        """Writes one clip, as :func:`write_array` does."""
         write_array(self.folder / name, frames)
 
     def read(self, name: str) -> npt.NDArray[np.uint8]:
-        """Maps one clip into memory; pages are read when they are touched.
-
-        Returns:
-            ``uint8 [T, H, W, 3]``, RGB.
+        """Maps one clip, ``uint8 [T, H, W, 3]``, RGB, into memory; pages are read when they are touched.
 
         Raises:
             DatasetError: The file is missing, cut, or not a clip.
@@ -112,4 +103,4 @@ class ClipStore:
         return frames
 
 
-_AGAIN = "Run 'activity prepare' again: it redoes only what is missing."
+_AGAIN = "Run 'activity prepare' again: it repeats only what is missing."

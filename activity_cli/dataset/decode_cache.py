@@ -58,7 +58,6 @@ class Decoded:
 
     @property
     def clip_names(self) -> list[str]:
-        """The names of all its clips."""
         return [clip.clip for clips in self.clips for clip in clips]
 
 

@@ -37,9 +37,7 @@ def decode_all(
     """Decodes files into the store and yields each as it is done, in no certain order.
 
     Args:
-        tasks: What to decode.
-        sampling: Which frames.
-        store: Where the clips go.
+        tasks, sampling, store: What to decode, which frames, and where the clips go.
         workers: Processes.
         seed: Of random clips.
         time_limit_seconds: A file that keeps a process busy for longer is given up.
@@ -56,20 +54,19 @@ def decode_all(
     if executor is not None:
         yield from _in_executor(tasks, decode, executor, _AHEAD * max(1, workers))
         return
-    late = f"took longer than {time_limit_seconds:g} seconds. Give it more time_limit_seconds, or re-encode it."
+    raise_limit = "Re-encode the file, or raise the limit with --set time_limit_seconds=SECONDS."
+    late = f"decoding took longer than {time_limit_seconds:g} seconds. {raise_limit}"
+    died = "the decoding process crashed, perhaps for lack of memory. Re-encode the file at a smaller size."
+    reasons = {Lost.LATE: ("video.timeout", late), Lost.DIED: ("video.crashed", died)}
     suspects: list[DecodeTask] = []
     for task, decoded in call_in_processes(decode, tasks, number, limit_seconds=time_limit_seconds):
         if decoded is Lost.DIED:
             suspects.append(task)
         else:
-            yield task, _failed(task, "video.timeout", late) if decoded is Lost.LATE else decoded
+            yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
     # Another file may have filled the memory: each file whose process died has a second try, alone.
-    died = "the process that decoded it died. Is there enough memory?"
     for task, decoded in call_in_processes(decode, suspects, 1, limit_seconds=time_limit_seconds):
-        if isinstance(decoded, Lost):
-            code, reason = ("video.timeout", late) if decoded is Lost.LATE else ("video.crashed", died)
-            decoded = _failed(task, code, reason)
-        yield task, decoded
+        yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
 
 
 def _in_executor(
@@ -123,7 +120,11 @@ def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: 
     except VideoError as error:
         failed = Decoded(error_code=error.code, error_message=str(error))
     except MemoryError:
-        failed = _failed(task, "video.memory", "decoding it takes more memory than there is. Re-encode it smaller.")
+        failed = _failed(
+            task,
+            "video.memory",
+            "decoding needs more memory than is available (at most 4 GiB). Re-encode the file at a smaller size.",
+        )
     else:
         ordered = (tuple(sorted(found, key=lambda clip: (clip.start_seconds, clip.variant))) for found in clips)
         return Decoded(replace(reader.info, content_hash=content_hash), tuple(ordered), file_bytes)

@@ -20,41 +20,19 @@ from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.files import remove_stale_files, sha256_of
 from activity_cli.progress import Progress
 
-__all__ = ["FeatureStore", "ensure_features", "feature_store", "note_feature_cache"]
-
-# Digits of the encoder file's SHA-256 that name its folder.
-_KEY_DIGITS = 20
+__all__ = ["ensure_features", "feature_folder", "note_feature_cache"]
 
 
-class FeatureStore:
-    """Features of one encoder in a folder of their own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def path(self, clip: str) -> Path:
-        """The file of a clip's features."""
-        return self.folder / clip
-
-    def __contains__(self, clip: str) -> bool:
-        """Whether whole features of this clip are there; reads no more than the header."""
-        try:
-            features: npt.NDArray[Any] = np.load(self.path(clip), "r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return False
-        return features.dtype in (np.float32, np.float16) and features.ndim >= 2
-
-
-def feature_store(prepared: PreparedFolder, encoder: Path) -> FeatureStore:
+def feature_folder(prepared: PreparedFolder, encoder: Path) -> Path:
     """Where the features of an encoder's LiteRT file are cached."""
-    return FeatureStore(_cache(prepared) / sha256_of(encoder)[:_KEY_DIGITS])
+    return _cache(prepared) / sha256_of(encoder)[:20]
 
 
 def note_feature_cache(prepared: PreparedFolder, progress: Progress) -> None:
     """Says where features are cached, if that is not the prepared folder."""
     cache = _cache(prepared)
     if not cache.is_relative_to(prepared.folder):
-        progress.note(f"{prepared.folder} cannot be written: features are cached in {cache}.")
+        progress.note(f"activity cannot write to {prepared.folder}, so it caches features in {cache}.")
 
 
 def _cache(prepared: PreparedFolder) -> Path:
@@ -67,16 +45,15 @@ def _cache(prepared: PreparedFolder) -> Path:
 def ensure_features(
     clips: Sequence[str],
     frames_of: ClipStore,
-    features: FeatureStore,
+    folder: Path,
     encode: Callable[[npt.NDArray[np.uint8]], npt.NDArray[Any]],
     progress: Progress,
 ) -> list[Path]:
     """Computes the features of clips that are not there yet; one clip at a time is in memory.
 
     Args:
-        clips: By name.
-        frames_of: Where their frames are.
-        features: Where their features are, or will be.
+        clips, frames_of: Their names, and the store of their frames.
+        folder: Where their features are, or will be.
         encode: From frames ``uint8 [T, H, W, 3]`` to features ``[T, ...]``.
         progress: Shows a bar.
 
@@ -87,11 +64,20 @@ def ensure_features(
         DatasetError: A clip is missing or damaged.
         OutputError: The disk is full, or the folder cannot be written.
     """
-    missing = [clip for clip in dict.fromkeys(clips) if clip not in features]
+    missing = [clip for clip in dict.fromkeys(clips) if not _is_whole(folder / clip)]
     if missing:
         with progress.stage("Computing features", len(missing), "clip") as stage:
             for clip in missing:
-                write_array(features.path(clip), encode(np.asarray(frames_of.read(clip))))
+                write_array(folder / clip, encode(np.asarray(frames_of.read(clip))))
                 stage.advance()
-        remove_stale_files(features.folder)
-    return [features.path(clip) for clip in clips]
+        remove_stale_files(folder)
+    return [folder / clip for clip in clips]
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether whole features are in a file; reads no more than the header."""
+    try:
+        features: npt.NDArray[Any] = np.load(path, "r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return features.dtype in (np.float32, np.float16) and features.ndim >= 2

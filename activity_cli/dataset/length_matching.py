@@ -24,8 +24,7 @@ def matched_lengths(lengths: Sequence[int], labels: Sequence[str], rng: np.rando
     clips become as short as those of the shortest label.
 
     Args:
-        lengths: Frames of each clip.
-        labels: The label of each clip.
+        lengths, labels: Frames of each clip, and its label.
         rng: Decides which of two clips of one length is the shorter one.
 
     Returns:

@@ -51,9 +51,7 @@ class PreparedConfig(msgspec.Struct, frozen=True):
     """``config.json``: how a folder was prepared.
 
     Attributes:
-        schema: Name and version of the format.
-        labels: The activities, sorted.
-        fingerprint: SHA-256 of all clips, labels and splits.
+        labels, fingerprint: As in :class:`PreparedFolder`.
         videos, labels_file: Absolute paths of the inputs.
         settings: Flat names and values.
         versions: Of the programs that made the folder.
@@ -73,10 +71,8 @@ class PreparedFolder:
     """A finished prepared folder.
 
     Attributes:
-        folder: Where it is.
         labels: The activities, sorted; the index of a label is its class in the network.
         records: A row for every clip, and for every file without one.
-        settings: How it was prepared.
         fingerprint: SHA-256 of all clips, labels and splits: training on two folders with the same one is the same.
     """
 
@@ -88,17 +84,14 @@ class PreparedFolder:
 
     @property
     def sampling(self) -> Sampling:
-        """How the clips were made."""
         return self.settings.sampling
 
     @property
     def split(self) -> Split:
-        """How the clips were split."""
         return self.settings.split
 
     @property
     def clips(self) -> ClipStore:
-        """The frames of the clips."""
         return ClipStore(self.folder / "clips")
 
     def in_split(self, split: str) -> tuple[ClipRecord, ...]:
@@ -132,12 +125,7 @@ def config_of(settings: PrepareSettings, labels: Sequence[str] = (), fingerprint
 
 
 def write_prepared(folder: Path, records: Sequence[ClipRecord], settings: PrepareSettings) -> PreparedFolder:
-    """Writes the manifest, and last the config that makes the folder complete.
-
-    Args:
-        folder: The prepared folder.
-        records: A row for every clip, and for every file without one.
-        settings: How the clips were made and split.
+    """Writes the manifest, with a row for each record, and last the config that makes the folder complete.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
@@ -169,7 +157,7 @@ def read_config(folder: Path) -> PreparedConfig | None:
     if schema != PREPARED_SCHEMA:
         raise DatasetError(
             f"{folder} has the schema {schema!r}, this version of activity reads {PREPARED_SCHEMA!r}.",
-            "If it is newer, update activity; if it is older, run 'activity prepare VIDEOS' with `overwrite`.",
+            "If it is newer, update activity. If it is older, run 'activity prepare VIDEOS --overwrite'.",
             code="dataset.schema",
         )
     try:
@@ -187,7 +175,7 @@ def read_prepared(folder: Path) -> PreparedFolder:
     config = read_config(folder)
     if config is None:
         if is_prepared_folder(folder):
-            raise DatasetError(f"{folder} is not finished.", _AGAIN, code="dataset.unfinished")
+            raise DatasetError(f"The prepared folder {folder} is incomplete.", _AGAIN, code="dataset.unfinished")
         raise DatasetError(f"No prepared folder at {str(folder)!r}.", "Run 'activity prepare VIDEOS' first.")
     try:
         with (folder / "manifest.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -197,7 +185,7 @@ def read_prepared(folder: Path) -> PreparedFolder:
         raise DatasetError(f"{folder} is damaged: {error}.", _AGAIN) from None
     if _fingerprint(records) != config.fingerprint:
         raise DatasetError(
-            f"{folder / 'manifest.csv'} is not the manifest that config.json was written for.",
+            f"{folder / 'manifest.csv'} was changed after 'activity prepare' wrote it.",
             _AGAIN,
             code="dataset.edited",
         )
@@ -225,10 +213,7 @@ def _fingerprint(records: Iterable[ClipRecord]) -> str:
     rows = sorted(
         [r.path, r.label, r.group, r.split, r.clip, r.start_seconds, r.variant] for r in records if r.status == "ok"
     )
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps(row).encode())
-    return digest.hexdigest()
+    return hashlib.sha256("".join(map(json.dumps, rows)).encode()).hexdigest()
 
 
 _AGAIN = "Run 'activity prepare' again: it repeats only what is missing."

@@ -21,11 +21,8 @@ def list_records(labels: LabelSet, results: Mapping[str, Decoded]) -> list[ClipR
     """Every file that was found, each with its clips or with the reason why it has none, sorted by name.
 
     The split is the given one, or still empty. Of segments with the same content the first is kept; where their labels
-    differ, all are rejected.
-
-    Args:
-        labels: The labeled segments, sorted by name, and the files that are not used.
-        results: What decoding gave, by the name of the file, its segments in the order of ``labels``.
+    differ, all are rejected. ``results`` has what decoding gave, by the name of the file, its segments in the order of
+    ``labels``.
     """
     labels_of: dict[_Part, dict[str, str]] = defaultdict(dict)
     for file in labels.segments:
@@ -62,17 +59,17 @@ def _why_none(file: LabeledSegment, decoded: Decoded) -> str:
     if file.start_seconds or file.end_seconds is not None:
         until = "the end" if file.end_seconds is None else f"{file.end_seconds:g} s"
         return (
-            f"[video.segment] no clip from {file.start_seconds:g} s to {until}: "
-            f"the video has {decoded.video.duration_seconds:.1f} s"
+            f"[video.segment] no frames from {file.start_seconds:g} s to {until}: "
+            f"the video is {decoded.video.duration_seconds:.1f} s long"
         )
-    return f"[video.short] {decoded.video.num_frames} frames, fewer than a clip has"
+    return f"[video.short] the video has only {decoded.video.num_frames} frames, fewer than a clip needs"
 
 
 def _notice(decoded: Decoded) -> str:
     video = decoded.video
     if not video.header_frames or video.header_frames == video.num_frames:
         return ""
-    return f"the header promises {video.header_frames} frames, {video.num_frames} can be decoded"
+    return f"the file header says {video.header_frames} frames, but {video.num_frames} can be decoded"
 
 
 def _record(file: LabeledSegment, decoded: Decoded, status: str, reason: str, **clip: Any) -> ClipRecord:

@@ -16,15 +16,13 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from enum import Enum
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
-__all__ = ["Lost", "call_in_processes", "default_workers", "in_own_process"]
+__all__ = ["Lost", "call_in_processes", "default_workers"]
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
@@ -60,7 +58,7 @@ def call_in_processes(
     Args:
         function: What to call; where ``advance`` is given, it also gets ``advance`` by name.
         items: What to call it with.
-        processes: Their number at most.
+        processes: Their number at most. Their memory is free again afterwards.
         limit_seconds: A call that takes longer is given up.
         advance: Gets what the function calls its ``advance`` with.
 
@@ -107,27 +105,6 @@ def call_in_processes(
     finally:
         for pipe, process in started.items():
             _end(process, pipe)
-
-
-def in_own_process(function: Callable[..., _Answer], *arguments: object, advance: Callable[[int], None]) -> _Answer:
-    """Calls a function in a process of its own, whose memory is free again afterwards.
-
-    Args:
-        function: Also gets ``advance``, by name.
-        arguments: The other arguments.
-        advance: Gets what the function calls its ``advance`` with.
-
-    Raises:
-        BrokenProcessPool: The process died.
-    """
-    [(_, answer)] = call_in_processes(partial(_spread, function), [arguments], 1, advance=advance)
-    if isinstance(answer, Lost):
-        raise BrokenProcessPool("the process died")
-    return answer
-
-
-def _spread(function: Callable[..., _Answer], arguments: tuple[object, ...], **options: Any) -> _Answer:
-    return function(*arguments, **options)
 
 
 def _start() -> tuple[SpawnProcess, Connection]:

@@ -57,10 +57,16 @@ def _statistics(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 _BASELINES: dict[str, tuple[str, Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None]] = {
-    "majority_class": ("always the most frequent activity of the training clips", None),
-    "middle_frame": ("one frame from the middle of the clip", lambda frames: frames[len(frames) // 2]),
-    "frame_average": ("the mean over the frames, without their order", lambda frames: frames.mean(axis=0)),
-    "frame_statistics": ("mean, deviation, and the second half minus the first", _statistics),
+    "majority_class": ("always predicts the most frequent activity of the training clips", None),
+    "middle_frame": ("sees only the middle frame of the clip", lambda frames: frames[len(frames) // 2]),
+    "frame_average": (
+        "the mean of the features over all frames; ignores their order",
+        lambda frames: frames.mean(axis=0),
+    ),
+    "frame_statistics": (
+        "mean and standard deviation of the features, and the difference between the two halves of the clip",
+        _statistics,
+    ),
 }
 
 

@@ -41,8 +41,8 @@ def read_csv(videos: Path, place: Path) -> LabelSet | None:
     missing = [name for name in ("label", "path") if not column_of[name]]
     if missing:
         raise DatasetError(
-            f"{place} has no column {' and '.join(missing)}; it has: {', '.join(columns) or 'none'}.",
-            "The first line names the columns: path,label[,group][,split][,start_seconds][,end_seconds]",
+            f"{place} has no column {' and no column '.join(missing)}. Its columns: {', '.join(columns) or 'none'}.",
+            "The first line must name the columns: path,label[,group][,split][,start_seconds][,end_seconds]",
         )
     found: dict[tuple[str, float, float | None], LabeledSegment] = {}
     for line, row in rows:
@@ -51,7 +51,7 @@ def read_csv(videos: Path, place: Path) -> LabelSet | None:
         if found.setdefault((segment.name, segment.start_seconds, segment.end_seconds), segment) != segment:
             raise DatasetError(f"{where}: {segment.name!r} is listed twice with different values.", "Keep one row.")
     if not found:
-        raise DatasetError(f"{place} lists no videos.", "Expected a row for each: path,label")
+        raise DatasetError(f"{place} lists no videos.", "Add a row with path,label for each video.")
     cut = any(segment.end_seconds is not None or segment.start_seconds for segment in found.values())
     form = f"a CSV ({place.name}) of {'labeled segments' if cut else 'labeled videos'}"
     return LabelSet(form, list(found.values()), [])
@@ -106,12 +106,14 @@ def _segment(videos: Path, values: Mapping[str, str], where: str) -> LabeledSegm
     if not values["path"] or not values["label"]:
         raise DatasetError(f"{where}: path or label is empty.", "Every row needs both.")
     if "\0" in values["path"]:
-        raise DatasetError(f"{where}: {values['path']!r} cannot be the name of a file.", "Save the CSV as plain UTF-8.")
+        raise DatasetError(f"{where}: {values['path']!r} is not a valid file name.", "Save the CSV file as UTF-8.")
     split = parse_split(values["split"], where)
     start = parse_seconds(values["start_seconds"], where) or 0.0
     end = parse_seconds(values["end_seconds"], where)
     if end is not None and end <= start:
-        raise DatasetError(f"{where}: the segment ends at {end:g} s and begins at {start:g} s.", "Swap them.")
+        raise DatasetError(
+            f"{where}: the segment starts at {start:g} s but ends at {end:g} s.", "The end must be after the start."
+        )
     name = Path(values["path"]).as_posix()
     return LabeledSegment(videos / name, name, values["label"], values["group"], split, start, end)
 

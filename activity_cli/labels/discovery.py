@@ -40,7 +40,8 @@ def read_labels(videos: Path, labels: Path | None, pattern: str | None = None) -
     if not videos.is_dir():
         problem = "is a file, not a folder" if videos.exists() else "does not exist"
         raise DatasetError(
-            f"The folder of videos {str(videos)!r} {problem}.", "Expected: a folder for each activity in it."
+            f"The folder of videos {str(videos)!r} {problem}.",
+            "Name a folder that contains one folder for each activity.",
         )
     found = next(found for read in FORMATS if (found := read(videos, labels or videos)) is not None)
     segments = [replace(one, group=one.group or group_of(one.name, pattern)) for one in found.segments]

@@ -19,8 +19,8 @@ def read_folders(videos: Path, place: Path) -> LabelSet:
     """
     if place != videos:
         raise DatasetError(
-            f"The folder {str(place)!r} holds no labels that can be read.",
-            "Name a CSV file, or the folder of the lists of UCF101, with --labels.",
+            f"The folder {str(place)!r} has no labels in a known format.",
+            "Use --labels with a CSV file or with the folder of the UCF101 lists.",
         )
     files = [(path, path.relative_to(videos).parts) for path in walk(videos)]
     video_parts = [parts for path, parts in files if is_video(path)]
@@ -34,25 +34,21 @@ def read_folders(videos: Path, place: Path) -> LabelSet:
         name = "/".join(parts)
         label = parts[depth] if len(parts) > depth + 1 else ""
         if not is_video(path):
-            unused.append(UnusedFile(name, "not a video by its name", label))
+            unused.append(UnusedFile(name, "no known video file extension", label))
         elif not label:
             unused.append(UnusedFile(name, "not in a folder named after an activity"))
         else:
             split = SPLIT_NAMES[parts[0].lower()] if by_split else ""
             segments.append(LabeledSegment(path, name, label, split=split))
-    if not segments:
-        raise _no_labels(videos, len(video_parts))
-    form = f"a folder for each activity, {len({segment.label for segment in segments})} of them"
-    return LabelSet(f"folders for {', '.join(sorted(top))}, each with {form}" if by_split else form, segments, unused)
-
-
-def _no_labels(videos: Path, num_videos: int) -> DatasetError:
-    if num_videos:
-        return DatasetError(
-            f"{num_videos} videos lie directly in {str(videos)!r}, without a label.",
-            "Put each into a folder named after its activity, or give --labels FILE.csv.",
+    if not segments and video_parts:
+        raise DatasetError(
+            f"{len(video_parts)} videos are directly in {str(videos)!r}, so they have no label.",
+            "Move each into a folder named after its activity, or use --labels FILE.csv.",
         )
-    return DatasetError(
-        f"No videos in {str(videos)!r}.",
-        f"Expected {videos.name}/<activity>/clip.mp4; known endings: {' '.join(sorted(VIDEO_SUFFIXES))}.",
-    )
+    if not segments:
+        raise DatasetError(
+            f"No videos in {str(videos)!r}.",
+            f"Expected {videos.name}/<activity>/clip.mp4; known file extensions: {' '.join(sorted(VIDEO_SUFFIXES))}.",
+        )
+    form = f"{len({segment.label for segment in segments})} activity folders"
+    return LabelSet(f"{form} inside {', '.join(sorted(top))}" if by_split else form, segments, unused)

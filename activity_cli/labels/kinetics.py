@@ -31,19 +31,16 @@ def read_kinetics(videos: Path, place: Path) -> LabelSet | None:
         where, video, label = f"{place}, line {line}", row["youtube_id"], row["label"]
         start, end = (parse_seconds(row[key], where) or 0.0 for key in ("time_start", "time_end"))
         split = parse_split(row.get("split", ""), where)
-        trimmed, whole = by_stem.get(f"{video}_{int(start):06d}_{int(end):06d}"), by_stem.get(video)
-        if trimmed is not None:
-            name = trimmed.relative_to(videos).as_posix()
-            segments.append(LabeledSegment(trimmed, name, label, video, split))
-        elif whole is not None:
-            name = whole.relative_to(videos).as_posix()
-            segments.append(LabeledSegment(whole, name, label, video, split, start, end))
-        else:
+        trimmed = by_stem.get(f"{video}_{int(start):06d}_{int(end):06d}")
+        if (path := trimmed or by_stem.get(video)) is None:
             # Many videos of Kinetics are no longer on YouTube: the others are used without them.
             unused.append(UnusedFile(video, "listed, but the file is missing", label, video))
+            continue
+        name, part = path.relative_to(videos).as_posix(), () if trimmed else (start, end)
+        segments.append(LabeledSegment(path, name, label, video, split, *part))
     if not segments:
         raise DatasetError(
-            f"None of the {len(unused)} videos of {place} is in {str(videos)!r}.",
+            f"{str(videos)!r} has none of the {len(unused)} videos that {place} lists.",
             "Expected names such as <youtube_id>_000010_000020.mp4 or <youtube_id>.mp4.",
         )
     return LabelSet(f"the CSV of Kinetics ({place.name})", segments, unused)

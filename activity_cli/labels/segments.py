@@ -42,12 +42,9 @@ class LabeledSegment:
 
 @dataclass(frozen=True, slots=True)
 class UnusedFile:
-    """A file that was found, or that the labels name, but that no clip is made of.
+    """A file that was found, or that the labels name, but that no clip is made of, and the reason why.
 
-    Attributes:
-        name: Its path relative to the folder of the videos, with ``/``.
-        reason: Why it is not used, such as ``not a video by its name``.
-        label, group: As in :class:`LabeledSegment`; empty where they are not known.
+    Name, label and group are as in :class:`LabeledSegment`; empty where they are not known.
     """
 
     name: str

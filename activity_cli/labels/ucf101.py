@@ -51,8 +51,8 @@ def read_ucf101(videos: Path, place: Path) -> LabelSet | None:
                 missing[listed] = UnusedFile(listed, "listed, but the file is missing", label, group)
     if not segments:
         raise DatasetError(
-            f"None of the {len(missing)} videos that {next(iter(lists.values()))} lists is in {str(videos)!r}.",
-            "Name the folder that holds the folders of the activities.",
+            f"{str(videos)!r} has none of the {len(missing)} videos that {next(iter(lists.values()))} lists.",
+            "Name the folder that contains the activity folders.",
         )
     known = {segment.path for segment in segments.values()}
     others = [path.relative_to(videos).as_posix() for path in walk(videos) if path not in known]

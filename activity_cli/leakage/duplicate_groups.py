@@ -6,12 +6,10 @@ it little.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -19,8 +17,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.dataset.clips import ClipStore
-from activity_cli.dataset.processes import in_own_process
+from activity_cli.dataset.clips import ClipStore, cache_key
+from activity_cli.dataset.processes import Lost, call_in_processes
 from activity_cli.files import write_text
 from activity_cli.leakage.near_duplicates import SignatureIndex
 from activity_cli.leakage.signatures import COLORS, Signature, SignatureStore
@@ -85,18 +83,22 @@ def load_duplicate_groups(
     if len(clips) > _MOST_CLIPS:
         return None
     path = store.folder.with_name("duplicate_groups.json")
-    key = hashlib.sha256(json.dumps([_METHOD, clips, source_ids, labels]).encode()).hexdigest()
+    key = cache_key(_METHOD, clips, source_ids, labels)
     if (groups := _read_cache(path, key, len(clips))) is not None:
         return groups
     with progress.stage("Comparing clips", len(clips), "clip") as stage:
         if len(clips) <= _FEW_CLIPS:
             groups = _compare(store, clips, source_ids, labels, stage.advance)
         else:
+            compare = partial(_compare, store, clips, source_ids)
             try:
                 # Signatures of thousands of clips take much memory, which only the end of a process gives back.
-                groups = in_own_process(_compare, store, clips, source_ids, labels, advance=stage.advance)
-            except (BrokenProcessPool, MemoryError):
+                [(_, answer)] = call_in_processes(compare, [labels], 1, advance=stage.advance)
+            except MemoryError:
                 return None
+            if isinstance(answer, Lost):
+                return None
+            groups = answer
     write_text(path, msgspec.json.encode(_Cache(key, groups)).decode() + "\n")
     return groups
 
@@ -108,8 +110,7 @@ def _compare(
     labels: Sequence[str],
     advance: Callable[[int], None],
 ) -> DuplicateGroups:
-    signatures = SignatureStore(store)
-    return find_duplicate_groups([signatures.read(clip) for clip in clips], source_ids, labels, advance)
+    return find_duplicate_groups(list(map(SignatureStore(store).read, clips)), source_ids, labels, advance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +140,9 @@ def find_duplicate_groups(
     labels: Sequence[str],
     advance: Callable[[int], None] = lambda clips: None,
 ) -> DuplicateGroups:
-    """Groups clips by their signatures.
+    """Groups clips by their signatures, of which each has one; clips with the same source id are always joined.
 
-    Args:
-        signatures: One for each clip.
-        source_ids: What each was cut from; clips with the same id are always joined.
-        labels: The label of each.
-        advance: Called with the number of clips that have been compared with all others.
+    ``advance`` is called with the number of clips that have been compared with all others.
     """
     if not len(signatures):
         return DuplicateGroups((), (), (), (), ())
@@ -156,23 +153,20 @@ def find_duplicate_groups(
     videos = groups.numbers()
     index = SignatureIndex(signatures)
     pairs = []
-    for first, second in index.near_duplicates(groups.not_with, advance):
-        groups.join(first, second)
-        pairs.append((first, second))
+    for pair in index.near_duplicates(groups.not_with, advance):
+        groups.join(*pair)
+        pairs.append(pair)
     recordings = groups.numbers()
     implausible = _implausible(index, recordings, labels)
     rejected = tuple(group in implausible for group in recordings)
     recordings = [videos[clip] if rejected[clip] else group for clip, group in enumerate(recordings)]
     near_duplicates = tuple((first, second) for first, second in pairs if recordings[first] == recordings[second])
-    for first, second in _same_place(np.stack([one[COLORS] for one in signatures]).astype(np.float32)):
-        groups.join(first, second)
+    for pair in _same_place(np.stack([one[COLORS] for one in signatures]).astype(np.float32)):
+        groups.join(*pair)
     places = groups.numbers()
     too_large = _indivisible(recordings, places, labels)
     rejected_sources = tuple(place in too_large for place in places)
-    sources = tuple(
-        recording if is_rejected else place
-        for recording, place, is_rejected in zip(recordings, places, rejected_sources, strict=True)
-    )
+    sources = tuple(recordings[clip] if rejected_sources[clip] else place for clip, place in enumerate(places))
     return DuplicateGroups(tuple(recordings), sources, near_duplicates, rejected, rejected_sources)
 
 

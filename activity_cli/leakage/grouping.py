@@ -71,11 +71,13 @@ def _joined(
         shown = " and ".join(repr(_shown(name, clips)) for name in names[:_SHOWN_NAMES])
         found = f"Clips of {shown}{f' and {num_more} more' if num_more > 0 else ''} are near-duplicates"
         if sum(sizes[name] for name in names) > _LARGEST_JOIN * len(clips):
-            warnings.append(f"{found}, but too many to keep in one split: the groups stay as given.")
+            warnings.append(
+                f"{found}, but together these groups are too large for one split. prepare keeps the groups as given."
+            )
             continue
         title = "+".join(names[:_SHOWN_NAMES]) + (f"+{num_more} more" if num_more > 0 else "")
         title_of |= dict.fromkeys(names, title)
-        warnings.append(f"{found}: their groups are joined and stay in one split.")
+        warnings.append(f"{found}, so prepare joins these groups and keeps them in one split.")
     return tuple(title_of.get(name, name) for name in own), warnings
 
 
@@ -89,26 +91,30 @@ def _unmatched(clips: Sequence[ClipRecord], settings: Split) -> list[str]:
     if settings.pattern is None or not without:
         return []
     return [
-        f"--group-by {settings.group_by!r} finds no group in {len(without)} of {len(clips)} paths, "
-        f"such as {without[0].path!r}: each of these is its own group."
+        f"--group-by {settings.group_by!r} matches nothing in {len(without)} of {len(clips)} paths, "
+        f"such as {without[0].path!r}. prepare makes each of these videos its own group."
     ]
 
 
 def _similarity_warnings(duplicates: DuplicateGroups | None) -> tuple[str, ...]:
     if duplicates is None:
-        return ("The clips were not compared: each video is its own group.",)
+        return (
+            "There are too many clips to compare, so each video is its own group. "
+            "Name the groups with --group-by REGEX.",
+        )
     total = len(duplicates.sources)
     if num_alike := sum(duplicates.rejected_recordings):
         return (
-            f"{num_alike} of {total} clips look nearly the same, as where one camera sees a machine do the same all "
-            "day: they are not grouped. If they are copies of a few recordings, the test score will be too high: "
-            "name the groups with --group-by REGEX, or in a column group in --labels.",
+            f"{num_alike} of {total} clips look nearly the same, as if a fixed camera filmed one repeated motion. "
+            "prepare does not group them. If they are copies of a few recordings, the test score will be too high. In "
+            "this case, name the groups with --group-by REGEX or in a column 'group' of --labels.",
         )
     if not (num_here := sum(duplicates.rejected_sources)):
         return ()
     which = "All clips look" if num_here == total else f"{num_here} of {total} clips look"
     return (
-        f"{which} filmed in one place, or in too few: only near-duplicates are grouped there. If several clips show "
-        "the same person or come from the same video, name these groups, or the test score will be too high: "
-        r"--group-by 'person\d+', or a column group in --labels.",
+        f"{which} as if they were filmed in one place, or in too few places to split by place. prepare groups only "
+        "copies of one recording there. If several clips show the same person or come from the same video, the test "
+        r"score will be too high. In this case, name the groups with --group-by 'person\d+' or in a column 'group' of "
+        "--labels.",
     )

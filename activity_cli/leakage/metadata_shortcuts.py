@@ -49,11 +49,8 @@ def find_shortcuts(clips: Sequence[ClipRecord], groups: Sequence[str], seed: int
         features["all together"] = [codes for (codes,) in features.values()]
     baseline = float(np.bincount(labels).max() / len(labels))
     margin = max(_MARGIN, _STANDARD_ERRORS * math.sqrt(baseline * (1 - baseline) / len(set(groups))))
-    shortcuts = []
-    for name, columns in features.items():
-        accuracy = _accuracy(columns, labels, folds)
-        shortcuts.append(MetadataShortcut(name, accuracy, baseline, accuracy - baseline > margin))
-    return tuple(shortcuts)
+    accuracies = {name: _accuracy(columns, labels, folds) for name, columns in features.items()}
+    return tuple(MetadataShortcut(name, one, baseline, one - baseline > margin) for name, one in accuracies.items())
 
 
 def _seconds(clip: ClipRecord) -> float:

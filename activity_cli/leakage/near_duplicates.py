@@ -39,7 +39,7 @@ class SignatureIndex:
 
     def __init__(self, signatures: Sequence[Signature]) -> None:
         stack = np.stack(signatures)
-        self._frames = stack[:, :FRAMES]
+        self._pictures = stack[:, : FRAMES + 1]  # the thumbnails, then that of the background
         self._background = stack[:, BACKGROUND].astype(np.float32)
         self._tints = stack[:, *TINT].astype(np.float32)
         self._small = np.stack([_pooled(signature) for signature in signatures])
@@ -56,13 +56,11 @@ class SignatureIndex:
     ) -> Iterator[tuple[int, int]]:
         """All pairs of near-duplicates, the earlier clip first.
 
-        Args:
-            wanted: Given a clip and others, returns those others whose pairs with the clip matter. It is asked again
-                right before each pair is yielded.
-            advance: Called with the number of clips that have been compared with all others.
+        ``wanted`` gets a clip and others, and returns those others whose pairs with the clip matter. It is asked again
+        right before each pair is yielded. ``advance`` gets the number of clips that have been compared with all others.
         """
-        for begin in range(0, len(self._frames), _BLOCK):
-            end = min(begin + _BLOCK, len(self._frames))
+        for begin in range(0, len(self._pictures), _BLOCK):
+            end = min(begin + _BLOCK, len(self._pictures))
             for mirrored in (False, True):
                 candidates = self._candidates(slice(begin, end), mirrored)
                 for clip in range(begin, end):
@@ -105,13 +103,8 @@ class SignatureIndex:
         )
 
     def _same_motion(self, clip: int, others: _Clips, mirrored: bool, *, pooled: bool) -> npt.NDArray[np.bool_]:
-        if pooled:
-            pictures, theirs = self._small[clip], self._small[others]
-        else:
-            pictures = np.concatenate([self._frames[clip].astype(np.float32), self._background[clip, np.newaxis]])
-            theirs = np.concatenate(
-                [self._frames[others].astype(np.float32), self._background[others, np.newaxis]], axis=1
-            )
+        thumbnails = self._small if pooled else self._pictures
+        pictures, theirs = (thumbnails[chosen].astype(np.float32, copy=False) for chosen in (clip, others))
         if mirrored:
             pictures = _mirrored(pictures)
         most = _SAME_MOTION * (self._energies[clip] + self._energies[others]) / 2
@@ -141,17 +134,10 @@ def _distances(first: _Floats, second: _Floats) -> _Floats:
 
 
 def _path_distance(frames: _Floats, others: _Floats) -> _Floats:
-    """Distance of frames from the path through other frames, or of those from the path through these.
+    """Mean square distance of frames from the path through others, or the reverse if less: [T, P], [K, T, P] -> [K].
 
     Every frame of a trimmed clip has a partner in the original, but not the other way round. Frames that were sampled
     at other times lie between those of the original.
-
-    Args:
-        frames: float32 [T, P].
-        others: float32 [K, T, P].
-
-    Returns:
-        float32 [K]: the smaller of the two mean square distances.
     """
     apart = _distances(frames, others)
     steps = ((others[:, 1:] - others[:, :-1]) ** 2).mean(-1)[:, np.newaxis]

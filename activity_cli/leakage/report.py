@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from activity_cli.leakage.duplicate_groups import DuplicateGroups
 from activity_cli.leakage.grouping import Grouping
@@ -32,7 +33,7 @@ def find_leaks(
     # Two labels for one recording are most likely a mistake, so they come first.
     pairs.sort(key=lambda pair: pair[0].label == pair[1].label)
     sizes = Counter(grouping.groups)
-    examples = _source_examples(clips, duplicates, grouping)
+    examples = islice(_source_examples(clips, duplicates, grouping), _MOST_SOURCES)
     return LeakReport(
         grouping=grouping.kind,
         clips_compared=duplicates is not None,
@@ -62,12 +63,10 @@ def _source_examples(
     for clip, group in enumerate(grouping.related):
         clips_of[group].append(clip)
     duplicated = {clip for pair in duplicates.near_duplicates for clip in pair}
-    num_shown = 0
     for found in sorted(clips_of.values(), key=lambda found: (-len(found), found)):
         first, *rest = found
         others = [c for c in rest if c not in duplicated and clips[c].content_hash != clips[first].content_hash]
-        if others and num_shown < _MOST_SOURCES:
-            num_shown += 1
+        if others:
             yield first, others[-1]
 
 

@@ -35,11 +35,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def compute_signature(frames: npt.NDArray[np.uint8]) -> Signature:
-    """The signature of a clip.
-
-    Args:
-        frames: uint8 [T, H, W, 3], RGB, T >= 1.
-    """
+    """The signature of a clip: uint8 [T, H, W, 3], RGB, T >= 1."""
     from activity_cli.video.fitting import fit_frame  # here: it loads OpenCV
 
     # A shorter clip gives some of its frames more than once.

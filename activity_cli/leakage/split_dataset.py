@@ -42,8 +42,8 @@ def split_dataset(records: Sequence[ClipRecord], settings: Split, store: ClipSto
         rejected = Counter(record.reason for record in records if record.status == "rejected")
         why = rejected.most_common(1)[0][0] if rejected else "no video could be used"
         raise DatasetError(
-            f"Fewer than two labels have a usable video: of {len(records)} files {len(usable)} can be used.",
-            f"The most common reason: {why}",
+            f"Training needs usable videos of two or more labels. {len(usable)} of {len(records)} files can be used.",
+            f"The most common reason why a file cannot be used: {why}",
             code="dataset.one_label",
         )
     # Further clips of a video go where its first one goes.
@@ -57,8 +57,7 @@ def split_dataset(records: Sequence[ClipRecord], settings: Split, store: ClipSto
     splits = assign_splits(items, settings)
     clip_splits = [split for record, split in zip(usable, splits, strict=True) if record.variant == 0]
     leaks = find_leaks(clips, duplicates, grouping, clip_splits, settings)
-    # In the order of the usable records.
-    assigned = iter([_assigned(*row) for row in zip(usable, items, splits, strict=True)])
+    assigned = map(_assigned, usable, items, splits)  # in the order of the usable records
     return SplitResult(
         records=tuple(next(assigned) if record.status == "ok" else replace(record, split="") for record in records),
         warnings=(
@@ -87,7 +86,7 @@ def _shortcut_warnings(leaks: LeakReport) -> list[str]:
         return []
     what = "length, frame rate, size and type" if best.name == "all together" else best.name
     return [
-        f"The {what} of the files alone can predict {best.accuracy:.0%} of the labels; always predicting the "
-        f"most frequent label is right for {best.baseline_accuracy:.0%}. A network may learn that instead of the "
-        "activity: film or export all activities alike."
+        f"The {what} of the files alone predicts the label of {best.accuracy:.0%} of the clips. Always predicting the "
+        f"most frequent label is right for {best.baseline_accuracy:.0%}. A network may learn this difference between "
+        "the files instead of the activity. Film or export all activities in the same way."
     ]

@@ -82,8 +82,7 @@ class _Plan:
         self, free: Sequence[str], fixed: Mapping[str, str], untested: Collection[str], rng: random.Random
     ) -> tuple[dict[str, str], _Counts]:
         """The split of each group, and the clips of each label in each split."""
-        counts = _Counts()
-        placed = dict(fixed)
+        counts, placed = _Counts(), dict(fixed)
         for group, split in fixed.items():
             self._count(counts, group, split)
         # As in bin packing, large groups come first. The seed orders groups of one size.
@@ -117,16 +116,14 @@ class _Plan:
         )
 
     def _change(self, counts: _Counts, group: str, split: str) -> float:
-        change = 0.0
-        for label, number in self._groups[group].items():
-            before = counts[label, split]
-            change += self._cell(label, split, before + number) - self._cell(label, split, before)
-        return change
+        return sum(
+            self._cell(label, split, counts[label, split] + number) - self._cell(label, split, counts[label, split])
+            for label, number in self._groups[group].items()
+        )
 
     def _cell(self, label: str, split: str, count: int) -> float:
         target = self._targets[label, split]
-        missing = _MISSING_COST[split] if count == 0 else 0.0
-        return (count - target) ** 2 / max(target, 1.0) + missing
+        return (count - target) ** 2 / max(target, 1.0) + (0.0 if count else _MISSING_COST[split])
 
     def _count(self, counts: _Counts, group: str, split: str) -> None:
         for label, number in self._groups[group].items():
@@ -144,23 +141,22 @@ def split_warnings(
         missing = [split for split in wanted if (label, split) not in present]
         if missing:
             groups = len({item.group for item in items if item.label == label})
-            doubt = ", or use --group-by none if these groups are wrong" if by_similarity and groups < number else ""
+            doubt = " If these groups are wrong, use --group-by none." if by_similarity and groups < number else ""
             what = "1 clip" if number == 1 else f"{number} clips from {_counted(groups, 'group')}"
-            warnings.append(f"{label!r} has {what}: none in {' and '.join(missing)}. Add clips of others{doubt}.")
+            warnings.append(
+                f"{label!r} has only {what}, so there are none in {' and '.join(missing)}. Add clips of other people "
+                f"or sources.{doubt}"
+            )
     splits_of: dict[str, set[str]] = defaultdict(set)
     for item, split in zip(items, splits, strict=True):
         splits_of[item.group].add(split)
     divided = sorted(group for group, found in splits_of.items() if len(found) > 1)
-    if divided and by_similarity:
-        warnings.append(
-            f"The given splits divide {_counted(len(divided), 'group')} of similar clips: the score may be too high. "
-            "leaks.png in the prepared folder shows some."
-        )
-    elif divided:
-        warnings.append(
-            f"The given splits divide {_counted(len(divided), 'group')} (such as {divided[0]!r}): the score will be "
-            "too high."
-        )
+    if divided:
+        found = f"The given splits divide {_counted(len(divided), 'group')}"
+        score = f"(such as {divided[0]!r}), so the test score will be too high."
+        if by_similarity:
+            score = "of similar clips, so the test score may be too high. leaks.png in the prepared folder shows some."
+        warnings.append(f"{found} {score}")
     return warnings
 
 

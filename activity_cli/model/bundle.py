@@ -19,6 +19,7 @@ import msgspec
 from activity_cli.errors import BundleError, ConfigError
 from activity_cli.files import sha256_of, write_text
 from activity_cli.settings import NetworkSettings, Sampling, build, leaves
+from activity_cli.settings.encoders import ENCODER_SPECS
 
 __all__ = [
     "BUNDLE_SCHEMA",
@@ -50,7 +51,7 @@ _DOCUMENT = "bundle.json"
 _TRAIN_AGAIN = "Copy the whole folder again, or train the model again."
 
 Label = Annotated[str, msgspec.Meta(min_length=1)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
+Size = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
 
 
 class HeadEntry(msgspec.Struct, frozen=True):
@@ -65,11 +66,11 @@ class HeadEntry(msgspec.Struct, frozen=True):
 class Shape(msgspec.Struct, frozen=True):
     """The numbers of :class:`activity_cli.model.network.NetworkShape`."""
 
-    frame_size: Count
-    num_frames: Annotated[int, msgspec.Meta(ge=1, le=512)]
-    num_features: Count
-    num_read: Count
-    num_classes: Count
+    frame_size: Size
+    num_frames: Size
+    num_features: Size
+    num_read: Annotated[int, msgspec.Meta(ge=0)]
+    num_classes: Size
     pretrained: bool
 
 
@@ -173,9 +174,7 @@ class Bundle:
             reason = (error.strerror or str(error)).lower()
             raise BundleError(f"{path} cannot be read: {reason}.", _TRAIN_AGAIN, code="model.incomplete") from None
         if not intact:
-            raise BundleError(
-                f"{path} is not the file that was written with this model.", _TRAIN_AGAIN, code="model.damaged"
-            )
+            raise BundleError(f"{path} is damaged, or belongs to another model.", _TRAIN_AGAIN, code="model.damaged")
         return path
 
 
@@ -215,16 +214,16 @@ def read_bundle(folder: Path) -> Bundle:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema, written_hash = content["schema"], content["hash"]
         if schema == BUNDLE_SCHEMA and _hash_of(content) != written_hash:
-            raise _damaged(path, "it was changed after it was written")
+            raise _damaged(path, "its content does not match its checksum")
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(
             f"No model at {str(folder)!r}.",
-            "Train one with 'activity train', or name another with --model.",
+            "Train one with 'activity train', or name another model.",
             code="model.missing",
         ) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise BundleError(f"{path} cannot be read: {reason}.", "Check the path and who may read it.") from None
+        raise BundleError(f"{path} cannot be read: {reason}.", "Check the path and its permissions.") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _damaged(path, "it is not the description of a model") from None
     if schema != BUNDLE_SCHEMA:
@@ -241,7 +240,7 @@ def read_bundle(folder: Path) -> Bundle:
         network = build(NetworkSettings, document.network)
     except KeyError as error:
         raise _damaged(path, f"the setting {error} is missing") from None
-    except (msgspec.ValidationError, ConfigError, RecursionError) as error:
+    except (ValueError, ConfigError, RecursionError) as error:
         raise _damaged(path, str(error).rstrip(".")) from None
     if reason := _contradiction(document, sampling, network):
         raise _damaged(path, reason)
@@ -251,13 +250,15 @@ def read_bundle(folder: Path) -> Bundle:
 def _contradiction(document: Document, sampling: Sampling, network: NetworkSettings) -> str:
     """The first contradiction between parts of ``bundle.json``; empty: there is none."""
     labels, shape, heads = document.labels, document.shape, document.heads
-    names = [head.name for head in heads]
+    names, spec = [head.name for head in heads], ENCODER_SPECS[network.encoder]
     rules = {
         "a label occurs twice": len(set(labels)) == len(labels),
         f"there are {len(labels)} labels for {shape.num_classes} outputs": len(labels) == shape.num_classes,
         "its frame sizes differ": shape.frame_size == sampling.frame_size,
         "the network reads more frames than a clip has": shape.num_frames <= sampling.num_frames,
         "a head reads more features than there are": shape.num_read <= shape.num_features,
+        "it truncates the whole encoder": (network.truncate_blocks or 0) < len(spec.block_starts),
+        "its encoder has no pyramid": spec.pretrained or (network.pyramid or 1) == 1,
         "a head occurs twice": len(set(names)) == len(names),
         "a head has an unknown name": {*names} <= {LINEAR, network.sequence} - {"none"},
         "a head has an unknown file": all(head.file == head_file(head.name) for head in heads),

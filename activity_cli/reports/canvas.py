@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,7 @@ ORANGE: Color = (226, 105, 20)
 
 
 class Canvas:
-    """An RGB picture under construction; coordinates are pixels from the top left corner.
-
-    Args:
-        width, height: Pixels.
-
-    Attributes:
-        pixels: uint8 [height, width, 3].
+    """An RGB picture under construction; ``pixels``: uint8 [height, width, 3]. Coordinates start at the top left.
 
     Raises:
         MissingDependencyError: OpenCV is older than 5, and has no TrueType fonts.
@@ -39,9 +34,9 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         if not hasattr(cv2, "FontFace"):
+            hint = "Install it: pip install --upgrade 'opencv-python-headless>=5'."
             raise MissingDependencyError(
-                f"Pictures need OpenCV 5 or newer; installed is {cv2.__version__}.",
-                "Install it: pip install --upgrade 'opencv-python-headless>=5'.",
+                f"Images need OpenCV 5 or newer; version {cv2.__version__} is installed.", hint
             )
         self.width, self.height = width, height
         self.pixels: Pixels = np.full((height, width, 3), 255, np.uint8)
@@ -50,9 +45,7 @@ class Canvas:
 
     def text_width(self, text: str, size: int, weight: int = 400) -> int:
         """Measures a line of text in pixels."""
-        return self._measure(escape_control(text), size, weight)
-
-    def _measure(self, shown: str, size: int, weight: int) -> int:
+        shown = escape_control(text)
         if not shown:
             return 0
         measure: Any = cv2.getTextSize
@@ -61,37 +54,20 @@ class Canvas:
         return int(width)
 
     def text(
-        self,
-        x: int,
-        baseline: int,
-        text: str,
-        *,
-        size: int = 14,
-        color: Color = INK,
-        weight: int = 400,
-        max_width: int | None = None,
+        self, x: int, y: int, text: str, *, size: int = 14, color: Color = INK, weight: int = 400, max_width: int = 9999
     ) -> int:
-        """Writes one line.
+        """Writes one line from ``x`` to the right, with the lower end of its letters at ``y``, and returns its width.
 
-        Args:
-            x: Left end.
-            baseline: Lower end of the letters.
-            text: Control characters are written as escapes.
-            size: Pixels.
-            color: Of the letters.
-            weight: 300 light, 400 regular, 600 semi-bold.
-            max_width: Pixels; longer text ends in an ellipsis.
-
-        Returns:
-            The width of the line.
+        Control characters are written as escapes. Text of more than ``max_width`` pixels ends in an ellipsis. The
+        ``size`` is in pixels; a ``weight`` of 300 is light, 400 regular, 600 semi-bold.
         """
         shown = escape_control(text)  # also because OpenCV 5.0 crashes the process on a lone surrogate
-        if max_width is not None and self._measure(shown, size, weight) > max_width:
+        if self.text_width(shown, size, weight) > max_width:
             shown = shown[: self._fitting(shown, "…", size, weight, max_width)].rstrip() + "…"
         write: Any = cv2.putText
         wrap = (0, 1_000_000)  # never a second line, also where the text leaves the picture
-        write(self.pixels, shown, (x, baseline), color, self._font, size, weight, cv2.PUT_TEXT_ALIGN_LEFT, wrap)
-        return self._measure(shown, size, weight)
+        write(self.pixels, shown, (x, y), color, self._font, size, weight, cv2.PUT_TEXT_ALIGN_LEFT, wrap)
+        return self.text_width(shown, size, weight)
 
     def wrap(self, text: str, size: int, max_width: int, lines: int) -> list[str]:
         """Breaks a text into lines, anywhere, since paths have no spaces. The last line may be too long."""
@@ -105,14 +81,11 @@ class Canvas:
 
     def _fitting(self, shown: str, ending: str, size: int, weight: int, max_width: int) -> int:
         """Counts the characters that fit together with an ending; at least one."""
-        low, high = 1, len(shown)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._measure(shown[:middle] + ending, size, weight) <= max_width:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+
+        def width(length: int) -> int:
+            return self.text_width(shown[:length] + ending, size, weight)
+
+        return max(1, bisect_right(range(len(shown) + 1), max_width, key=width) - 1)
 
     def rectangle(self, x: int, y: int, width: int, height: int, fill: Color) -> None:
         """Fills a rectangle."""

@@ -24,7 +24,7 @@ from activity_cli.files import write_bytes
 from activity_cli.reports.text import counted, escape_control, percent
 from activity_cli.results import EpochRecord
 
-with redirect_stderr(io.StringIO()):  # on its first run Matplotlib tells that it builds a cache of fonts, and where
+with redirect_stderr(io.StringIO()):  # on its first run Matplotlib reports that it builds a cache of fonts
     from matplotlib import font_manager, style
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
@@ -48,13 +48,10 @@ _STYLE = {
     "text.color": _INK,
     "text.parse_math": False,  # a label may contain dollar signs
     "axes.axisbelow": True,
-    "axes.edgecolor": _MUTED,
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _MUTED),
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "axes.labelcolor": _MUTED,
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
+    **dict.fromkeys(("axes.spines.left", "axes.spines.right", "axes.spines.top"), False),
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
@@ -62,8 +59,6 @@ _STYLE = {
     "lines.linewidth": 2,
     "lines.markeredgecolor": "white",
     "lines.markersize": 8,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
     "ytick.major.size": 0,
     "savefig.bbox": "tight",
     "savefig.dpi": 140,
@@ -93,8 +88,8 @@ def training_curves(history: Sequence[EpochRecord], path: Path, best_epoch: int 
     with style.context(["default", _STYLE]):
         figure = Figure(figsize=(10, 3.6))
         axes = figure.subplots(1, 2, gridspec_kw={"wspace": 0.42})
-        _draw_curves(axes[0], "Loss", history, best_epoch, ("loss", "val_loss"))
-        _draw_curves(axes[1], "Accuracy", history, best_epoch, ("accuracy", "val_accuracy"))
+        _draw_curves(axes[0], "Loss", history, best_epoch)
+        _draw_curves(axes[1], "Accuracy", history, best_epoch)
         write_bytes(path, _rendered(figure, _format_of(path)))
 
 
@@ -120,7 +115,7 @@ def confusion_matrix_svg(labels: Sequence[str], confusion: Sequence[Sequence[int
 def _format_of(path: Path) -> str:
     kind = path.suffix.lower().removeprefix(".")
     if kind not in ("png", "svg"):
-        raise OutputError(f"{str(path)!r} is not the name of a PNG or SVG file.", "End it in .png or .svg.")
+        raise OutputError(f"{str(path)!r} does not end in .png or .svg.", "Use one of these file extensions.")
     return kind
 
 
@@ -134,9 +129,8 @@ def _rendered(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_curves(
-    axes: Axes, title: str, history: Sequence[EpochRecord], best_epoch: int, names: tuple[str, str]
-) -> None:
+def _draw_curves(axes: Axes, title: str, history: Sequence[EpochRecord], best_epoch: int) -> None:
+    names = (title.lower(), f"val_{title.lower()}")
     count = len(history)
     values = np.array([[getattr(record, name) for record in history] for name in names], float).reshape(2, count)
     values[~np.isfinite(values)] = np.nan
@@ -166,6 +160,7 @@ def _draw_curves(
 def _draw_stages(axes: Axes, history: Sequence[EpochRecord]) -> None:
     """Numbers the epochs of each stage, names the stages below, and shades all but the main one."""
     step = max(1, int(MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(0, max(len(history), 1))[1]))
+    where = axes.get_xaxis_transform()
     ticks: list[int] = []
     for place, record in enumerate(history, start=1):
         if (record.epoch == 1 or record.epoch % step == 0) and (not ticks or place - ticks[-1] >= step / 2):
@@ -177,7 +172,6 @@ def _draw_stages(axes: Axes, history: Sequence[EpochRecord]) -> None:
         if stage != "main":
             axes.axvspan(first - 0.5, last + 0.5, color=_FAINT, linewidth=0, zorder=0)
         name = "epoch" if stage == "main" else stage
-        where = axes.get_xaxis_transform()
         axes.text((first + last) / 2, -0.11, name, color=_MUTED, ha="center", va="top", transform=where)
         first = last + 1
 
@@ -190,14 +184,8 @@ def _mark_best(axes: Axes, index: int, epoch: int, values: npt.NDArray[np.float6
     axes.plot([place], [value], "o", color=color, clip_on=False, zorder=4)
     shown = axes.yaxis.get_major_formatter()
     text = percent(value) if isinstance(shown, PercentFormatter) else f"{value:.3g}"
-    axes.annotate(
-        f"best epoch {epoch}: {text}",
-        (place, 1),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=(0, 5),
-        textcoords="offset points",
-        ha="left" if place <= (count + 1) / 2 else "right",
-    )
+    top, side = axes.get_xaxis_transform(), "left" if place <= (count + 1) / 2 else "right"
+    axes.annotate(f"best epoch {epoch}: {text}", (place, 1), (0, 5), top, "offset points", ha=side)
 
 
 def _label_curves(axes: Axes, values: npt.NDArray[np.float64], highest: float) -> None:

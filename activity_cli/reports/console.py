@@ -8,7 +8,7 @@ escapes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich import box
@@ -26,15 +26,8 @@ from activity_cli.reports.summaries import (
     unused_files,
 )
 from activity_cli.reports.text import counted, duration, escape_control, percent, points
-from activity_cli.results import (
-    ClipRecord,
-    EncoderRow,
-    EvaluationResult,
-    LayerRow,
-    Prediction,
-    PrepareResult,
-    TrainResult,
-)
+from activity_cli.results import ClipRecord, EvaluationResult, LayerRow, Prediction, PrepareResult, TrainResult
+from activity_cli.settings.encoders import EncoderSpec
 
 __all__ = [
     "print_encoders",
@@ -63,21 +56,16 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
     totals = [sum(counts) for counts in zip(*(summary.splits for summary in summaries), strict=True)]
     table.add_section()
     table.add_row("all", *map(str, totals), style="bold")
-    _print(
-        console,
-        f"{counted(sum(totals), 'clip')} of {len(result.labels)} activities, labeled by {result.format}",
-        "bold",
-    )
+    used = f"{counted(sum(totals), 'clip')} of {len(result.labels)} activities"
+    _print(console, f"{used} (labels: {result.format})", "bold")
     _print_table(console, table)
-    _print(console, "Frames and seconds are minimum/median/maximum per video.", "dim")
+    _print(console, "Frames and seconds per video: minimum/median/maximum.", "dim")
     _print_unused(console, unused_files(result.records))
     _print_warnings(console, result.warnings)
     for line in leak_lines(result.leaks):
         _print(console, line)
-    _print(
-        console,
-        f"Decoded {counted(result.decoded, 'video')}; reused {counted(result.reused, 'clip')} of an earlier run.",
-    )
+    reused = f"Reused the clips of {counted(result.reused, 'video')} from an earlier run."
+    _print(console, f"Decoded {counted(result.decoded, 'video')}. {reused}")
     _print_path(console, "Contact sheet:", result.contact_sheet)
     _print_path(console, "Leak report:", result.leak_picture or result.leak_report)
     _print_path(console, "Prepared folder:", result.folder)
@@ -98,25 +86,20 @@ def _print_unused(console: Console, records: Sequence[ClipRecord]) -> None:
         _print(console, f"  and {len(records) - _MAX_UNUSED} more in manifest.csv", "dim")
 
 
-def print_encoders(console: Console, rows: Sequence[EncoderRow]) -> None:
+def print_encoders(console: Console, encoders: Iterable[EncoderSpec]) -> None:
     """Prints the encoders, and when to use each."""
     table = _table("encoder", "weights", "features", "parameters", "frame size", text_columns=2)
-    for row in rows:
-        name = _name(console, row.name, "bold").append("\n").append_text(_name(console, row.summary, "dim"))
-        numbers = (str(row.features), f"{row.parameters:,}", f"{row.frame_size} (from {row.min_frame_size})")
-        table.add_row(name, _name(console, row.weights), *numbers)
+    for spec in encoders:
+        name = _name(console, spec.name, "bold").append("\n").append_text(_name(console, spec.summary, "dim"))
+        numbers = (str(spec.features), f"{spec.parameters:,}", f"{spec.frame_size} (from {spec.min_frame_size})")
+        table.add_row(name, _name(console, spec.weights_source), *numbers)
     _print_table(console, table)
-    explained = "Weights: where those trained on ImageNet come from. Frame size: best, and smallest, in pixels."
+    explained = "Weights: where the ImageNet weights come from. Frame size: recommended (and smallest), in pixels."
     _print(console, explained, "dim")
 
 
 def print_layers(console: Console, rows: Sequence[LayerRow]) -> None:
-    """Prints the layers of the network as a tree, and counts the trainable parameters.
-
-    Args:
-        console: Where to print.
-        rows: The layers; a layer that contains others stands directly before them.
-    """
+    """Prints the layers of the network as a tree (each before the layers in it), and counts the parameters."""
     table = _table("layer", "kind", "output shape", "parameters", "", text_columns=3)
     for row in rows:
         frozen = bool(row.parameters) and not row.trainable
@@ -137,9 +120,11 @@ def print_training(console: Console, result: TrainResult) -> None:
     _print(console, f"{epochs} in {duration(sum(record.seconds for record in result.history))}{ended}.")
     main = (record for record in result.history if record.stage == "main")
     best = next((record for record in main if record.epoch == result.best_epoch), None)
-    table = _table(f"best epoch: {result.best_epoch}" if best else "", "loss", "accuracy")
+    table = _table("", "loss", "accuracy")
     if best:
-        table.add_row("training", f"{best.loss:.4f}", percent(best.accuracy))
+        # The linear head is fitted after the last epoch.
+        alone = ", without the linear head" if len(result.heads) > 1 else ""
+        table.add_row(f"training, epoch {result.best_epoch}{alone}", f"{best.loss:.4f}", percent(best.accuracy))
     if result.val_loss is not None and result.val_accuracy is not None:
         table.add_row("validation", f"{result.val_loss:.4f}", percent(result.val_accuracy))
     if table.row_count:
@@ -149,13 +134,16 @@ def print_training(console: Console, result: TrainResult) -> None:
         for head in result.heads:
             table.add_row(_name(console, head.name), f"{head.weight:.2f}", _share(head.val_accuracy))
         _print_table(console, table)
-        _print(console, "The model adds the log probabilities of its heads, each times its weight.", "dim")
+        explained = (
+            "Each head classifies the clip. The model adds their log probabilities, multiplied by these weights."
+        )
+        _print(console, explained, "dim")
     if result.refitted:
-        _print(console, "Its weights are those of the refit, on training and validation clips together.")
+        _print(console, "The model was trained again (refit) on the training and validation clips together.")
     elif best:
-        _print(console, f"Its weights are those of epoch {result.best_epoch}.")
+        _print(console, f"The model has the weights of epoch {result.best_epoch}.")
     difference = f"{result.litert_max_abs_difference:.1e}"
-    _print(console, f"Probabilities in LiteRT differ from those in Keras by at most {difference}.")
+    _print(console, f"predict uses LiteRT: its probabilities differ from those of Keras by at most {difference}.")
     if result.history_picture:
         _print_path(console, "Curves:", result.history_picture)
     _print_path(console, "Model:", result.model)
@@ -163,7 +151,8 @@ def print_training(console: Console, result: TrainResult) -> None:
 
 def print_evaluation(console: Console, result: EvaluationResult) -> None:
     """Prints the scores, the baselines, and the confusion matrix or the most frequent mistakes."""
-    _print(console, f"{result.model} on the {result.split} clips of {result.prepared}")
+    which = "all" if result.split == "all" else f"the {result.split}"
+    _print(console, f"{result.model} on {which} clips of {result.prepared}")
     scores = f"Accuracy {percent(result.accuracy)}, macro F1 {percent(result.macro_f1)}"
     _print(console, f"{scores} ({num_correct(result)} of {counted(result.num_clips, 'clip')} correct)", "bold green")
     _print_warnings(console, result.warnings)
@@ -180,7 +169,7 @@ def print_evaluation(console: Console, result: EvaluationResult) -> None:
 
 def _print_baselines(console: Console, result: EvaluationResult) -> None:
     _print(console, "Baselines: simpler classifiers on the same clips", "bold")
-    table = _table("baseline", "accuracy", "macro F1", "this model is better by")
+    table = _table("baseline", "accuracy", "macro F1", "model minus baseline")
     for row in result.baselines:
         name = _name(console, row.name.replace("_", " "))
         if remark := row.reason or row.description:
@@ -206,12 +195,12 @@ def _print_confusion(console: Console, result: EvaluationResult) -> None:
         _print(console, "The model made no mistake.")
         return
     _print(console, "Most frequent mistakes", "bold")
-    table = _table("true activity", "predicted", "clips", "share of the activity", text_columns=2)
+    table = _table("true activity", "predicted", "clips", "share of its clips", text_columns=2)
     for mistake in found[:_MAX_MISTAKES]:
         names = (_name(console, mistake.truth), _name(console, mistake.answer))
         table.add_row(*names, str(mistake.count), percent(mistake.share))
     _print_table(console, table)
-    hint = "The terminal is too narrow for the confusion matrix: use --html FILE, --picture FILE or --format json."
+    hint = "The terminal is too narrow for the confusion matrix. Use --html FILE, --picture FILE or --format json."
     _print(console, hint, "dim")
 
 
@@ -234,10 +223,9 @@ def _confusion_table(console: Console, result: EvaluationResult, *, numbered: bo
 
 def print_predictions(console: Console, predictions: Sequence[Prediction]) -> None:
     """Prints a row for each answer, then the errors."""
-    answers = [prediction for prediction in predictions if prediction.status == "ok"]
     table = _table("source", "activity", "confidence", "second best", "seconds", text_columns=4)
     table.columns[2].no_wrap = True
-    for answer in answers:
+    for answer in (prediction for prediction in predictions if prediction.status == "ok"):
         second = sorted((answer.scores or {}).items(), key=lambda item: -item[1])[1:2]
         table.add_row(
             _name(console, answer.source),
@@ -246,7 +234,7 @@ def print_predictions(console: Console, predictions: Sequence[Prediction]) -> No
             _name(console, f"{second[0][0]} {percent(second[0][1])}" if second else "-", "dim"),
             f"{answer.duration_seconds:.1f}",
         )
-    if answers:
+    if table.row_count:
         _print_table(console, table)
     for prediction in predictions:
         if prediction.status != "ok":
@@ -297,9 +285,7 @@ def _print(console: Console, text: str, style: str = "") -> None:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    console.print()
-    console.print(table)
-    console.print()
+    console.print("", table, "", sep="\n")
 
 
 def _print_path(console: Console, what: str, path: Path) -> None:

@@ -24,7 +24,7 @@ _HEAD = 92
 _ROW = 54 + _SLOT + 22
 _TITLES = {
     "near_duplicate": "Near-duplicates: probably the same recording",
-    "same_source": "Probably the same place and camera",
+    "same_source": "Probably the same place",
 }
 _STRIP = _FRAMES * (_SLOT + _GAP) - _GAP
 _WIDTH = 2 * _MARGIN + 2 * _STRIP + _BETWEEN
@@ -45,9 +45,8 @@ def draw_pairs(pairs: Sequence[Pair], path: Path, total: int | None = None) -> N
     canvas = Canvas(_WIDTH, _HEAD + _ROW * len(drawn))
     total = total or len(pairs)
     some = f"{len(drawn)} of " if len(drawn) < total else ""
-    canvas.text(
-        _MARGIN, 56, f"{some}{counted(total, 'pair')} of clips from one recording or place", size=24, weight=600
-    )
+    title = f"{some}{counted(total, 'pair')} of clips from one recording or place"
+    canvas.text(_MARGIN, 56, title, size=24, weight=600)
     y = _HEAD
     for pair, first, second in drawn:
         canvas.rectangle(_MARGIN, y - 6, _WIDTH - 2 * _MARGIN, 1, GRID)
@@ -61,7 +60,7 @@ def draw_pairs(pairs: Sequence[Pair], path: Path, total: int | None = None) -> N
 def _draw_title(canvas: Canvas, y: int, pair: RelatedPair) -> None:
     used = canvas.text(_MARGIN, y + 16, _TITLES[pair.kind], size=15, weight=600, color=INK)
     if pair.kind == "near_duplicate" and pair.first.label != pair.second.label:
-        canvas.text(_MARGIN + used + 14, y + 16, "different labels: is one of them wrong?", size=15, color=ORANGE)
+        canvas.text(_MARGIN + used + 14, y + 16, "different labels: one of them may be wrong", size=15, color=ORANGE)
 
 
 def _draw_clip(canvas: Canvas, x: int, y: int, clip: ClipRecord, frames: Pixels) -> None:

@@ -76,8 +76,8 @@ def _strip_height(frames: Pixels, slot: int) -> int:
 def _draw_head(canvas: Canvas, drawn: int, total: int, places: Sequence[int], slot: int) -> None:
     some = f"{drawn} of " if drawn < total else ""
     canvas.text(_MARGIN, 56, f"{some}{counted(total, 'clip')}, as the network receives them", size=24, weight=600)
-    swatch = canvas.width - _MARGIN - canvas.text_width("padding, masked", 14)
-    canvas.text(swatch, 55, "padding, masked", color=MUTED)
+    swatch = canvas.width - _MARGIN - canvas.text_width("no frame (padding)", 14)
+    canvas.text(swatch, 55, "no frame (padding)", color=MUTED)
     canvas.rectangle(swatch - 24, 43, 15, 15, GRID)
     for column, place in enumerate(places):
         caption = f"frame {place + 1}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from statistics import median
 
 from activity_cli.results import ClipRecord, EvaluationResult, LayerRow
+from activity_cli.settings import SPLITS
 
 __all__ = ["LabelSummary", "Mistake", "mistakes", "num_correct", "parameter_totals", "summarize_labels", "unused_files"]
 
@@ -16,21 +18,13 @@ Spread = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class LabelSummary:
-    """The clips of one activity.
-
-    Attributes:
-        label: The activity.
-        splits: Clips in train, val and test.
-        num_groups: Different groups (persons or sources).
-        frames: Of the videos; None without clips.
-        seconds: Of the videos; None where no duration is known.
-    """
+    """The clips of one activity."""
 
     label: str
-    splits: tuple[int, int, int]
-    num_groups: int
-    frames: Spread | None
-    seconds: Spread | None
+    splits: tuple[int, ...]  # clips in train, val and test
+    num_groups: int  # different groups (persons or sources)
+    frames: Spread | None  # of the videos; None without clips
+    seconds: Spread | None  # of the videos; None where no duration is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +47,9 @@ def summarize_labels(labels: Sequence[str], records: Iterable[ClipRecord]) -> tu
 
 
 def _summarize(label: str, rows: Sequence[ClipRecord]) -> LabelSummary:
-    train, val, test = (sum(row.split == split for row in rows) for split in ("train", "val", "test"))
     return LabelSummary(
         label=label,
-        splits=(train, val, test),
+        splits=tuple(sum(row.split == split for row in rows) for split in SPLITS),
         num_groups=len({row.group for row in rows}),
         frames=_spread([row.num_frames for row in rows]),
         seconds=_spread([row.duration_seconds for row in rows if row.duration_seconds > 0]),
@@ -77,19 +70,11 @@ def unused_files(records: Iterable[ClipRecord]) -> tuple[ClipRecord, ...]:
 def parameter_totals(rows: Sequence[LayerRow]) -> tuple[int, int]:
     """Counts the trainable and the frozen parameters of a network.
 
-    Args:
-        rows: The layers. A row before a deeper row is a container: its number is the sum of the rows in it, and does
-            not count.
+    A row before a deeper row is a container: its number is the sum of the rows in it, and does not count.
     """
-    trainable = frozen = 0
-    for index, row in enumerate(rows):
-        if index + 1 < len(rows) and rows[index + 1].depth > row.depth:
-            continue
-        if row.trainable:
-            trainable += row.parameters
-        else:
-            frozen += row.parameters
-    return trainable, frozen
+    single = [row for row, after in zip_longest(rows, rows[1:]) if after is None or after.depth <= row.depth]
+    trainable = sum(row.parameters for row in single if row.trainable)
+    return trainable, sum(row.parameters for row in single) - trainable
 
 
 def num_correct(result: EvaluationResult) -> int:
@@ -98,12 +83,7 @@ def num_correct(result: EvaluationResult) -> int:
 
 
 def mistakes(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> tuple[Mistake, ...]:
-    """Lists the wrong cells of a confusion matrix, the most clips first.
-
-    Args:
-        labels: The activities, in the order of the matrix.
-        confusion: Rows are the true activities, columns the predicted ones.
-    """
+    """Lists the wrong cells of a confusion matrix (true activities in rows, predicted in columns), most clips first."""
     found = [
         Mistake(truth, answer, count, count / sum(row))
         for truth, row in zip(labels, confusion, strict=True)

@@ -6,6 +6,7 @@ softmax of their weighted sum is the answer. The encoder reads no padding; the h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = ["Answer", "EncoderRuntime", "HeadRuntime", "NetworkRuntime", "combine
 _TRAIN_AGAIN = "Train the model again."
 
 Floats = npt.NDArray[np.float32]
+_Tensor = tuple[str, tuple[int, ...], int]
 
 
 class EncoderRuntime:
@@ -44,13 +46,12 @@ class EncoderRuntime:
     def __init__(self, path: Path, threads: int) -> None:
         self.path = path
         self._interpreter = _interpreter(path, threads, accelerated=True)
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        size = int(inputs[0]["shape"][1]) if inputs and len(inputs[0]["shape"]) == 4 else 0
-        _check(path, "an encoder", inputs, [("uint8", (1, size, size, 3))])
-        _check(path, "an encoder", outputs, [("float32", (1, *outputs[0]["shape"][1:]) if outputs else ())])
-        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
-        self.frame_size = size
-        self.num_features = int(np.prod(outputs[0]["shape"]))
+        match _tensors(self._interpreter.get_input_details()), _tensors(self._interpreter.get_output_details()):
+            case [("uint8", (1, height, width, 3), frames)], [("float32", (1, *shape), features)] if height == width:
+                self._frames, self._features = frames, features
+                self.frame_size, self.num_features = height, math.prod(shape)
+            case _:
+                raise _wrong_kind(path, "an encoder")
 
     def features(self, frames: npt.NDArray[np.uint8]) -> Floats:
         """Features ``float32 [T, ...]`` of frames ``uint8 [T, H, W, 3]``."""
@@ -58,9 +59,9 @@ class EncoderRuntime:
         return np.stack([self._features_of_one(frame) for frame in frames])
 
     def _features_of_one(self, frame: npt.NDArray[np.uint8]) -> Floats:
-        self._interpreter.set_tensor(self._input, frame[np.newaxis])
+        self._interpreter.set_tensor(self._frames, frame[np.newaxis])
         self._interpreter.invoke()
-        return np.array(self._interpreter.get_tensor(self._output)[0], np.float32)
+        return np.array(self._interpreter.get_tensor(self._features)[0], np.float32)
 
 
 class HeadRuntime:
@@ -81,19 +82,16 @@ class HeadRuntime:
     def __init__(self, path: Path) -> None:
         # The accelerator (XNNPACK) is not faster for such small steps, and would copy the weights.
         self._interpreter = _interpreter(path, threads=1, accelerated=False)
-        # Sorted by rank, because conversion does not keep their order.
-        inputs, outputs = (
-            sorted(details, key=lambda one: len(one["shape"]))
-            for details in (self._interpreter.get_input_details(), self._interpreter.get_output_details())
-        )
-        steps, width = inputs[-1]["shape"][1:] if inputs and len(inputs[-1]["shape"]) == 3 else (0, 0)
-        classes = outputs[0]["shape"][-1] if outputs and len(outputs[0]["shape"]) else 0
-        _check(path, "a head", inputs, [("bool", (1, steps)), ("float32", (1, steps, width))])
-        each_frame = [("float32", (1, steps, classes))] if len(outputs) > 1 else []
-        _check(path, "a head", outputs, [("float32", (1, classes)), *each_frame])
-        self._mask, self._features = (details["index"] for details in inputs)
-        self._outputs = [details["index"] for details in outputs]
-        self.num_frames, self.num_features, self.num_classes = int(steps), int(width), int(classes)
+        match _tensors(self._interpreter.get_input_details()), _tensors(self._interpreter.get_output_details()):
+            case [("bool", (1, num_flags), mask), ("float32", (1, steps, width), features)], [
+                ("float32", (1, classes), clip),
+                *frames,
+            ] if num_flags == steps and [one[:2] for one in frames] in ([], [("float32", (1, steps, classes))]):
+                self._mask, self._features = mask, features
+                self._outputs = [clip, *(index for _, _, index in frames)]
+                self.num_frames, self.num_features, self.num_classes = steps, width, classes
+            case _:
+                raise _wrong_kind(path, "a head")
 
     def log_probabilities(self, features: Floats) -> tuple[Floats, Floats | None]:
         """Log probabilities ``[classes]`` of a clip's features ``[T, D]``, ``T <= num_frames``.
@@ -188,8 +186,11 @@ def _interpreter(path: Path, threads: int, *, accelerated: bool) -> Any:
     return interpreter
 
 
-def _check(path: Path, kind: str, details: list[dict[str, Any]], expected: list[tuple[str, Any]]) -> None:
-    """Checks the dtypes and shapes of the inputs or outputs of a LiteRT file."""
-    found = [(np.dtype(one["dtype"]).name, tuple(one["shape"])) for one in details]
-    if found != [(dtype, tuple(shape)) for dtype, shape in expected] or not all(all(shape) for _, shape in found):
-        raise BundleError(f"{path} is not the LiteRT file of {kind}.", _TRAIN_AGAIN, code="model.damaged")
+def _tensors(details: list[dict[str, Any]]) -> list[_Tensor]:
+    """Dtype, shape and index of each tensor, by rank, because conversion does not keep their order."""
+    found = [(np.dtype(one["dtype"]).name, tuple(one["shape"].tolist()), int(one["index"])) for one in details]
+    return sorted(found, key=lambda tensor: len(tensor[1]))
+
+
+def _wrong_kind(path: Path, kind: str) -> BundleError:
+    return BundleError(f"{path} is not the LiteRT file of {kind}.", _TRAIN_AGAIN, code="model.damaged")

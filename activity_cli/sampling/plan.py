@@ -6,7 +6,7 @@
     a short video       |[. . .]|                              shorter than a window: one clip
 
 A named sampler then chooses the frames of each such span. In its drawing ``.`` is a frame, ``*`` a chosen one, and
-``|`` bounds equal parts of the span. A new sampler is one function under ``@_sampler``.
+``|`` bounds equal parts of the span. A new sampler is one function, listed in ``SAMPLERS``.
 """
 
 from __future__ import annotations
@@ -21,22 +21,7 @@ from typing import NamedTuple
 
 from activity_cli.settings import Sampling
 
-__all__ = [
-    "SAMPLERS",
-    "SHORT_CLIPS",
-    "Cut",
-    "Sampler",
-    "Segment",
-    "Span",
-    "even",
-    "evenly_spaced",
-    "has_steady_rate",
-    "plan_cuts",
-    "plan_identity",
-    "random_segments",
-    "rate",
-    "windows",
-]
+__all__ = ["Cut", "Segment", "evenly_spaced", "has_steady_rate", "plan_cuts", "plan_identity"]
 
 # A gap between two frames that is this many times longer or shorter than usual makes the rate variable.
 _UNUSUAL_GAP = 1.5
@@ -65,9 +50,6 @@ class Span(NamedTuple):
     steady: bool = True
 
 
-_Choose = Callable[[Span, Sampling, random.Random], tuple[int, ...]]
-
-
 class Sampler(NamedTuple):
     """A named way to choose frames.
 
@@ -78,23 +60,11 @@ class Sampler(NamedTuple):
         settings: Names of the settings that it reads.
     """
 
-    choose: _Choose
+    choose: Callable[[Span, Sampling, random.Random], tuple[int, ...]]
     version: int
     settings: tuple[str, ...]
 
 
-SAMPLERS: dict[str, Sampler] = {}
-
-
-def _sampler(version: int, *settings: str) -> Callable[[_Choose], _Choose]:
-    def register(choose: _Choose) -> _Choose:
-        SAMPLERS[choose.__name__] = Sampler(choose, version, settings)
-        return choose
-
-    return register
-
-
-@_sampler(1, "num_frames")
 def even(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]:
     """The middle frame of each of ``num_frames`` equal parts.
 
@@ -105,7 +75,6 @@ def even(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]
     return _one_of_each_part(span, sampling.num_frames, None)
 
 
-@_sampler(1, "num_frames")
 def random_segments(span: Span, sampling: Sampling, rng: random.Random) -> tuple[int, ...]:
     """A random frame of each of ``num_frames`` equal parts (Wang et al. 2016, Temporal Segment Networks).
 
@@ -114,7 +83,6 @@ def random_segments(span: Span, sampling: Sampling, rng: random.Random) -> tuple
     return _one_of_each_part(span, sampling.num_frames, rng)
 
 
-@_sampler(1, "num_frames", "frames_per_second")
 def rate(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]:
     """The frames nearest to the ticks of a clock, from the middle of the span.
 
@@ -130,6 +98,13 @@ def rate(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]
     begin = first + ((last - first) - (ticks - 1) / frames_per_second) / 2
     nearest = (_nearest(times, begin + tick / frames_per_second) for tick in range(ticks))
     return tuple(sorted(set(nearest)))
+
+
+SAMPLERS = {
+    "even": Sampler(even, 1, ("num_frames",)),
+    "random_segments": Sampler(random_segments, 1, ("num_frames",)),
+    "rate": Sampler(rate, 1, ("num_frames", "frames_per_second")),
+}
 
 
 def windows(start: float, end: float, sampling: Sampling) -> Iterator[tuple[float, float]]:
@@ -192,8 +167,7 @@ def plan_cuts(
 
     Args:
         times_seconds: When each frame is shown, rising, from the first frame's 0.
-        sampling: What to choose.
-        segments: The labeled parts of the video.
+        sampling, segments: What to choose, and from which labeled parts of the video.
         seed: Of random clips.
         key: Names the video, so that random clips differ from video to video but not from run to run.
 
@@ -282,8 +256,5 @@ def _usual_gap(times_seconds: Sequence[float]) -> float:
 
 def _nearest(times_seconds: Sequence[float], moment: float) -> int:
     right = bisect_left(times_seconds, moment)
-    if right == 0:
-        return 0
-    if right == len(times_seconds):
-        return right - 1
-    return right if times_seconds[right] - moment < moment - times_seconds[right - 1] else right - 1
+    beside = range(max(0, right - 1), min(right + 1, len(times_seconds)))
+    return min(beside, key=lambda index: abs(times_seconds[index] - moment))

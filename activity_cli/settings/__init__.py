@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from activity_cli.settings.declare import (
     Leaf,
-    Setting,
     Settings,
     build,
     leaves,
@@ -22,35 +21,11 @@ from activity_cli.settings.resolve import TrainPlan, resolve_prepare, resolve_tr
 from activity_cli.settings.train import DEFAULT_MODEL, Augmentation, NetworkSettings, TrainSettings
 from activity_cli.settings.use import EvaluateSettings, ExportSettings, PredictSettings
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "DEFAULT_PREPARED",
-    "SETTINGS_OF",
-    "SPLITS",
-    "Augmentation",
-    "EvaluateSettings",
-    "ExportSettings",
-    "Leaf",
-    "NetworkSettings",
-    "PredictSettings",
-    "PrepareSettings",
-    "Sampling",
-    "Setting",
-    "Settings",
-    "Split",
-    "TrainPlan",
-    "TrainSettings",
-    "build",
-    "leaves",
-    "parse_one",
-    "parse_text",
-    "plain_values",
-    "resolve_prepare",
-    "resolve_train",
-    "show_value",
-    "suggest",
-    "without_augmentation",
-]
+__all__ = ["DEFAULT_MODEL", "DEFAULT_PREPARED", "SETTINGS_OF", "SPLITS"]
+__all__ += ["EvaluateSettings", "ExportSettings", "PredictSettings", "PrepareSettings", "TrainSettings"]
+__all__ += ["Augmentation", "NetworkSettings", "Sampling", "Split"]
+__all__ += ["Leaf", "Settings", "build", "leaves", "parse_one", "parse_text", "plain_values", "show_value", "suggest"]
+__all__ += ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
 
 SETTINGS_OF: dict[str, type[Settings]] = {
     "prepare": PrepareSettings,

@@ -1,6 +1,6 @@
-"""How a setting is declared: as one dataclass field, whose annotation holds everything about it.
+"""How a setting is declared: as one dataclass field, whose metadata holds everything about it.
 
-    num_frames: Annotated[int, Setting("Most frames in a clip.", "Clips", "N", ge=1, le=512)] = 16
+    num_frames: int = setting(16, "Most frames in a clip.", "Clips", "N", ge=1, le=512)
 
 The command-line option, the range check and its error, the settings file, what prepared folders and bundles store, and
 the reference in the documents all come from this field. A setting has one name everywhere: the field ``num_frames`` is
@@ -17,8 +17,9 @@ import math
 import types
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -26,46 +27,27 @@ import msgspec
 
 from activity_cli.errors import ConfigError
 
-__all__ = [
-    "Leaf",
-    "Setting",
-    "Settings",
-    "build",
-    "leaves",
-    "parse_one",
-    "parse_text",
-    "plain_values",
-    "show_value",
-    "suggest",
-]
+__all__ = ["Leaf", "Setting", "Settings", "build", "leaves", "setting"]
+__all__ += ["parse_one", "parse_text", "plain_values", "show_value", "suggest"]
 
 _S = TypeVar("_S", bound="Settings")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The description of a setting, beside its type and default.
+    """The description of a setting, beside its type and default."""
 
-    Attributes:
-        help: One or two sentences.
-        group: Heading in ``--help`` of its option. Empty: it has none; ``--set`` and ``--settings`` reach it.
-        metavar: Placeholder for the value in ``--help``.
-        unset: What happens when the value is None, in a few words.
-        ge, gt, le, lt: Range of a number.
-        stored: Whether prepared folders and bundles store it. They store no paths and no switches of a single run.
-        argument: Whether it is an argument of the command instead of an option.
-    """
-
-    help: str
-    group: str = ""
-    metavar: str = ""
-    unset: str = ""
-    ge: float | None = None
+    help: str  # one or two sentences
+    group: str = ""  # heading in --help of its option; empty: it has no option, --set and --settings reach it
+    metavar: str = ""  # placeholder for the value in --help
+    unset: str = ""  # what happens when the value is None, in a few words
+    ge: float | None = None  # range of a number
     gt: float | None = None
     le: float | None = None
     lt: float | None = None
-    stored: bool = True
-    argument: bool = False
+    stored: bool = True  # whether prepared folders and bundles store it: no paths, no switches of a single run
+    argument: bool = False  # whether it is an argument of the command instead of an option
 
     @property
     def limits(self) -> dict[str, float]:
@@ -74,27 +56,23 @@ class Setting:
         return {name: limit for name, limit in limits.items() if limit is not None}
 
 
+def setting(default: _T, *description: Any, **options: Any) -> _T:
+    """The dataclass field of a setting: its default, then what describes it, as :class:`Setting` takes it."""
+    declared: _T = field(default=default, metadata={"setting": Setting(*description, **options)})
+    return declared
+
+
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One setting of a command.
+    """One setting of a command."""
 
-    Attributes:
-        name: Unique within the command.
-        path: The fields that lead to it, such as ``("sampling", "num_frames")``.
-        kind: Its type without None, such as ``int``.
-        optional: Whether it may be None.
-        setting: Its description.
-        default: None if there is none.
-        required: Whether there is no default.
-    """
-
-    name: str
-    path: tuple[str, ...]
-    kind: Any
-    optional: bool
+    name: str  # unique within the command
+    path: tuple[str, ...]  # the fields that lead to it, such as ("sampling", "num_frames")
+    kind: Any  # its type without None, such as int
+    optional: bool  # whether it may be None
     setting: Setting
-    default: Any
-    required: bool
+    default: Any  # None if there is none
+    required: bool  # whether there is no default
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -116,14 +94,11 @@ class Leaf:
             return f"{limits['ge']} to {limits['le']}"
         words = {"ge": "{} or more", "gt": "more than {}", "le": "up to {}", "lt": "less than {}"}
         in_words = ", ".join(words[name].format(limit) for name, limit in limits.items())
-        return in_words or _NOUNS.get(self.kind, "a list of texts")
+        return in_words or _NOUNS.get(self.kind, "a list of strings")
 
     def get(self, settings: Settings) -> Any:
         """Its value in ``settings``."""
-        value: Any = settings
-        for name in self.path:
-            value = getattr(value, name)
-        return value
+        return attrgetter(".".join(self.path))(settings)
 
     def convert(self, value: Any) -> Any:
         """The value, as Python, JSON or TOML has it, in the type of the setting.
@@ -142,12 +117,13 @@ class Leaf:
         if converted == "" or (isinstance(converted, float) and not math.isfinite(converted)):
             noun = "whole numbers, " if self.kind is int and not isinstance(value, int) else ""
             empty = value == "" or (isinstance(value, list | tuple) and "" in value)
-            hint = "Is a variable in the command line not set?" if empty else f"Allowed: {noun}{self.allowed}."
+            unset = "The value is empty. If it comes from a shell variable, check that the variable is set."
+            hint = unset if empty else f"Allowed: {noun}{self.allowed}."
             raise ConfigError(f"`{self.name}` cannot be {show_value(value)}.", hint, setting=self.name)
         return converted
 
 
-_NOUNS = {bool: "true or false", int: "whole numbers", float: "numbers", str: "a text", Path: "a path"}
+_NOUNS = {bool: "true or false", int: "whole numbers", float: "numbers", str: "text", Path: "a path"}
 
 
 class Settings:
@@ -169,29 +145,29 @@ class Settings:
 
 def leaves(cls: Any) -> tuple[Leaf, ...]:
     """All settings of a subclass of :class:`Settings`, in order; a nested dataclass's settings stand at its place."""
-    return _leaves(cls)
+    return _leaves(cls)  # mypy holds that a class of settings cannot be the key of a cache
 
 
 @cache
 def _leaves(cls: Any) -> tuple[Leaf, ...]:
-    hints = get_type_hints(cls, include_extras=True)
+    hints = get_type_hints(cls)
     found: list[Leaf] = []
-    for field in fields(cls):
-        hint = hints[field.name]
-        if is_dataclass(hint):
-            found += [replace(leaf, path=(field.name, *leaf.path)) for leaf in leaves(hint)]
+    for one in fields(cls):
+        kind = hints[one.name]
+        if is_dataclass(kind):
+            found += [replace(leaf, path=(one.name, *leaf.path)) for leaf in leaves(kind)]
         else:
-            found.append(_leaf(field, hint))
+            found.append(_leaf(one, kind))
     return tuple(found)
 
 
-def _leaf(field: Field[Any], hint: Any) -> Leaf:
-    kind, setting = get_args(hint)
+def _leaf(declared: Field[Any], kind: Any) -> Leaf:
+    name, default = declared.name, declared.default
     optional = get_origin(kind) in (Union, types.UnionType)
     if optional:
         (kind,) = (one for one in get_args(kind) if one is not type(None))
-    required = field.default is MISSING
-    return Leaf(field.name, (field.name,), kind, optional, setting, None if required else field.default, required)
+    required = default is MISSING
+    return Leaf(name, (name,), kind, optional, declared.metadata["setting"], None if required else default, required)
 
 
 def build(cls: type[_S], values: Mapping[str, Any]) -> _S:
@@ -258,7 +234,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
     known = list(known)
     close = get_close_matches(name, known, 1)
-    return f"Did you mean {close[0]!r}?" if close else f"Possible: {', '.join(known)}."
+    return f"Did you mean {close[0]!r}?" if close else f"Known names: {', '.join(known)}."
 
 
 def _plain(value: Any) -> Any:

@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from activity_cli.settings.train import NetworkSettings
 
-if TYPE_CHECKING:
-    from activity_cli.results import EncoderRow
-
-__all__ = ["ENCODER_SPECS", "EncoderSpec", "encoder_rows", "spec_of"]
+__all__ = ["ENCODER_SPECS", "EncoderSpec", "spec_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """The facts about an encoder.
+    """The facts about an encoder."""
 
-    Attributes:
-        name: The value of the setting ``encoder``.
-        summary: When to use it, in one line.
-        features: ``D``, the number of features of a frame.
-        block_starts: The first layer of each block, from input to output. The layers before them are the stem; the
-            layers after the last block belong to it.
-        parameters: Number of weights, including the statistics of batch normalization.
-        frame_size: Height and width in pixels of the frames that it was trained on or designed for.
-        min_frame_size: Smaller frames would leave its last feature map empty.
-        pretrained: Whether there are ImageNet weights for it.
-        truncate_blocks: Number of last blocks that ``train`` leaves out with pretrained weights.
-        pyramid: Rows and columns of the smallest cells of the spatial pyramid with pretrained weights. Encoders with
-            many channels have fewer cells, since each cell has all channels.
-        weights_included: Whether its ImageNet weights come with this package. Keras downloads others.
-    """
-
-    name: str
-    summary: str
-    features: int
+    name: str  # the value of the setting ``encoder``
+    summary: str  # when to use it, in one line
+    features: int  # ``D``, the number of features of a frame
+    # The first layer of each block, from input to output. The layers before them are the stem; the layers after the
+    # last block belong to it.
     block_starts: tuple[str, ...]
-    parameters: int
-    frame_size: int = 224
-    min_frame_size: int = 32
-    pretrained: bool = True
-    truncate_blocks: int = 0
+    parameters: int  # number of weights, including the statistics of batch normalization
+    frame_size: int = 224  # height and width in pixels of the frames that it was trained on or designed for
+    min_frame_size: int = 32  # smaller frames would leave its last feature map empty
+    pretrained: bool = True  # whether there are ImageNet weights for it
+    truncate_blocks: int = 0  # number of last blocks that ``train`` leaves out with pretrained weights
+    # Rows and columns of the smallest cells of the spatial pyramid with pretrained weights. Encoders with many channels
+    # have fewer cells, since each cell has all channels.
     pyramid: int = 2
-    weights_included: bool = False
+    weights_included: bool = False  # whether its ImageNet weights come with this package; Keras downloads others
 
     @property
     def weights_source(self) -> str:
@@ -61,30 +45,12 @@ def spec_of(network: NetworkSettings) -> EncoderSpec:
     return replace(spec, block_starts=spec.block_starts[:blocks_left])
 
 
-def encoder_rows() -> list[EncoderRow]:
-    """The rows of ``--list-encoders``, the default encoder first."""
-    from activity_cli.results import EncoderRow  # here, since --help of a command does not need it
-
-    return [
-        EncoderRow(
-            name=spec.name,
-            summary=spec.summary,
-            features=spec.features,
-            parameters=spec.parameters,
-            frame_size=spec.frame_size,
-            min_frame_size=spec.min_frame_size,
-            weights=spec.weights_source,
-        )
-        for spec in ENCODER_SPECS.values()
-    ]
-
-
-# Times: LiteRT, one thread, 224 pixels. A test compares the addresses with those in keras.applications.
+# Times: LiteRT, one thread, 224 pixels.
 
 _SPECS = (
     EncoderSpec(
         name="efficientnet_lite0",
-        summary="The default: for a few dozen clips per activity, fast on phones and CPUs, no download.",
+        summary="The default: works with a few dozen clips per activity, is fast on phones and CPUs, no download.",
         features=1280,
         block_starts=("block00_depthwise_conv", *(f"block{number:02}_expand_conv" for number in range(1, 16))),
         parameters=3_413_024,
@@ -94,7 +60,7 @@ _SPECS = (
     ),
     EncoderSpec(
         name="small",
-        summary="Trained on your clips alone: for hundreds of clips, or pictures unlike photographs; models of 3 MB.",
+        summary="Trained from scratch on your clips: for hundreds of clips, or images unlike photographs. 3 MB.",
         features=256,
         block_starts=("conv1", "conv2", "conv3", "conv4"),
         parameters=169_504,
@@ -103,14 +69,14 @@ _SPECS = (
     ),
     EncoderSpec(
         name="mobilenet_v2",
-        summary="The usual encoder of tutorials and papers on small devices: for comparison with them.",
+        summary="Common in tutorials and in papers on small devices: use it to compare with them.",
         features=1280,
         block_starts=("expanded_conv_depthwise", *(f"block_{number}_expand" for number in range(1, 17))),
         parameters=2_257_984,
     ),
     EncoderSpec(
         name="mobilenet_v3_small",
-        summary="The fastest pretrained encoder: a fifth of the default's time.",
+        summary="The fastest pretrained encoder. Takes a fifth of the time of the default.",
         features=576,
         block_starts=("expanded_conv_depthwise_pad", *(f"expanded_conv_{number}_expand" for number in range(1, 11))),
         parameters=939_120,
@@ -124,7 +90,7 @@ _SPECS = (
     ),
     EncoderSpec(
         name="efficientnet_v2_b0",
-        summary="The most accurate small encoder on ImageNet: twice the default's time.",
+        summary="The most accurate small encoder on ImageNet. Takes twice as long as the default.",
         features=1280,
         block_starts=(
             "block1a_project_conv",
@@ -138,7 +104,7 @@ _SPECS = (
     ),
     EncoderSpec(
         name="resnet50",
-        summary="The usual encoder of papers on video: for comparison with them; 8 times the default's time.",
+        summary="Common in papers on video: use it to compare with them. Takes 8 times as long as the default.",
         features=2048,
         block_starts=tuple(
             f"conv{stage}_block{number}_1_conv"
@@ -149,7 +115,7 @@ _SPECS = (
     ),
     EncoderSpec(
         name="vgg16",
-        summary="The encoder of the early CNN LSTM papers: to reproduce them; 30 times the default's time.",
+        summary="The encoder of the early CNN LSTM papers: use it to reproduce them. Takes 33 times as long.",
         features=512,
         block_starts=tuple(f"block{number}_conv1" for number in range(1, 6)),
         parameters=14_714_688,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from activity_cli.settings.declare import Setting, Settings
+from activity_cli.settings.declare import Setting, Settings, setting
 
-__all__ = ["DEFAULT_PREPARED", "SPLITS", "Fit", "PrepareSettings", "Sampling", "ShortClips", "Split"]
+__all__ = ["DEFAULT_PREPARED", "SPLITS", "Fit", "PrepareSettings", "Sampling", "Split"]
 
 DEFAULT_PREPARED = Path("prepared")
 SPLITS = ("train", "val", "test")
@@ -25,82 +25,65 @@ class Sampling(Settings):
     A bundle stores these settings, so predicting always samples as training did.
     """
 
-    num_frames: Annotated[int, Setting("Number of frames in a clip, at most.", _CLIPS, "N", ge=1, le=512)] = 16
-    frames_per_second: Annotated[
-        float | None,
-        Setting(
-            "Take this many frames of each second, from the middle of the video, until the clip is full.",
-            _CLIPS,
-            "RATE",
-            unset="frames evenly spaced over the whole video",
-            gt=0,
-            le=1000,
-        ),
-    ] = None
-    frame_size: Annotated[int, Setting("Height and width of a frame.", _CLIPS, "PIXELS", ge=32, le=1024)] = 224
-    fit: Annotated[
-        Fit,
-        Setting("How a frame becomes square: stretch it, pad it with black bars, or crop its middle."),
-    ] = "stretch"
-    short_clips: Annotated[
-        ShortClips,
-        Setting(
-            "How to fill the clip of a video with fewer than `num_frames` frames. mask: leave the rest empty; the "
-            "network ignores it. repeat_last: repeat the last frame. wrap: start the video again. drop: make no clip."
-        ),
-    ] = "mask"
-    clips_per_video: Annotated[
-        int,
-        Setting(
-            "Clips of each training video. The first clip has the middle frame of each part of the video. Each further "
-            "clip has a random frame of each part.",
-            ge=1,
-            le=100,
-        ),
-    ] = 1
-    window_seconds: Annotated[
-        float | None,
-        Setting(
-            "Cut each video into windows of this length, and make a clip of each window.",
-            _CLIPS,
-            "SECONDS",
-            unset="one clip of the whole video",
-            ge=0.01,
-            le=1e6,
-        ),
-    ] = None
-    stride_seconds: Annotated[
-        float | None,
-        Setting(
-            "Time from the start of one window to the start of the next.",
-            _CLIPS,
-            "SECONDS",
-            unset="the length of a window",
-            ge=0.01,
-            le=1e6,
-        ),
-    ] = None
+    num_frames: int = setting(16, "Largest number of frames in a clip.", _CLIPS, "N", ge=1, le=512)
+    frames_per_second: float | None = setting(
+        None,
+        "Frames per second to sample, around the middle of the video, until the clip is full.",
+        _CLIPS,
+        "RATE",
+        unset="frames evenly spaced over the whole video",
+        gt=0,
+        le=1000,
+    )
+    frame_size: int = setting(224, "Height and width of a frame.", _CLIPS, "PIXELS", ge=32, le=1024)
+    fit: Fit = setting("stretch", "How a frame becomes square: stretch it, pad it with black bars, or crop its middle.")
+    short_clips: ShortClips = setting(
+        "mask",
+        "What to do if a video has fewer than `num_frames` frames. mask: make a shorter clip; the network ignores the "
+        "missing frames. repeat_last: repeat the last frame. wrap: start the video again. drop: make no clip.",
+    )
+    clips_per_video: int = setting(
+        1,
+        "Number of clips to make of each training video. A video has as many equal parts as a clip has frames. "
+        "The first clip has the middle frame of each part. Each further clip has a random frame of each part.",
+        ge=1,
+        le=100,
+    )
+    window_seconds: float | None = setting(
+        None,
+        "Cut each video into windows of this length, and make a clip of each window.",
+        _CLIPS,
+        "SECONDS",
+        unset="one clip of the whole video",
+        ge=0.01,
+        le=1e6,
+    )
+    stride_seconds: float | None = setting(
+        None,
+        "Time from the start of one window to the start of the next.",
+        _CLIPS,
+        "SECONDS",
+        unset="the length of a window",
+        ge=0.01,
+        le=1e6,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Split(Settings):
     """Which clips train the model, which validate the training, and which test the model."""
 
-    val_fraction: Annotated[float, Setting("Share of the clips that validate the training.", ge=0, lt=1)] = 0.2
-    test_fraction: Annotated[float, Setting("Share of the clips that test the model.", ge=0, lt=1)] = 0.2
-    group_by: Annotated[
-        str,
-        Setting(
-            "Regular expression that finds the person or the source in each path, such as 'person\\d+'. Clips of one "
-            "group never train and test the same model. auto: clips of one recording or one place are a group. none: "
-            "each video is a group.",
-            _SPLITS,
-            "REGEX|auto|none",
-        ),
-    ] = "auto"
-    seed: Annotated[
-        int, Setting("The same number gives the same splits and random clips.", _SPLITS, "N", ge=0, le=2**32 - 1)
-    ] = 0
+    val_fraction: float = setting(0.2, "Share of the clips to use for validation.", ge=0, lt=1)
+    test_fraction: float = setting(0.2, "Share of the clips to use for the test.", ge=0, lt=1)
+    group_by: str = setting(
+        "auto",
+        "Regular expression that finds the person or the source in each path, such as 'person\\d+'. Videos with "
+        "the same match are a group; all its clips are in the same split. auto: clips that look like one recording or "
+        "one place are a group. none: each video is a group.",
+        _SPLITS,
+        "REGEX|auto|none",
+    )
+    seed: int = setting(0, "Random seed of the splits and of random clips.", _SPLITS, "N", ge=0, le=2**32 - 1)
 
     @property
     def pattern(self) -> str | None:
@@ -112,31 +95,29 @@ class Split(Settings):
 class PrepareSettings(Settings):
     """Settings of :func:`activity_cli.prepare`."""
 
-    videos: Annotated[
-        Path,
-        Setting("Folder of videos, such as VIDEOS/<activity>/clip.mp4.", metavar="VIDEOS", stored=False, argument=True),
-    ]
-    out: Annotated[Path, Setting("Folder to write.", _FILES, "DIR", stored=False)] = DEFAULT_PREPARED
-    labels: Annotated[
-        Path | None,
-        Setting(
-            "CSV file with the columns path,label[,group][,split][,start_seconds][,end_seconds], or the lists of "
-            "UCF101 or Kinetics.",
-            _FILES,
-            "FILE",
-            unset="each folder is an activity",
-            stored=False,
-        ),
-    ] = None
-    overwrite: Annotated[
-        bool, Setting("Replace a folder that was prepared with other settings.", _FILES, stored=False)
-    ] = False
+    videos: Path = field(
+        metadata={
+            "setting": Setting(
+                "Folder of videos, such as VIDEOS/<activity>/clip.mp4.", metavar="VIDEOS", stored=False, argument=True
+            )
+        }
+    )
+    out: Path = setting(DEFAULT_PREPARED, "Folder to write.", _FILES, "DIR", stored=False)
+    labels: Path | None = setting(
+        None,
+        "CSV file with the columns path,label[,group][,split][,start_seconds][,end_seconds], or the lists of "
+        "UCF101 or Kinetics.",
+        _FILES,
+        "FILE",
+        unset="each folder is an activity",
+        stored=False,
+    )
+    overwrite: bool = setting(False, "Replace a folder that was prepared with other settings.", _FILES, stored=False)
     sampling: Sampling = field(default_factory=Sampling)
     split: Split = field(default_factory=Split)
-    workers: Annotated[
-        int,
-        Setting("Processes that decode videos. 0: one for each core.", "Options", "N", ge=0, le=1024, stored=False),
-    ] = 0
-    time_limit_seconds: Annotated[
-        float, Setting("Reject a video whose decoding takes longer.", gt=0, le=1e6, stored=False)
-    ] = 600.0
+    workers: int = setting(
+        0, "Processes that decode videos. 0: one for each core.", "Options", "N", ge=0, le=1024, stored=False
+    )
+    time_limit_seconds: float = setting(
+        600.0, "Reject a video if decoding it takes longer than this.", gt=0, le=1e6, stored=False
+    )

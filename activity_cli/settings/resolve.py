@@ -27,29 +27,21 @@ def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
     """
     sampling, split = settings.sampling, settings.split
     if sampling.clips_per_video > 1 and sampling.frames_per_second is not None:
-        raise _refused(
-            "frames_per_second",
-            sampling.frames_per_second,
-            f"`clips_per_video={sampling.clips_per_video}` draws frames from the whole video",
-        )
+        reason = f"`clips_per_video={sampling.clips_per_video}` samples frames from the whole video"
+        raise _refused("frames_per_second", sampling.frames_per_second, reason)
     if sampling.stride_seconds is not None and sampling.window_seconds is None:
-        raise _refused("stride_seconds", sampling.stride_seconds, "there are no windows without `window_seconds`")
+        raise _refused("stride_seconds", sampling.stride_seconds, "it needs `window_seconds`")
     if split.val_fraction + split.test_fraction >= 1:
-        raise ConfigError(
-            f"`val_fraction={split.val_fraction:g}` and `test_fraction={split.test_fraction:g}` leave no clips for "
-            "training.",
-            "Their sum must be less than 1.",
-            setting="test_fraction",
-        )
+        both = f"`val_fraction={split.val_fraction:g}` and `test_fraction={split.test_fraction:g}`"
+        hint = "Their sum must be less than 1."
+        raise ConfigError(f"{both} leave no clips for training.", hint, setting="test_fraction")
     if split.pattern is not None:
         try:
             re.compile(split.pattern)
         except re.error as error:
-            raise ConfigError(
-                f"`group_by` is not a regular expression: {split.group_by!r} ({error}).",
-                r"For example, 'person\d+' finds person07 in wave/person07_a.mp4.",
-                setting="group_by",
-            ) from None
+            message = f"`group_by` is not a regular expression: {split.group_by!r} ({error})."
+            hint = r"For example, 'person\d+' finds person07 in wave/person07_a.mp4."
+            raise ConfigError(message, hint, setting="group_by") from None
     # Windows that follow each other without a gap are the same sampling, whether the stride was typed or not.
     stride_seconds = sampling.stride_seconds or sampling.window_seconds
     return replace(settings, sampling=replace(sampling, stride_seconds=stride_seconds))
@@ -82,33 +74,19 @@ _PRETRAINED_RATE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class TrainPlan:
-    """The settings of a training, with a value for every setting that was left unset.
+    """The settings of a training, with a value for every setting that was left unset."""
 
-    Attributes:
-        network: The shape of the network; no setting in it is None.
-        weights: Weights that the encoder starts with: ``imagenet``, ``none`` or a file.
-        mode: ``frozen``, ``finetune`` or ``joint``.
-        trained_blocks: Number of last blocks of the encoder that are trained; 0: the encoder stays frozen.
-        warmup_epochs: Epochs that first train only the layers after the encoder; 0: no warm-up.
-        epochs: Epochs after the warm-up.
-        patience: Epochs without a lower validation loss after which training stops.
-        learning_rate: Highest rate while the encoder is frozen, or starts from random weights.
-        encoder_learning_rate: Highest rate while a pretrained encoder is trained.
-        refit: Whether to train again on the training and validation clips together.
-        augmentation: How training varies the clips. If augmentation is off, it varies nothing.
-    """
-
-    network: NetworkSettings
-    weights: str
-    mode: str
-    trained_blocks: int
-    warmup_epochs: int
-    epochs: int
-    patience: int
-    learning_rate: float
-    encoder_learning_rate: float
-    refit: bool
-    augmentation: Augmentation
+    network: NetworkSettings  # the shape of the network; no setting in it is None
+    weights: str  # weights that the encoder starts with: ``imagenet``, ``none`` or a file
+    mode: str  # ``frozen``, ``finetune`` or ``joint``
+    trained_blocks: int  # number of last blocks of the encoder that are trained; 0: the encoder stays frozen
+    warmup_epochs: int  # epochs that first train only the layers after the encoder; 0: no warm-up
+    epochs: int  # epochs after the warm-up
+    patience: int  # epochs without a lower validation loss after which training stops
+    learning_rate: float  # highest rate while the encoder is frozen, or starts from random weights
+    encoder_learning_rate: float  # highest rate while a pretrained encoder is trained
+    refit: bool  # whether to train again on the training and validation clips together
+    augmentation: Augmentation  # how training varies the clips; if augmentation is off, it varies nothing
 
     @property
     def pretrained(self) -> bool:
@@ -133,6 +111,7 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
     mode = settings.mode or ("frozen" if pretrained and spec.pretrained else "joint")
     network = _resolved_network(settings.network, spec, pretrained)
     blocks_left = len(spec.block_starts) - (network.truncate_blocks or 0)
+    trained_blocks = {"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}
     steps = -(-num_clips // settings.batch_size)
     warms_up = pretrained and mode != "frozen"
     length = _HEAD_LENGTH if mode == "frozen" else _PRETRAINED_LENGTH if warms_up else _JOINT_LENGTH
@@ -143,9 +122,7 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
         network=network,
         weights=weights,
         mode=mode,
-        trained_blocks={"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}[
-            mode
-        ],
+        trained_blocks=trained_blocks[mode],
         warmup_epochs=warmup_epochs,
         epochs=epochs,
         patience=settings.patience or patience,
@@ -178,38 +155,36 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
     """Refuses what training cannot do, and what it would ignore."""
     network, mode, name = plan.network, plan.mode, repr(spec.name)
     if mode != "joint" and not plan.pretrained:
-        raise ConfigError(
-            f"`mode` cannot be {mode!r} here: it keeps weights of the encoder, and {name} starts from random ones.",
-            "Use `mode=joint`, another `encoder`, or `weights=FILE`.",
-            setting="mode",
-        )
+        reason = f"this mode needs a pretrained encoder, but {name} would start from random weights"
+        hint = "Use `mode=joint`, an `encoder` with pretrained weights, or `weights=FILE`."
+        raise ConfigError(f"`mode` cannot be {mode!r}: {reason}.", hint, setting="mode")
     recurrent, pretrained, num_blocks = network.sequence != "none", plan.pretrained, len(spec.block_starts)
     blocks, blocks_left = settings.finetune_blocks or _FINETUNE_BLOCKS, num_blocks - (network.truncate_blocks or 0)
     trains_pretrained = pretrained and mode != "frozen"
     random_weights = f"the encoder {name} starts from random weights"
     imagenet, reduced = settings.weights == "imagenet", settings.precision not in ("auto", "float32")
     warmup, rate = settings.warmup_epochs is not None, settings.encoder_learning_rate is not None
+    too_few_blocks = f"the encoder {name} has only {blocks_left} blocks (after `truncate_blocks`)"
+    no_effect = "it has an effect only if a pretrained encoder is trained (`mode=finetune` or `mode=joint`)"
+    unread = "only the recurrent network reads them, and `sequence=none` turns it off"
+    whole_clips = "the linear head cannot classify single frames, as `per_frame=true` asks"
     rules = (
         ("weights", imagenet and not spec.pretrained, f"there are no such weights for the encoder {name}"),
-        ("gray", network.gray and spec.name != "small", f"the encoder {name} needs colors"),
-        ("truncate_blocks", blocks_left < 1, f"the encoder {name} has {num_blocks} blocks"),
-        ("pyramid", (network.pyramid or 1) > 1 and not spec.pretrained, f"the encoder {name} has no pyramid"),
-        ("sequence", not recurrent and mode != "frozen", f"with `mode={mode}` a recurrent network trains the encoder"),
+        ("gray", network.gray and spec.name != "small", f"{name} needs color frames; only 'small' takes gray"),
+        ("truncate_blocks", blocks_left < 1, f"the encoder {name} has only {num_blocks} blocks, and one must stay"),
+        ("pyramid", (network.pyramid or 1) > 1 and not spec.pretrained, f"the encoder {name} has no spatial pyramid"),
+        ("sequence", not recurrent and mode != "frozen", f"`mode={mode}` needs a recurrent network"),
         ("per_frame", network.per_frame and not recurrent, "`sequence=none` classifies whole clips only"),
         ("linear_head", not network.linear_head and not recurrent, "`sequence=none` leaves only the linear head"),
         ("linear_head", network.linear_head and not pretrained, random_weights),
-        ("linear_head", network.linear_head and network.per_frame, "it classifies whole clips, not each frame"),
-        ("pca_components", network.pca_components and not recurrent, "with `sequence=none` nothing reads them"),
+        ("linear_head", network.linear_head and network.per_frame, whole_clips),
+        ("pca_components", network.pca_components and not recurrent, unread),
         ("pca_components", network.pca_components and not pretrained, random_weights),
-        ("finetune_blocks", settings.finetune_blocks and mode != "finetune", "only `mode=finetune` reads it"),
-        (
-            "finetune_blocks",
-            mode == "finetune" and blocks > blocks_left,
-            f"the encoder {name} has {blocks_left} blocks",
-        ),
-        ("warmup_epochs", warmup and not trains_pretrained, "only training a pretrained encoder has a warm-up"),
-        ("encoder_learning_rate", rate and not trains_pretrained, "this mode trains no pretrained encoder"),
-        ("precision", reduced and mode == "frozen", "a frozen encoder computes in float32"),
+        ("finetune_blocks", settings.finetune_blocks and mode != "finetune", "only `mode=finetune` uses it"),
+        ("finetune_blocks", mode == "finetune" and blocks > blocks_left, too_few_blocks),
+        ("warmup_epochs", warmup and not trains_pretrained, no_effect),
+        ("encoder_learning_rate", rate and not trains_pretrained, no_effect),
+        ("precision", reduced and mode == "frozen", "`mode=frozen` always computes in float32"),
     )
     values = plain_values(settings) | plain_values(network) | {"finetune_blocks": blocks}
     for setting, refused, reason in rules:
@@ -220,20 +195,17 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
 def _resolved_augmentation(settings: TrainSettings, labels: Sequence[str]) -> Augmentation:
     wanted = settings.augmentation
     if unknown := sorted(set(wanted.no_flip_label) - set(labels)):
-        raise ConfigError(
-            f"`no_flip_label` names {', '.join(map(repr, unknown))}, and no clip has this label.",
-            f"Labels: {', '.join(labels)}.",
-            setting="no_flip_label",
-        )
+        message = f"`no_flip_label`: no clip has the label {' or '.join(map(repr, unknown))}."
+        raise ConfigError(message, f"Labels: {', '.join(labels)}.", setting="no_flip_label")
     if settings.augment:
         return wanted
     usual, off = Augmentation(), without_augmentation()
     for name in ("no_flip_label", "temporal_crop", "crop", "color_jitter"):
         if (value := getattr(wanted, name)) not in (getattr(usual, name), getattr(off, name)):
-            raise _refused(name, value, "`augment=false` turns all augmentation off")
+            raise _refused(name, value, "`augment=false` turns off all augmentation")
     return off
 
 
 def _refused(name: str, value: object, reason: str) -> ConfigError:
-    hint = "Change one of the two, or leave it out."
-    return ConfigError(f"`{name}` cannot be {show_value(value)} here: {reason}.", hint, setting=name)
+    hint = f"Remove `{name}`, or change the setting that it conflicts with."
+    return ConfigError(f"`{name}` cannot be {show_value(value)}: {reason}.", hint, setting=name)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from activity_cli.settings.declare import Setting, Settings
+from activity_cli.settings.declare import Setting, Settings, setting
 from activity_cli.settings.train import DEFAULT_MODEL
 
-__all__ = ["EvaluateSettings", "ExportFormat", "ExportSettings", "PredictSettings", "SplitName"]
+__all__ = ["EvaluateSettings", "ExportSettings", "PredictSettings"]
 
 ExportFormat = Literal["litert", "saved_model", "onnx"]
 SplitName = Literal["train", "val", "test", "all"]
@@ -21,40 +21,40 @@ _INPUT, _OUTPUT = "Input", "Output"
 class EvaluateSettings(Settings):
     """Settings of :func:`activity_cli.evaluate`."""
 
-    model: Annotated[Path, Setting("Model to evaluate.", metavar="MODEL", argument=True)] = DEFAULT_MODEL
-    data: Annotated[
-        Path | None,
-        Setting(
-            "Prepared folder with the clips.", _INPUT, "PREPARED", unset="the folder that the model was trained on"
-        ),
-    ] = None
-    split: Annotated[SplitName, Setting("Clips that evaluate the model.", _INPUT)] = "test"
+    model: Path = setting(DEFAULT_MODEL, "Model to evaluate.", metavar="MODEL", argument=True)
+    data: Path | None = setting(
+        None,
+        "Prepared folder to take the clips from.",
+        _INPUT,
+        "PREPARED",
+        unset="the folder that the model was trained on",
+    )
+    split: SplitName = setting("test", "Split to evaluate the model on.", _INPUT)
 
 
 @dataclass(frozen=True, slots=True)
 class PredictSettings(Settings):
     """Settings of :func:`activity_cli.predict`."""
 
-    inputs: Annotated[
-        tuple[Path, ...],
-        Setting("Videos, folders of videos, or - for a video on stdin.", metavar="INPUT", argument=True),
-    ]
-    model: Annotated[
-        Path | None, Setting("Model to use.", _INPUT, "MODEL", unset="models/activity, or else the sample model")
-    ] = None
+    inputs: tuple[Path, ...] = field(
+        metadata={
+            "setting": Setting("Videos, folders of videos, or - for a video on stdin.", metavar="INPUT", argument=True)
+        }
+    )
+    model: Path | None = setting(
+        None, "Model to use.", _INPUT, "MODEL", unset="models/activity if it exists, else the sample model"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings(Settings):
     """Settings of :func:`activity_cli.export`."""
 
-    model: Annotated[Path, Setting("Model to export.", metavar="MODEL", argument=True)] = DEFAULT_MODEL
-    format: Annotated[
-        ExportFormat,
-        Setting(
-            "litert: for phones and small boards. saved_model: for TensorFlow Serving. onnx: for ONNX Runtime.",
-            _OUTPUT,
-        ),
-    ] = "litert"
-    out: Annotated[Path, Setting("Folder to write.", _OUTPUT, "DIR")] = Path("exported")
-    overwrite: Annotated[bool, Setting("Replace the folder at `out`.", _OUTPUT)] = False
+    model: Path = setting(DEFAULT_MODEL, "Model to export.", metavar="MODEL", argument=True)
+    format: ExportFormat = setting(
+        "litert",
+        "litert: for phones and small boards. saved_model: for TensorFlow Serving. onnx: for ONNX Runtime.",
+        _OUTPUT,
+    )
+    out: Path = setting(Path("exported"), "Folder to write.", _OUTPUT, "DIR")
+    overwrite: bool = setting(False, "Replace the folder at `out`.", _OUTPUT)

@@ -2,7 +2,7 @@
 
 M. Tan and Q. V. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019. The Lite
 variant (Google, 2020) is made for phones: ReLU6 instead of swish, no squeeze-and-excite, stem and head never scaled.
-The ImageNet weights (75 % top-1) are Google's; ``tools/convert_efficientnet_lite0.py`` makes their file again.
+Google trained the ImageNet weights (75 % top-1). ``tools/convert_efficientnet_lite0.py`` writes their file.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _STAGES = (
 
 
 def build(frame_height: int, frame_width: int) -> keras.Model:
-    """Build the network from pixels to features, with random weights.
+    """Builds the network from pixels to features, with random weights.
 
     Args:
         frame_height: In pixels.
@@ -72,7 +72,7 @@ def build(frame_height: int, frame_width: int) -> keras.Model:
 
 
 def _block(x: keras.KerasTensor, name: str, stage: _Stage, stride: int) -> keras.KerasTensor:
-    """Inverted bottleneck: widen, filter each channel by itself, narrow; add the input where it fits."""
+    """Inverted bottleneck: widen, filter each channel, narrow, and add the input if its shape fits."""
     block_input, channels = x, x.shape[-1]
     if stage.expansion > 1:
         x = _conv(x, f"{name}_expand", channels * stage.expansion, kernel=1)
@@ -89,7 +89,7 @@ def _block(x: keras.KerasTensor, name: str, stage: _Stage, stride: int) -> keras
 def _conv(
     x: keras.KerasTensor, name: str, channels: int, *, kernel: int, stride: int = 1, relu: bool = True
 ) -> keras.KerasTensor:
-    # "same" as TensorFlow pads it, more at the bottom and right: that is what the weights were trained with.
+    # The weights were trained with TensorFlow's "same", which pads more at the bottom and right.
     conv = keras.layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=f"{name}_conv")
     return _normalize(conv(x), name, relu=relu)
 
@@ -100,7 +100,7 @@ def _normalize(x: keras.KerasTensor, name: str, *, relu: bool) -> keras.KerasTen
 
 
 def load_imagenet_weights(model: keras.Model) -> None:
-    """Puts the ImageNet weights that come with this package into what :func:`build` returns.
+    """Loads the ImageNet weights that come with this package into a network built by :func:`build`.
 
     Raises:
         BundleError: The file is damaged (``weights.unreadable``).

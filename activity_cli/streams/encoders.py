@@ -1,7 +1,7 @@
 """The appearance stream: CNNs that describe one frame, each with its own preprocessing inside.
 
 An encoder takes RGB frames of 0 to 255, ``[N, H, W, 3]``, and gives features ``float32 [N, D]``. It scales pixels
-itself, so that cannot differ between training and predicting.
+itself, so the scaling cannot differ between training and predicting.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def build_encoder(
     Args:
         name: One of ``ENCODER_SPECS``.
         frame_size: Height and width of a frame in pixels.
-        weights: ``imagenet``, ``none`` (random, also where weights follow from a bundle), or a file of Keras.
+        weights: ``imagenet``, ``none`` (random; also if the weights of a bundle follow), or the path of a file that
+            Keras saved.
         gray: Use brightness only; for ``small``.
         truncate_blocks: Last blocks that are left out, fewer than there are.
         pyramid: Rows and columns of the smallest cells of the spatial pyramid; 1: one mean over the whole frame.
@@ -51,7 +52,7 @@ def build_encoder(
     if frame_size < spec.min_frame_size:
         raise ConfigError(
             f"Frames of {frame_size} pixels are too small for the encoder {name!r}.",
-            f"Prepare frames of {spec.min_frame_size} pixels or more; its weights are made for {spec.frame_size}.",
+            f"Run 'activity prepare' with --frame-size {spec.min_frame_size} or more; best is {spec.frame_size}.",
             setting="frame_size",
         )
     check_weights(spec, weights)

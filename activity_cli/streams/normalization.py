@@ -5,12 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-__all__ = ["BatchNormalization", "with_fused_normalization"]
-
-# oneDNN computes 16 channels of 16-bit numbers at once. With other numbers of channels it takes four times as long.
-_VECTOR_CHANNELS = 16
-# The smallest that cuDNN accepts.
-_SMALLEST_EPSILON = 1.001e-5
+__all__ = ["BatchNormalization"]
 
 
 # Keras finds saved weights by the name of the class.
@@ -22,55 +17,27 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
-        if not self._can_be_fused(inputs, mask):
+        is_maps = len(inputs.shape) == 4 and self.axis in (-1, 3) and mask is None
+        if not is_maps or not self.scale or not self.center or self.synchronized or self.renorm:
             return super().call(inputs, training=training, mask=mask)
-        fast = inputs.dtype == tf.float32 or inputs.shape[-1] % _VECTOR_CHANNELS == 0
-        maps = inputs if fast else tf.cast(inputs, tf.float32)
-        return tf.cast(self._fused(maps, bool(training and self.trainable)), inputs.dtype)
-
-    def _can_be_fused(self, inputs: tf.Tensor, mask: tf.Tensor | None) -> bool:
-        are_maps = len(inputs.shape) == 4 and self.axis in (-1, 3)
-        usual = mask is None and not self.synchronized and not self.renorm
-        return are_maps and usual and self.epsilon >= _SMALLEST_EPSILON and self.variable_dtype == "float32"
-
-    def _fused(self, maps: tf.Tensor, training: bool) -> tf.Tensor:
-        channels = maps.shape[-1]
-        scale = tf.convert_to_tensor(self.gamma) if self.scale else tf.ones([channels])
-        offset = tf.convert_to_tensor(self.beta) if self.center else tf.zeros([channels])
-        mean = tf.zeros([0]) if training else tf.convert_to_tensor(self.moving_mean)
-        variance = tf.zeros([0]) if training else tf.convert_to_tensor(self.moving_variance)
+        uses_batch = bool(training and self.trainable)
         # The reason for this file: with Keras' own layer, a step of joint training takes 1.32 times (padded clips) to
         # 1.36 times (full clips) the processor time (benchmarks/train.py, encoder small, 64 pixels). The fused
         # operation reads and writes the activations a third as often. They are large: a batch has all frames of its
         # clips.
         normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=maps,
-            scale=scale,
-            offset=offset,
-            mean=mean,
-            variance=variance,
+            x=inputs,
+            scale=tf.convert_to_tensor(self.gamma),
+            offset=tf.convert_to_tensor(self.beta),
+            mean=tf.zeros([0]) if uses_batch else tf.convert_to_tensor(self.moving_mean),
+            variance=tf.zeros([0]) if uses_batch else tf.convert_to_tensor(self.moving_variance),
             epsilon=self.epsilon,
-            is_training=training,
+            is_training=uses_batch,
         )
-        if training:
+        if uses_batch:
             # TensorFlow divides the squares by n - 1, Keras by n.
-            count = tf.cast(tf.size(maps) // channels, tf.float32)
+            count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
             batch_variance = variance * (count - 1.0) / count
             for moving, now in ((self.moving_mean, mean), (self.moving_variance, batch_variance)):
                 moving.assign(moving * self.momentum + now * (1.0 - self.momentum))
         return normalized
-
-
-def with_fused_normalization(model: keras.Model) -> keras.Model:
-    """A copy of a network, with the same weights, that uses this module's batch normalization.
-
-    For networks that other code has built, such as those of ``keras.applications``.
-    """
-
-    def clone(layer: keras.Layer) -> keras.Layer:
-        kind = BatchNormalization if type(layer) is keras.layers.BatchNormalization else type(layer)
-        return kind.from_config(layer.get_config())
-
-    fused = keras.models.clone_model(model, clone_function=clone)
-    fused.set_weights(model.get_weights())
-    return fused

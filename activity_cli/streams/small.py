@@ -1,4 +1,4 @@
-"""The small encoder: four convolutions, made to be trained from scratch on a few hundred clips."""
+"""The small encoder: four convolutions, for training from random weights on a few hundred clips."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from activity_cli.streams.normalization import BatchNormalization
 
 __all__ = ["Luma", "build_small"]
 
-# Larger frames are averaged down to about this first: each of its last numbers sees 33 pixels, which should be much
-# of the picture (docs/measurements.md).
+# Larger frames are first averaged down to about this size. A unit of the last convolution has a receptive field of 33
+# pixels, which should be a large part of the frame.
 _FRAME_SIZE = 64
-# Multiples of 16, over which processors vectorize: in bfloat16, 32 are faster than 24 would be.
+# Multiples of 16, because processors compute 16 channels at once: in bfloat16, 32 channels are faster than 24.
 _CHANNELS = (32, 48, 96, 128)
 
 
 @keras.saving.register_keras_serializable("activity")
 class Luma(keras.layers.Layer):
-    """RGB ``[N, H, W, 3]`` -> brightness ``[N, H, W, 1]``, as weighted by ITU-R Rec. 601."""
+    """RGB ``[N, H, W, 3]`` -> brightness ``[N, H, W, 1]`` by the weights of ITU-R Rec. 601."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -33,17 +33,17 @@ class Luma(keras.layers.Layer):
 
 
 def build_small(frame_size: int, *, gray: bool = False) -> keras.Model:
-    """Builds it with random weights.
+    """Builds the small encoder with random weights.
 
     Args:
         frame_size: Height and width of a frame in pixels.
-        gray: Look at brightness only; the frames are RGB all the same.
+        gray: Use brightness only. The frames are RGB either way.
 
     Returns:
         A model from ``[N, frame_size, frame_size, 3]`` to features, float32 ``[N, 256]``.
     """
     # Layers
-    # Pixels are whole numbers to 255, which 16 bits hold: they need not become 32 bits first.
+    # 16 bits hold whole numbers up to 255 exactly, so pixels need no 32 bits.
     computing = keras.config.dtype_policy().compute_dtype
     frames = keras.Input((frame_size, frame_size, 3), dtype=computing, name="frames")
     shrink = max(1, round(frame_size / _FRAME_SIZE))
@@ -56,7 +56,7 @@ def build_small(frame_size: int, *, gray: bool = False) -> keras.Model:
         x = keras.layers.Conv2D(channels, 5 if number == 1 else 3, 2, "same", use_bias=False, name=f"conv{number}")(x)
         x = BatchNormalization(momentum=0.9, name=f"conv{number}_norm")(x)
         x = keras.layers.ReLU(name=f"conv{number}_relu")(x)
-    # The mean says how much of something there is, the maximum says that it is there at all.
+    # The mean is how much of the frame shows a pattern, the maximum whether any place shows it.
     mean = keras.layers.GlobalAveragePooling2D(name="mean")(x)
     peak = keras.layers.GlobalMaxPooling2D(name="peak")(x)
     features = keras.layers.Concatenate(dtype="float32", name="features")([mean, peak])

@@ -1,11 +1,11 @@
-"""Pretrained weights of encoders: where they come from, and how they get into a network.
+"""Loads pretrained weights into encoders.
 
-Only numbers are read out of a file, by their places in the network; what else it says is not followed, so loading one
-runs no code from it.
+A file gives only the values of the weights; this package builds the network. So loading a file runs no code from it.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import warnings
@@ -22,7 +22,7 @@ from activity_cli.streams.efficientnet_lite0 import load_imagenet_weights
 __all__ = ["check_weights", "load_weights"]
 
 _KERAS_ENDINGS = (".weights.h5", ".h5", ".hdf5")
-# A server that says nothing for so long will not; without a limit Keras waits forever.
+# Without a limit, Keras would wait forever for a server that does not answer.
 _TIMEOUT_SECONDS = 30.0
 
 
@@ -30,7 +30,7 @@ def check_weights(spec: EncoderSpec, weights: str) -> None:
     """Refuses weights that are not there before seconds are spent on building the encoder.
 
     Args:
-        spec: Of the encoder.
+        spec: The encoder.
         weights: ``imagenet``, ``none`` (random), or the path of a file.
 
     Raises:
@@ -42,7 +42,7 @@ def check_weights(spec: EncoderSpec, weights: str) -> None:
     if weights == "imagenet":
         if not spec.pretrained:
             raise ConfigError(
-                f"`weights` cannot be 'imagenet': there are no such weights of the encoder {spec.name!r}.",
+                f"`weights` cannot be 'imagenet': the encoder {spec.name!r} has no ImageNet weights.",
                 "Use `weights=none`, a file, or another encoder.",
                 setting="weights",
             )
@@ -55,7 +55,7 @@ def check_weights(spec: EncoderSpec, weights: str) -> None:
         )
     if not weights.endswith(_KERAS_ENDINGS):
         raise BundleError(
-            f"The weights file {weights} has an ending that Keras does not read.",
+            f"Keras cannot read weights from {weights}: unknown file extension.",
             f"Allowed: {', '.join(_KERAS_ENDINGS)}.",
             code="weights.unreadable",
         )
@@ -79,19 +79,21 @@ def load_weights(encoder: keras.Model, spec: EncoderSpec, weights: str) -> None:
 
 
 def _downloaded(spec: EncoderSpec) -> list[object]:
-    """The ImageNet weights as Keras loads them: from ``$KERAS_HOME/models``, or downloaded to there."""
+    """The ImageNet weights as Keras loads them from ``$KERAS_HOME/models``, where it downloads missing ones to."""
     limit = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_SECONDS)
     try:
-        # What Keras says of a download goes to stderr: stdout is for data.
+        # Keras reports a download on stdout, which is for data.
         with redirect_stdout(sys.stderr), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # MobileNetV2 says which size it takes
+            warnings.simplefilter("ignore", UserWarning)  # that MobileNetV2 takes the weights of 224 pixels
             return list(pretrained_application(spec.name).get_weights())
-    except Exception as error:  # Keras raises bare ones, the network and a damaged file nearly every other
+    except Exception as error:  # Keras, a network and a damaged file raise nearly every type
+        folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
         raise MissingDependencyError(
             f"Keras cannot load the ImageNet weights of {spec.name}: {_first_line(str(error) or repr(error))}.",
-            "Run once with a network, or put the file into the folder models of $KERAS_HOME (usually ~/.keras). If "
-            "it is there, it is damaged: delete it.",
+            f"Connect to the internet and run the command again, or copy the weights file into {folder}. If the file "
+            "is already there, it is damaged: delete it. If you cannot write to this folder, set KERAS_HOME to "
+            "another one.",
             code="weights.missing",
         ) from None
     finally:
@@ -99,15 +101,15 @@ def _downloaded(spec: EncoderSpec) -> list[object]:
 
 
 def _load_file(encoder: keras.Model, path: Path, spec: EncoderSpec) -> None:
-    hint = f"Give weights of {spec.name} without its classifier ('no top'), as Keras saves them."
+    hint = f"Use a weights file that Keras saved for {spec.name} without its classifier ('no top')."
     try:
-        # Keras only warns where it finds no weights for a layer, and leaves random ones in it.
+        # If Keras finds no weights for a layer, it only warns and keeps the random ones.
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             encoder.load_weights(path)
     except UserWarning:
         raise BundleError(
-            f"The weights file {path} is of another network than {encoder.name}: layers or shapes differ.",
+            f"The weights file {path} does not fit {encoder.name}: it has other layers or shapes.",
             hint,
             code="weights.unreadable",
         ) from None

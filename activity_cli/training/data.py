@@ -76,8 +76,8 @@ def report_matched_lengths(clips: ClipSet, progress: Progress) -> None:
     left_out = 1 - clips.kept_frames.sum() / lengths.sum()
     if left_out > 1 - _MUCH_CUT:
         progress.note(
-            f"Clips of some labels are longer than those of others. Training leaves out {left_out:.0%} of the frames, "
-            "so that clip length is not a cue."
+            f"Some labels have longer clips than others. Training leaves out {left_out:.0%} of the frames, so that the "
+            "network cannot recognize a label by the length of its clips."
         )
     most = int(clips.kept_frames.max())
     if most <= lengths.max() * _SHORT:
@@ -87,7 +87,7 @@ def report_matched_lengths(clips: ClipSet, progress: Progress) -> None:
         shortest = min(longest, key=lambda label: longest[label])
         progress.warn(
             f"No clip of {shortest!r} has more than {longest[shortest]} frames, so training uses at most {most} frames "
-            "of every clip. Add longer videos of it, or leave the label out."
+            "of every clip. Add longer videos of this label, or remove the label."
         )
 
 

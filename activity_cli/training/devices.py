@@ -24,6 +24,6 @@ def on_device(name: str | None) -> AbstractContextManager[None]:
         return nullcontext()
     known = [device.name.rpartition("device:")[2] for device in tf.config.list_logical_devices()]
     if name not in known:
-        raise ConfigError(f"There is no device {name!r}.", f"TensorFlow sees: {', '.join(known)}.", setting="device")
+        raise ConfigError(f"There is no device {name!r}.", f"TensorFlow finds: {', '.join(known)}.", setting="device")
     context: AbstractContextManager[None] = tf.device(name)
     return context

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.dataset.features import ensure_features, feature_store
+from activity_cli.dataset.features import ensure_features, feature_folder
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.processes import default_workers
 from activity_cli.model.conversion import encoder_to_litert
@@ -47,7 +47,7 @@ class FrozenBackbone:
         # Converted anew each time, in seconds: the bytes are the same, and their hash is the key of the cache.
         encoder_to_litert(model, self.path)
         self._runtime = EncoderRuntime(self.path, default_workers())
-        self._store = feature_store(prepared, self.path)
+        self._cache = feature_folder(prepared, self.path)
 
     def files(self, records: Sequence[ClipRecord]) -> list[Path]:
         """The cached outputs of some clips, computed where they are missing.
@@ -57,7 +57,7 @@ class FrozenBackbone:
             OutputError: The disk is full, or the cache cannot be written.
         """
         names = [record.clip for record in records]
-        return ensure_features(names, self._prepared.clips, self._store, self._encode, self._progress)
+        return ensure_features(names, self._prepared.clips, self._cache, self._encode, self._progress)
 
     def _encode(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         return self._runtime.features(frames).astype(self._dtype)

@@ -178,7 +178,7 @@ def _principal_components(rows: Floats, components: int) -> list[npt.NDArray[Any
 
     # From the first to the last: as many as tell the directions, in seconds with any encoder.
     chosen = rows[np.linspace(0, len(rows) - 1, min(_MAX_PCA_ROWS, len(rows))).astype(int)].astype(np.float64)
-    pca = PCA(min(components, *chosen.shape), svd_solver="full").fit(chosen)
+    pca = PCA(min(components, *chosen.shape), svd_solver="covariance_eigh").fit(chosen)
     usual = float(pca.explained_variance_.mean())
     kernel = np.zeros((chosen.shape[1], components))
     if usual > np.finfo(np.float32).tiny:

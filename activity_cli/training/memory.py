@@ -18,8 +18,8 @@ def memory_message(error: Exception) -> str:
     """What is too large, in TensorFlow's or Python's words, and what to lower."""
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return (
-        f"A batch does not fit into memory ({reason}). Lower `batch_size`, or prepare smaller or fewer frames "
-        "(--frame-size, --num-frames)."
+        f"A batch does not fit into memory ({reason}). Lower `batch_size`, or run 'activity prepare' with smaller or "
+        "fewer frames (--frame-size, --num-frames)."
     )
 
 

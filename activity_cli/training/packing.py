@@ -70,7 +70,8 @@ def write_network_files(
     difference = litert_difference(network, folder, clips)
     if not difference <= MAX_LITERT_DIFFERENCE:
         raise TrainingError(
-            f"The LiteRT files differ from Keras by {difference:.2g}, more than {MAX_LITERT_DIFFERENCE:g}.",
+            f"The probabilities in LiteRT differ from those in Keras by {difference:.2g}, more than "
+            f"{MAX_LITERT_DIFFERENCE:g}.",
             "The model was not saved. Please report this with your versions of tensorflow and ai-edge-litert.",
             code="training.conversion",
         )

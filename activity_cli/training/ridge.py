@@ -2,7 +2,7 @@
 
 Its scores become log probabilities by one factor (temperature scaling: Guo et al. 2017), which is found on groups that
 the solution has not seen. Ridge regression counts a number by how little it differs among clips of one label, where
-logistic regression asks only for what tells labels apart; docs/measurements.md has what that is worth.
+logistic regression asks only for what separates the labels; docs/measurements.md has what that is worth.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Numbers = npt.NDArray[np.float64]
 # Of the mean square of a clip's numbers. From a third to three times as much makes no difference.
 _STRENGTH = 0.03
 _FOLDS = 5
-# Scores are about 0 and 1: from where nothing tells the label to where all is certain.
+# Scores are about 0 and 1: from no evidence for any label to certainty.
 _FACTORS = tuple(float(factor) for factor in np.geomspace(1.0, 40.0, 30))
 # Directions in which clips differ by less, in parts of the largest, are rounding.
 _MIN_VARIANCE = 1e-10

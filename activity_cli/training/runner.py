@@ -230,7 +230,7 @@ def restore(variables: list[Any], values: Weights) -> None:
     """
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise TrainingError(
-            "The unfinished training has weights of other shapes: it was started by another version of activity.",
+            "The unfinished training does not fit this network: another version of activity started it.",
             "Start again with `overwrite`.",
             code="training.checkpoint",
         )
@@ -268,8 +268,8 @@ def _cause(train: Examples, hyperparameters: Hyperparameters) -> str:
     for path in train.paths:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.dtype != np.uint8 and not math.isfinite(float(np.sum(array, dtype=np.float64))):
-            return "The encoder gives features that are not numbers: its weights are damaged or do not fit."
+            return "The encoder computes features that are not finite numbers. Its weights are damaged or do not fit."
     if hyperparameters.scaled_loss:
-        return "float16 holds no number above 65504: use `precision=float32` or `precision=bfloat16`."
+        return "float16 cannot represent numbers above 65504. Use `precision=float32` or `precision=bfloat16`."
     setting, rate = hyperparameters.rate_setting, hyperparameters.learning_rate
-    return f"The learning rate is likely too high: lower `{setting}`, which is {rate:g}."
+    return f"The learning rate is probably too high. Use a lower `{setting}` than {rate:g}."

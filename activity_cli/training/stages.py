@@ -80,7 +80,7 @@ def plan_stages(plan: TrainPlan, *, validates: bool) -> tuple[Stage, ...]:
     main = Stage("main", "Training", ("train",), plan.mode != "frozen", plan.epochs, plan.learning_rate)
     first = [main]
     if plan.warmup_epochs:
-        warmup = Stage("warm-up", "Training the head", ("train",), False, plan.warmup_epochs, plan.learning_rate)
+        warmup = Stage("warm-up", "Warm-up", ("train",), False, plan.warmup_epochs, plan.learning_rate)
         rate = plan.encoder_learning_rate
         first = [
             warmup,
@@ -93,7 +93,7 @@ def plan_stages(plan: TrainPlan, *, validates: bool) -> tuple[Stage, ...]:
         replace(
             stage,
             name=names[stage.name],
-            title=f"{stage.title} again, on all clips",
+            title=f"{stage.title} again, with the validation clips",
             splits=("train", "val"),
             is_result=stage.name == "main",
         )
@@ -225,8 +225,8 @@ def _warn_of_harm(records: Sequence[EpochRecord], progress: Progress) -> None:
     warmup, main = best_of(records, "warm-up"), best_of(records, "main")
     assert warmup and main
     progress.warn(
-        f"Training the encoder raised the validation loss from {warmup.val_loss:.3g} to {main.val_loss:.3g} at best. "
-        "The model keeps the encoder as it was. Try a lower encoder_learning_rate, or mode frozen."
+        f"Training the encoder raised the lowest validation loss from {warmup.val_loss:.3g} to {main.val_loss:.3g}. "
+        "The model keeps the original encoder. Try a lower --set encoder_learning_rate, or --mode frozen."
     )
 
 
@@ -237,6 +237,6 @@ def _warn_of_overfitting(records: Sequence[EpochRecord], progress: Progress) -> 
     if last.val_loss > _OVERFITTED * best.val_loss:
         progress.warn(
             f"The validation loss was {best.val_loss:.3g} in epoch {best.epoch} and rose to {last.val_loss:.3g} in "
-            f"epoch {last.epoch}. The refit goes on to the last epoch: compare it with refit=false, or with a lower "
-            "learning_rate."
+            f"epoch {last.epoch}. The refit runs all epochs, so it may overfit. Also try --set refit=false, or a lower "
+            "--set learning_rate."
         )

@@ -234,11 +234,12 @@ def translate_cv_error(name: str) -> Iterator[None]:
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError from error
-        raise VideoError(f"{name}: the decoder fails: {error.err}.", "Re-encode the file.") from error
+        raise VideoError(f"{name}: decoding failed: {error.err}.", "Re-encode the file.") from error
 
 
 def _check_file(path: Path) -> None:
     """Gives the plain reasons; the decoder has one message for all of them."""
+    code = "video.unreadable"
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
@@ -247,15 +248,13 @@ def _check_file(path: Path) -> None:
                     return
             reason, hint, code = "the file is empty", "Copy it again.", "video.empty"
         elif stat.S_ISDIR(mode):
-            reason, hint, code = "a folder, not a video", "Name the videos in it.", "video.unreadable"
+            reason, hint = "a folder, not a video", "Name the videos in it."
         else:  # opening a pipe would wait for a writer that may never come
             reason, hint = "a pipe or a device, not a video file", "Save the video to a file first."
-            code = "video.unreadable"
     except FileNotFoundError:
         reason, hint, code = "no such file", "Check the path.", "video.missing"
     except OSError as error:
         reason, hint = f"cannot be read: {(error.strerror or str(error)).lower()}", "Check the file's permissions."
-        code = "video.unreadable"
     raise VideoError(f"{path.name}: {reason}.", hint, code=code)
 
 
@@ -281,14 +280,14 @@ def _opened(path: Path, threads: int, *, packets: bool = False) -> Iterator[cv2.
         try:
             if not capture.isOpened():
                 raise VideoError(
-                    f"{path.name}: not a video that can be decoded.",
-                    "Try to play it; if it plays, re-encode it as mp4 (H.264).",
+                    f"{path.name}: activity cannot decode this file.",
+                    "Check whether it plays. If it does, re-encode it as mp4 (H.264).",
                 )
             width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
             if width * height > _MAX_FRAME_PIXELS:
                 raise VideoError(
                     f"{path.name}: its frames are {width} x {height} pixels, more than 100 megapixels.",
-                    "Re-encode it smaller.",
+                    "Re-encode it at a smaller size.",
                     code="video.too_large",
                 )
             capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)

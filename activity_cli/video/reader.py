@@ -61,9 +61,8 @@ class ClipReader:
         reader.info
 
     Args:
-        source: The video.
+        source, segments: The video, and the parts of it to make clips of.
         sampling: Which frames, and how they are fitted to the network's size.
-        segments: The parts to make clips of.
         seed: Of random clips.
         key: Names the video for random clips, as by its content.
 
@@ -110,7 +109,7 @@ class ClipReader:
             if not self._plan(decoded):
                 return
             stamps = decoded
-        raise VideoError(f"{source.name}: decoding it twice gives two lengths.", "Re-encode the file.")
+        raise VideoError(f"{source.name}: decoding it twice gave different numbers of frames.", "Re-encode the file.")
 
     def _plan(self, stamps: Sequence[float]) -> list[Cut]:
         """The clips that were not yet delivered."""
@@ -151,8 +150,7 @@ class ClipReader:
             raise VideoError(f"{self._source.name}: no frame can be decoded.", hint)
         times, found = self._times(decoded), {_place(clip.cut): clip for clip in waiting}
         for cut in self._plan(decoded):
-            clip = found.get(_place(cut))
-            if clip is not None and clip.cut.indices == cut.indices:
+            if (clip := found.get(_place(cut))) is not None and clip.cut.indices == cut.indices:
                 yield Clip(clip.frames, cut, tuple(times[index] for index in cut.indices))
         return decoded
 

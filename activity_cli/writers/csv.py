@@ -13,20 +13,9 @@ from activity_cli.results import EpochRecord, Prediction
 
 __all__ = ["HISTORY_COLUMNS", "PREDICTION_COLUMNS", "prediction_csv", "prediction_csv_header", "write_history_csv"]
 
-PREDICTION_COLUMNS = (
-    "source",
-    "status",
-    "label",
-    "confidence",
-    "duration_seconds",
-    "frames_used",
-    "model",
-    "error_code",
-    "error_message",
-)
+_ANSWER_COLUMNS = ("label", "confidence", "duration_seconds", "frames_used", "model")
+PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message")
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "stage")
-
-_LINE_END = "\r\n"
 
 
 def prediction_csv_header() -> str:
@@ -35,10 +24,9 @@ def prediction_csv_header() -> str:
 
 
 def prediction_csv(prediction: Prediction) -> str:
-    """One prediction as one CSV record, without the line break at its end.
+    """One prediction as one CSV record of ``PREDICTION_COLUMNS``, without the line break at its end.
 
-    Returns:
-        The cells of ``PREDICTION_COLUMNS``; a cell without a value is empty. A name with a line break is quoted.
+    A cell without a value is empty. A name with a line break is quoted.
     """
     cells: dict[str, object] = {"source": prediction.source, "status": prediction.status}
     if prediction.status == "ok":
@@ -55,20 +43,15 @@ def prediction_csv(prediction: Prediction) -> str:
 
 
 def write_history_csv(path: Path, history: Sequence[EpochRecord]) -> None:
-    """Writes a row for each epoch of every stage, in the order of the training.
-
-    Args:
-        path: File to write or replace.
-        history: A value that is not finite gives an empty cell.
+    """Writes a row for each epoch of every stage, in the order of the training. NaN and infinity are empty cells.
 
     Raises:
         OutputError: The file cannot be written.
     """
     lines = [_record(HISTORY_COLUMNS)]
-    for record in history:
-        scores = (record.loss, record.accuracy, record.val_loss, record.val_accuracy)
-        cells = (_number(score, 6) for score in scores)
-        lines.append(_record((record.epoch, *cells, _number(record.seconds, 3), record.stage)))
+    for one in history:
+        scores = (_number(score, 6) for score in (one.loss, one.accuracy, one.val_loss, one.val_accuracy))
+        lines.append(_record((one.epoch, *scores, _number(one.seconds, 3), one.stage)))
     write_bytes(path, "".join(line + "\n" for line in lines).encode("utf-8"))
 
 
@@ -77,9 +60,8 @@ def _number(value: float, decimals: int) -> str:
 
 
 def _record(cells: Iterable[object]) -> str:
-    # With "" as its line end the writer would not quote line breaks.
     buffer = io.StringIO(newline="")
     # Undecodable bytes of a file name become escapes: UTF-8 cannot encode them.
     encodable = [str(cell).encode("utf-8", "backslashreplace").decode("utf-8") for cell in cells]
-    csv.writer(buffer, lineterminator=_LINE_END).writerow(encodable)
-    return buffer.getvalue().removesuffix(_LINE_END)
+    csv.writer(buffer).writerow(encodable)
+    return buffer.getvalue().removesuffix("\r\n")

@@ -16,21 +16,13 @@ from activity_cli.results import EVALUATION_SCHEMA, PREDICTION_SCHEMA, Evaluatio
 
 __all__ = ["evaluation_json", "indented_json", "prediction_json", "rounded"]
 
-_LINE_WIDTH = 100
-
 
 def prediction_json(prediction: Prediction) -> str:
-    """One prediction as one line of JSON, without the line break.
+    """One prediction as one line of JSON of the schema ``activity.prediction/1``, without the line break.
 
-    Returns:
-        A JSON object of the schema ``activity.prediction/1``; scores have four decimals, times three. ``frames`` is
-        there if the model classifies every frame.
+    Scores have four decimals, times three. ``frames`` is there if the model classifies every frame.
     """
-    document: dict[str, Any] = {
-        "schema": PREDICTION_SCHEMA,
-        "source": prediction.source,
-        "status": prediction.status,
-    }
+    document: dict[str, Any] = {"schema": PREDICTION_SCHEMA, "source": prediction.source, "status": prediction.status}
     if prediction.status == "ok":
         document |= {
             "label": prediction.label,
@@ -46,11 +38,8 @@ def prediction_json(prediction: Prediction) -> str:
                 for f in prediction.frames
             ]
     else:
-        document["error"] = {
-            "code": prediction.error_code,
-            "message": prediction.error_message,
-            "hint": prediction.error_hint,
-        }
+        code, message, hint = prediction.error_code, prediction.error_message, prediction.error_hint
+        document["error"] = {"code": code, "message": message, "hint": hint}
     return json.dumps(document, allow_nan=False)
 
 
@@ -79,7 +68,7 @@ def indented_json(value: Any) -> str:
     def joined(match: re.Match[str]) -> str:
         inside = re.sub(r"(?<=[\[{])\n *|\n *(?=[\]}])", "", match[0])
         line = re.sub(r"\n *", " ", inside)
-        return line if line[0] == "{" or '"' not in line or len(line) <= _LINE_WIDTH else match[0]
+        return line if line[0] == "{" or '"' not in line or len(line) <= 100 else match[0]
 
     # A string has no line break, so this changes only where lines end, even where a bracket is part of a string.
     return re.sub(r"[\[{][^\[\]{}]*[\]}]", joined, json.dumps(value, indent=2, allow_nan=False))

@@ -1,0 +1,305 @@
+"""What the commands return, and the versions of the JSON that programs read.
+
+Frozen dataclasses with plain values (no arrays), so that results can be written as JSON, compared and stored. Shares
+and scores are 0 to 1. Schema names carry a version: within a version keys are added, never renamed or removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA"]
+__all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
+__all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
+__all__ += ["Baseline", "ClassScore", "EvaluationResult", "FrameAnswer", "Prediction"]
+
+PREDICTION_SCHEMA = "activity.prediction/1"
+EVALUATION_SCHEMA = "activity.evaluation/1"
+LEAKS_SCHEMA = "activity.leaks/1"
+
+
+# Not of slots: a manifest row is both what is known of its video and of its clip, and inherits the fields of both.
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """What is known of a video file once it has been decoded."""
+
+    num_frames: int = 0  # frames of the video, counted as ``counted_by`` says
+    header_frames: int = 0  # frames that the header promises; 0 where it says nothing
+    counted_by: str = ""  # ``decoding`` to the end, or ``packets`` where the reader jumped in a long video
+    frames_per_second: float = 0.0  # of the container; 0 where it says nothing
+    variable_frame_rate: bool = False  # whether frames are shown for clearly different times
+    duration_seconds: float = 0.0  # from the first frame's beginning to the last one's end
+    width: int = 0  # pixels of a stored frame, after rotation
+    height: int = 0
+    rotation_degrees: int = 0  # how far the file says that frames must be turned, clockwise: 0, 90, 180 or 270
+    sample_aspect_ratio: float = 1.0  # width of a stored pixel over its height as it is shown; 1 for square pixels
+    content_hash: str = ""  # SHA-256 of the file, hexadecimal; empty where it cannot be read
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipInfo:
+    """What is known of a clip that was decoded."""
+
+    start_seconds: float = 0.0  # the part of the video that the clip stands for
+    end_seconds: float = 0.0
+    variant: int = 0  # 0 for the clip of ``even`` or ``rate``, 1 and up for a further clip of random frames
+    clip: str = ""  # file name under ``clips/``
+    clip_frames: int = 0  # frames of the clip, at most the sampling's ``num_frames``
+
+
+@dataclass(frozen=True)
+class ClipRecord(ClipInfo, VideoInfo):
+    """One row of a prepared folder's manifest: a clip, or a file without one and the reason.
+
+    ``status`` is ``ok`` (used), ``rejected`` (cannot be used), ``duplicate`` (same content as an earlier file of the
+    same label), ``unused`` (a further random clip of a video that is not trained on: it would count the video twice)
+    or ``ignored`` (no known video file extension).
+    """
+
+    path: str  # of the video, relative to the folder of the videos, with ``/``
+    label: str  # the activity; empty where none was given
+    group: str  # the person or source; all clips of a group are in one split
+    split: str  # train, val, test; empty where the clip is not used
+    status: str
+    reason: str  # why it is not used, or what was noticed; of a rejected file, the error's code in brackets first
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedPair:
+    """Two related clips: a ``near_duplicate`` (of one recording), or of the ``same_source`` (one place)."""
+
+    kind: str
+    first: ClipRecord
+    second: ClipRecord
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataShortcut:
+    """How well a property of the files alone predicts the label."""
+
+    name: str  # ``length``, ``frame rate``, ``frame size``, ``file type`` or ``all together``
+    accuracy: float  # cross-validated by group, 0 to 1
+    baseline_accuracy: float  # accuracy of always predicting the most frequent label
+    suspicious: bool  # whether the accuracy is clearly above that baseline
+
+
+@dataclass(frozen=True, slots=True)
+class LeakReport:
+    """Which clips are related, and whether the split separates them."""
+
+    grouping: str  # where the groups come from: ``given``, ``similarity``, or ``none`` (each video is its own group)
+    clips_compared: bool  # whether the clips were compared for similarity
+    num_clips: int  # clips in the report; further clips of the same part of a video do not count
+    num_groups: int  # groups that the split keeps whole
+    largest_group_share: float  # share of the clips in the largest group
+    num_near_duplicates: int  # pairs of near-duplicates
+    num_label_conflicts: int  # those of them with two labels
+    shared_place_share: float  # share of the clips whose place has too many clips to tell sources apart
+    # Expected share of the test clips with a related clip in training, if single videos were split at random; None
+    # without a test.
+    leaked_share_random_split: float | None
+    leaked_share: float | None  # the same share in the actual split
+    shortcuts: tuple[MetadataShortcut, ...]  # how well the files' metadata predict the label
+    pairs: tuple[RelatedPair, ...]  # near-duplicates, and an example of each of the largest sources
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareResult:
+    """What :func:`activity_cli.prepare` made.
+
+    Attributes:
+        folder: The prepared folder.
+        format: The form in which the videos were labeled, in plain words.
+        labels: The activities, sorted; the index of a label is its class in the network.
+        records: A row for every clip, and for every file without one.
+        warnings: What to check before training, one line each.
+        contact_sheet: Picture of some clips of each label, as the network will see them.
+        leaks: Which clips are related, and whether the split separates them.
+        leak_report: The same as JSON.
+        leak_picture: Pairs of related clips, side by side; None where there are none.
+        decoded: Videos that this run decoded.
+        reused: Videos whose clips an earlier run has decoded.
+    """
+
+    folder: Path
+    format: str
+    labels: tuple[str, ...]
+    records: tuple[ClipRecord, ...]
+    warnings: tuple[str, ...]
+    contact_sheet: Path
+    leaks: LeakReport
+    leak_report: Path
+    leak_picture: Path | None
+    decoded: int
+    reused: int
+
+    @property
+    def num_failed(self) -> int:
+        """Labeled videos and segments that cannot be used."""
+        return sum(record.status == "rejected" for record in self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer of the network: its name, class, depth in the tree, output shape without the batch, and parameters."""
+
+    name: str
+    kind: str
+    depth: int
+    output_shape: str
+    parameters: int
+    trainable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """What one epoch reached."""
+
+    epoch: int  # counted from 1 within its stage
+    stage: str  # ``warm-up`` (only the heads), ``main``, or ``refit`` (again, on the training and validation clips)
+    loss: float  # of the training clips, as ``accuracy``
+    accuracy: float
+    val_loss: float  # of the validation clips, as ``val_accuracy``; NaN where there are none, as in a refit
+    val_accuracy: float
+    seconds: float  # how long the epoch took
+
+
+@dataclass(frozen=True, slots=True)
+class HeadScore:
+    """One head of the network."""
+
+    name: str  # such as ``lstm`` or ``linear``
+    weight: float  # its share of the answer: log probabilities are weighted with it, and added
+    val_accuracy: float | None  # of this head alone on the validation clips, 0 to 1; None without validation clips
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What :func:`activity_cli.train` made.
+
+    Attributes:
+        model: Folder of the bundle.
+        name: Name and short hash of the bundle, as predictions carry it.
+        labels: The activities.
+        history: One record for each epoch of every stage, in the order of the training.
+        best_epoch: The epoch of the main stage with the lowest validation loss. The bundle has its weights, unless
+            ``refitted``. 0: the weights are those of the warm-up, or nothing was trained by epochs.
+        interrupted: Whether Ctrl-C stopped the training.
+        litert_max_abs_difference: Largest difference between a probability of Keras and one of LiteRT.
+        history_picture: Chart of loss and accuracy over the epochs; None where nothing was trained by epochs.
+        diverged: Where the loss stopped being finite, which ended the training; the bundle has the weights of an
+            earlier epoch. Empty if the loss stayed finite.
+        refitted: Whether the bundle has the weights of the refit.
+        heads: The heads of the network.
+        val_accuracy, val_loss: Of the whole network on the validation clips; None without validation clips.
+    """
+
+    model: Path
+    name: str
+    labels: tuple[str, ...]
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    interrupted: bool
+    litert_max_abs_difference: float
+    history_picture: Path | None
+    diverged: str = ""
+    refitted: bool = False
+    heads: tuple[HeadScore, ...] = ()
+    val_accuracy: float | None = None
+    val_loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """Precision, recall, F1 (0 to 1) and support (number of clips) of one activity."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The score of a simpler classifier on the same clips."""
+
+    name: str  # ``majority_class``, ``middle_frame``, ``frame_average`` or ``frame_statistics``
+    description: str  # how it classifies, in plain words
+    accuracy: float | None  # 0 to 1; None where the baseline could not be computed
+    macro_f1: float | None
+    reason: str = ""  # why there is no score; empty where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """What :func:`activity_cli.evaluate` measured.
+
+    Attributes:
+        model: Name and short hash of the bundle.
+        prepared: The prepared folder.
+        split: The split that was evaluated.
+        num_clips: Clips in it.
+        labels: The activities, in the order of the confusion matrix.
+        accuracy: Share of the clips that the model classified correctly, 0 to 1.
+        macro_f1: Mean F1 of the activities that occur in the clips, 0 to 1.
+        classes: One score for each activity.
+        confusion: Counts of clips; rows are the true activities, columns the predicted ones.
+        baselines: Simpler classifiers on the same clips.
+        warnings: Reasons to doubt the scores.
+    """
+
+    model: str
+    prepared: Path
+    split: str
+    num_clips: int
+    labels: tuple[str, ...]
+    accuracy: float
+    macro_f1: float
+    classes: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    baselines: tuple[Baseline, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameAnswer:
+    """One frame: its time in the video, the most probable activity, and the probability of that activity."""
+
+    seconds: float
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one input: a label, or an error.
+
+    Attributes:
+        source: The input, as it was given or as it was found in a folder.
+        status: ``ok`` or ``error``.
+        label: The most probable activity.
+        confidence: Its probability, 0 to 1.
+        scores: Probability of every activity, highest first; they sum to 1.
+        duration_seconds: Of the video.
+        frames_used: Frames that the network received.
+        model: Name and short hash of the bundle.
+        frames: The answer for each of these frames, window by window; None for a model that classifies whole clips
+            only.
+        error_code, error_message, error_hint: What went wrong, where status is ``error``.
+    """
+
+    source: str
+    status: str
+    label: str = ""
+    confidence: float = 0.0
+    scores: Mapping[str, float] | None = None
+    duration_seconds: float = 0.0
+    frames_used: int = 0
+    model: str = ""
+    frames: tuple[FrameAnswer, ...] | None = None
+    error_code: str = ""
+    error_message: str = ""
+    error_hint: str = ""
