@@ -27,7 +27,7 @@ TINY_SAMPLING = Sampling(num_frames=6, frame_size=32)
 TINY_NETWORK = NetworkSettings(encoder="small", units=8, dropout=0.0)
 
 # Files go to processes as wholes; were these begun last, one process would wait for the other.
-LONGEST = ("test_train_modes", "test_course", "test_learning", "test_train_process", "test_train", "test_export")
+LONGEST = ("test_train_modes", "test_train", "test_stages", "test_runner", "test_train_process", "test_export")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

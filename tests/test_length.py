@@ -1,14 +1,14 @@
-"""Clip length is not a cue: a network guesses where the labels differ in length alone."""
+"""Clip length is not a cue, and padding reaches nothing: neither the weights nor the answers of the heads."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from activity_cli import NetworkSettings
@@ -16,78 +16,93 @@ from activity_cli.dataset.batches import Examples
 from activity_cli.dataset.length_matching import matched_lengths
 from activity_cli.model.network import NetworkShape
 from activity_cli.progress import SilentProgress
+from activity_cli.runtime.litert import HeadRuntime
 from activity_cli.settings import without_augmentation
 from activity_cli.training.heads import LinearHead, RecurrentHead
 from activity_cli.training.runner import Hyperparameters
-from training_support import write_examples
+from training_support import equal, write_examples
 
-STEPS, WIDTH = 8, 12
-NETWORK = NetworkSettings(encoder="small", units=12, dropout=0.1, pca_components=0)
-HOW = Hyperparameters("main", "Training", 60, 60, 40, 0.02, "learning_rate", 0.0, 0.0, 1, without_augmentation())
-
-
-def shape_of(network: NetworkSettings, num_frames: int = STEPS) -> NetworkShape:
-    return NetworkShape(network, 32, num_frames, WIDTH, 0, 2, pretrained=False)
-
-
-def noise(folder: Path, count: int, seed: int) -> Examples:
-    """Clips of noise by their features; those with the label 0 are short, those with the label 1 long."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 2
-    lengths = np.where(labels == 0, rng.integers(2, 5, count), rng.integers(6, STEPS + 1, count))
-    clips = [rng.normal(size=(length, WIDTH)).astype(np.float32) for length in lengths]
-    return write_examples(folder, clips, labels)
-
-
-def matched(examples: Examples) -> Examples:
-    """The same clips, of which as many frames are read as length matching leaves."""
-    labels = examples.targets.argmax(axis=1).astype(str).tolist()
-    kept = matched_lengths(examples.kept_frames.tolist(), labels, np.random.default_rng(1))
-    return replace(examples, kept_frames=kept)
-
-
-def accuracy(head: Any, test: Examples, most: int) -> float:
-    """On other clips, of which at most as many frames are read as in training."""
-    read = replace(test, kept_frames=np.minimum(test.kept_frames, most))
-    return float(np.mean(head.predict(read).argmax(axis=1) == test.targets.argmax(axis=1)))
-
-
-def trained_accuracy(network: NetworkSettings, train: Examples, test: Examples) -> float:
-    keras.utils.set_random_seed(1)
-    head = RecurrentHead(shape_of(network))
-    head.fit(train, None, HOW, SilentProgress())
-    return accuracy(head, test, int(train.kept_frames.max()))
-
-
-def test_a_mask_alone_lets_the_frames_be_counted(tmp_path: Path) -> None:
-    found = trained_accuracy(NETWORK, noise(tmp_path / "train", 160, 0), noise(tmp_path / "test", 600, 99))
-    assert found > 0.9, "length cannot be learned from these clips, so the next test shows nothing"
-
-
-@pytest.mark.parametrize(
-    "network",
-    [
-        NETWORK,
-        replace(NETWORK, subtract_mean=False),
-        replace(NETWORK, sequence="bilstm"),
-        replace(NETWORK, sequence="gru"),
-        replace(NETWORK, per_frame=True),
-    ],
-    ids=["lstm", "mean kept", "bilstm", "gru", "per frame"],
+FRAMES, WIDTH, NUM_CLIPS = 8, 12, 160
+BASE = NetworkSettings(encoder="small", units=12, dropout=0.1, pca_components=0)
+SHAPE = NetworkShape(
+    BASE, frame_size=32, num_frames=FRAMES, num_features=WIDTH, num_read=0, num_classes=2, pretrained=True
 )
-def test_a_recurrent_head_learns_nothing_from_length(network: NetworkSettings, tmp_path: Path) -> None:
-    train = matched(noise(tmp_path / "train", 160, 0))
-    assert trained_accuracy(network, train, noise(tmp_path / "test", 600, 99)) == pytest.approx(0.5, abs=0.1)
+USUAL = Hyperparameters(
+    stage="main",
+    title="Training",
+    epochs=25,
+    patience=25,
+    batch_size=40,
+    learning_rate=0.02,
+    rate_setting="learning_rate",
+    weight_decay=0.0,
+    label_smoothing=0.0,
+    seed=0,
+    augmentation=without_augmentation(),
+)
+Labels = npt.NDArray[np.int64]
 
 
-@pytest.mark.parametrize("matches", [False, True])
-def test_a_linear_head_learns_nothing_from_length(matches: bool, tmp_path: Path) -> None:
-    train, test = noise(tmp_path / "train", 160, 0), noise(tmp_path / "test", 600, 99)
-    train = matched(train) if matches else train
-    head = LinearHead(shape_of(NETWORK))
-    head.fit(train, [str(number) for number in range(160)], 0.1)
-    found = accuracy(head, test, int(train.kept_frames.max()))
-    assert 0.4 < found < 0.6 if matches else found > 0.62, found
+def draw_noise(folder: Path, count: int, seed: int) -> tuple[Examples, Labels]:
+    """Clips of noise; those with the label 0 are short, those with the label 1 long."""
+    rng, labels = np.random.default_rng(seed), np.arange(count) % 2
+    lengths = np.where(labels == 0, rng.integers(2, 5, count), rng.integers(6, FRAMES + 1, count))
+    clips = [rng.normal(size=(length, WIDTH)).astype(np.float32) for length in lengths]
+    return write_examples(folder, clips, labels), labels
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> tuple[Examples, Examples]:
+    """Clips to train on, cut to the same lengths in both labels, and others to test on, cut to the longest of these."""
+    train, labels = draw_noise(tmp_path_factory.mktemp("train"), NUM_CLIPS, 0)
+    kept = matched_lengths(train.kept_frames.tolist(), labels.astype(str).tolist(), np.random.default_rng(1))
+    test, _ = draw_noise(tmp_path_factory.mktemp("test"), 600, 99)
+    return replace(train, kept_frames=kept), replace(test, kept_frames=np.minimum(test.kept_frames, kept.max()))
+
+
+def uncut(examples: Examples) -> Examples:
+    lengths = [len(np.load(path, mmap_mode="r")) for path in examples.paths]
+    return replace(examples, kept_frames=np.array(lengths, np.int64))
+
+
+def accuracy(head: RecurrentHead | LinearHead, test: Examples) -> float:
+    return float(np.mean(head.predict(test).argmax(axis=1) == test.targets.argmax(axis=1)))
+
+
+@pytest.mark.slow
+def test_with_masks_alone_the_frames_are_counted(noise: tuple[Examples, Examples]) -> None:
+    train, test = map(uncut, noise)
+    keras.utils.set_random_seed(1)
+    head = RecurrentHead(SHAPE)
+    head.fit(train, None, USUAL, SilentProgress())
+    assert accuracy(head, test) > 0.9, "length cannot be learned from these clips, so the next test shows nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"sequence": "bilstm", "subtract_mean": False}, {"sequence": "gru", "per_frame": True}],
+    ids=["lstm", "bilstm with the mean", "gru per frame"],
+)
+def test_the_recurrent_head_learns_nothing_from_length(
+    noise: tuple[Examples, Examples], changes: dict[str, object]
+) -> None:
+    train, test = noise
+    keras.utils.set_random_seed(1)
+    head = RecurrentHead(replace(SHAPE, settings=replace(BASE, **changes)))  # type: ignore[arg-type]
+    head.fit(train, None, USUAL, SilentProgress())
+    assert accuracy(head, test) == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_linear_head_learns_nothing_from_length(noise: tuple[Examples, Examples]) -> None:
+    groups = [str(number) for number in range(NUM_CLIPS)]
+    found = []
+    for train, test in (map(uncut, noise), noise):
+        head = LinearHead(SHAPE)
+        head.fit(train, groups, 0.1)
+        found.append(accuracy(head, test))
+    assert found[0] > 0.62, "length cannot be learned from these clips"
+    assert found[1] == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("counts", [(5, 9), (30, 30), (1, 40)])
@@ -98,7 +113,7 @@ def test_no_label_keeps_other_lengths_than_another(counts: tuple[int, int]) -> N
     kept = matched_lengths(lengths, labels, rng)
     assert (kept >= 1).all()
     assert (kept <= lengths).all()
-    # The same share of each label's clips is at most so long, but for the clips that a share is not whole of.
+    # The same share of each label's clips is at most so long, up to one clip of the smaller label.
     for longest in range(1, 17):
         shares = [np.mean(kept[np.array(labels) == label] <= longest) for label in "ab"]
         assert abs(shares[0] - shares[1]) <= 1 / min(counts)
@@ -111,3 +126,68 @@ def test_lengths_that_are_alike_already_are_kept() -> None:
     lengths = [16, 12, 16, 4] * 2
     kept = matched_lengths(lengths, ["a"] * 4 + ["b"] * 4, np.random.default_rng(0))
     assert kept.tolist() == lengths
+
+
+def told_by_color(folder: Path, count: int) -> Examples:
+    """Clips of different lengths whose label is in their features."""
+    rng, labels = np.random.default_rng(5), np.arange(count) % 2
+    clips = [rng.normal(size=(rng.integers(1, 5), WIDTH)) + label for label in labels]
+    return write_examples(folder, [clip.astype(np.float32) for clip in clips], labels)
+
+
+@pytest.mark.slow
+def test_the_amount_of_padding_changes_neither_weights_nor_answers(tmp_path: Path) -> None:
+    examples, groups = told_by_color(tmp_path, 24), [str(number) for number in range(24)]
+    settings = replace(BASE, pca_components=6, subtract_mean=False)
+    answers, weights = [], []
+    for frames in (4, 9):
+        keras.utils.set_random_seed(0)
+        shape = replace(SHAPE, settings=settings, num_frames=frames)
+        recurrent, linear = RecurrentHead(shape), LinearHead(shape)
+        start = recurrent.model.get_weights()
+        recurrent.fit(examples, None, replace(USUAL, epochs=4, batch_size=8), SilentProgress())
+        assert not equal(start, recurrent.model.get_weights())
+        linear.fit(examples, groups, 0.1)
+        weights.append([*recurrent.model.get_weights(), *linear.model.get_weights()])
+        answers.append([recurrent.predict(examples), linear.predict(examples)])
+    for one, other in zip(weights[0] + answers[0], weights[1] + answers[1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_a_saved_head_answers_as_the_trained_one(tmp_path: Path) -> None:
+    examples = told_by_color(tmp_path, 6)
+    head = LinearHead(SHAPE)
+    head.fit(examples, list("aabbcc"), 0.1)
+    head.save(tmp_path / "linear.tflite", replace(SHAPE, num_frames=4))
+    runtime = HeadRuntime(tmp_path / "linear.tflite")
+    for path, expected in zip(examples.paths, head.predict(examples), strict=True):
+        found, frames = runtime.log_probabilities(np.load(path))
+        assert frames is None
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("lengths", [(1, 1), (2, 1), (3, 3)])
+def test_principal_components_of_fewer_frames_than_components(tmp_path: Path, lengths: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    clips = [rng.normal(size=(length, WIDTH)).astype(np.float32) for length in lengths]
+    head = RecurrentHead(replace(SHAPE, settings=replace(BASE, pca_components=8)))
+    examples = write_examples(tmp_path, clips, np.array([0, 1]))
+    head.measure(examples)
+    assert all(np.isfinite(weights).all() for weights in head.model.get_weights())
+    assert np.isfinite(head.predict(examples)).all()
+
+
+def test_principal_components_keep_the_differences_between_frames(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(20, 3)) * (3, 2, 1)
+    clips = [(part @ rng.normal(size=(3, WIDTH)) + 7).astype(np.float32) for part in [hidden[:10], hidden[10:]]]
+    head = RecurrentHead(replace(SHAPE, settings=replace(BASE, pca_components=WIDTH, subtract_mean=False)))
+    head.measure(write_examples(tmp_path, clips, np.array([0, 1])))
+    rows = np.concatenate(clips)
+    projection = head.model.get_layer("projection")
+    found = np.asarray(projection(rows))
+    # A rotation times one scale: the distances between frames stay in proportion.
+    before, after = (np.linalg.norm(one[:, None] - one[None], axis=2) for one in (rows, found))
+    np.testing.assert_allclose(after / after.max(), before / before.max(), atol=1e-4)
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-4)
+    assert found.var(axis=0).mean() == pytest.approx(1, rel=0.06)

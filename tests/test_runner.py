@@ -111,11 +111,12 @@ def test_a_training_goes_on_from_any_epoch_to_the_same_weights(
     examples: tuple[Examples, Examples], validates: bool
 ) -> None:
     given = (examples[0], examples[1] if validates else None)
+    settings = USUAL if validates else replace(USUAL, scaled_loss=True)
     whole = network()
-    undisturbed = Run(whole, given)
+    undisturbed = Run(whole, given, settings)
     for epoch in (2, EPOCHS):
         again = network(seed=9)  # other weights, another optimizer, other dropout
-        resumed = Run(again, given, resumed=undisturbed.states[epoch - 1])
+        resumed = Run(again, given, settings, resumed=undisturbed.states[epoch - 1])
         assert equal(again.get_weights(), whole.get_weights())
         assert len(resumed.states) == EPOCHS - epoch
         losses = [[record.loss for record in run.result.records] for run in (resumed, undisturbed)]
@@ -206,8 +207,8 @@ def test_a_loss_that_is_not_a_number_ends_it_with_the_weights_of_a_sound_epoch(
     model = network(AtStep(3 * STEPS + 1, make_nan), activation=activation)
     run = Run(model, given)
     assert [record.epoch for record in run.result.records] == [1, 2, 3]
-    assert "epoch 4 of the stage 'main'" in run.result.failure
-    assert "`learning_rate` than 0.05" in run.result.failure
+    for text in ("epoch 4", "'main'", "`learning_rate`", "0.05"):
+        assert text in run.result.failure
     assert equal(model.get_weights(), run.states[-1].best)
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
@@ -225,7 +226,7 @@ def test_weights_that_are_not_finite_are_never_the_best(examples: tuple[Examples
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"rate_setting": "encoder_learning_rate"}, "`encoder_learning_rate` than 0.05"),
+        ({"rate_setting": "encoder_learning_rate"}, "`encoder_learning_rate`"),
         ({"scaled_loss": True}, "`precision=float32` or `precision=bfloat16`"),
     ],
 )
@@ -234,13 +235,13 @@ def test_a_loss_that_is_not_a_number_from_the_start_is_an_error_that_says_what_t
 ) -> None:
     with pytest.raises(TrainingError) as caught:
         Run(network(AtStep(1, make_nan)), examples, replace(USUAL, **changes))
-    assert text in str(caught.value) and "\n" not in str(caught.value)
+    assert text in str(caught.value) and "epoch 1" in str(caught.value) and "\n" not in str(caught.value)
     assert caught.value.code == "training.diverged"
 
 
 def test_features_that_are_not_numbers_are_named_as_the_cause(tmp_path: Path) -> None:
     clips = [np.full((FRAMES, WIDTH), value, np.float32) for value in (1, 2, np.inf, 4)]
-    with pytest.raises(TrainingError, match="The encoder computes features that are not finite numbers"):
+    with pytest.raises(TrainingError, match=r"encoder .*features"):
         Run(network(), (write_examples(tmp_path, clips, np.arange(4) % 2), None))
 
 
@@ -256,13 +257,13 @@ def test_a_batch_that_does_not_fit_into_memory_keeps_what_was_learned_before(
     model = network(AtStep(2 * STEPS + 1, take_terabytes))
     run = Run(model, examples)
     assert len(run.result.records) == 2
-    assert "does not fit into memory" in run.result.failure and "`batch_size`" in run.result.failure
+    assert "memory" in run.result.failure and "`batch_size`" in run.result.failure
     assert "\n" not in run.result.failure
     assert equal(model.get_weights(), run.states[-1].best)
 
 
 def test_a_first_batch_that_does_not_fit_into_memory_is_an_error(examples: tuple[Examples, Examples]) -> None:
-    with pytest.raises(TrainingError, match=r"does not fit into memory \(Unable to allocate") as caught:
+    with pytest.raises(TrainingError, match=r"Unable to allocate.*`batch_size`") as caught:
         Run(network(), examples, progress=At("Training", 1, lambda: np.empty(1 << 60, np.uint8)))
     assert caught.value.code == "training.memory"
 
@@ -312,7 +313,7 @@ def test_a_damaged_checkpoint_is_an_error_of_one_line(tmp_path: Path, damage: st
         np.savez(path, header=np.frombuffer(b"\x81\xa6schema\xa5other", np.uint8))
     elif damage != "no epochs":
         path.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"hello"}[damage])
-    with pytest.raises(TrainingError, match="Start again with") as caught:
+    with pytest.raises(TrainingError, match="`overwrite`") as caught:
         read_checkpoint(path)
     assert "\n" not in str(caught.value) and caught.value.code == "training.checkpoint"
 
@@ -320,6 +321,6 @@ def test_a_damaged_checkpoint_is_an_error_of_one_line(tmp_path: Path, damage: st
 def test_the_state_of_another_network_is_refused(examples: tuple[Examples, Examples]) -> None:
     checkpoint = some_checkpoint()
     state = FitState(checkpoint.records, checkpoint.variables, checkpoint.best)
-    with pytest.raises(TrainingError, match="another version") as caught:
+    with pytest.raises(TrainingError, match="`overwrite`") as caught:
         Run(network(), examples, resumed=state)
     assert caught.value.code == "training.checkpoint"

@@ -1,61 +1,81 @@
-"""The clips that a training gets: lengths, weights, and what is said of them."""
+"""What a training reads: the same lengths in all labels, and rare labels that count as much as frequent ones."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from activity_cli import PrepareSettings, Split, TrainSettings, prepare
+from activity_cli import Augmentation, NetworkSettings, PrepareSettings, Split, TrainSettings, prepare
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
-from activity_cli.errors import TrainingError
-from activity_cli.settings import NetworkSettings, resolve_train
-from activity_cli.training.data import report_matched_lengths, training_clips, validation_clips
-from activity_cli.training.memory import translate_memory_error
+from activity_cli.settings import resolve_train
+from activity_cli.training.data import ClipSet, report_matched_lengths, training_clips, validation_clips
 from conftest import TINY_SAMPLING, draw_video
 from training_support import Recording
 
-SETTINGS = TrainSettings(network=NetworkSettings(encoder="small", units=8))
+SETTINGS = TrainSettings(network=NetworkSettings(encoder="small"))
 SHORT = 3
 
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> PreparedFolder:
-    """Nine short clips of ``left`` and three long ones of ``up`` for training."""
+    """Nine short clips of ``left``, and three long ones of ``turn_right``, to train on."""
     root = tmp_path_factory.mktemp("uneven")
     for person in range(9):
-        draw_video(root / "train" / "left" / f"{person}.avi", "left", num_frames=SHORT, person=person)
+        draw_video(root / "train" / "left_out" / f"{person}.avi", "left", num_frames=SHORT, person=person)
     for person in range(9, 12):
         draw_video(root / "train" / "up" / f"{person}.avi", "up", num_frames=12, person=person)
-    for label in ("left", "up"):
-        draw_video(root / "val" / label / f"{label}.avi", label, num_frames=12, person=20)
+    for label, motion in (("left_out", "left"), ("up", "up")):
+        draw_video(root / "val" / label / f"{label}.avi", motion, num_frames=12, person=20)
     out = root.parent / "prepared"
-    prepare(PrepareSettings(root, out, sampling=TINY_SAMPLING, split=Split(group_by="video"), workers=1))
+    split = Split(group_by="video")
+    prepare(PrepareSettings(root, out, sampling=TINY_SAMPLING, split=split, workers=1))
     return read_prepared(out)
 
 
-def test_clips_of_all_labels_have_the_same_lengths_and_no_more_is_read_later(uneven: PreparedFolder) -> None:
-    plan = resolve_train(SETTINGS, 12, uneven.labels)
-    clips = training_clips(uneven, ("train",), SETTINGS, plan)
+def train_set(prepared: PreparedFolder, settings: TrainSettings = SETTINGS, *splits: str) -> ClipSet:
+    plan = resolve_train(settings, 12, prepared.labels)
+    return training_clips(prepared, splits or ("train",), settings, plan)
+
+
+def test_all_labels_have_clips_of_the_same_lengths_and_validation_reads_no_more(uneven: PreparedFolder) -> None:
+    clips = train_set(uneven)
     assert clips.targets.sum(axis=0).tolist() == [9, 3]
-    assert set(clips.kept_frames.tolist()) == {SHORT}
-    assert set(validation_clips(uneven, SETTINGS, plan, SHORT).kept_frames.tolist()) == {SHORT}
-    said = Recording()
-    report_matched_lengths(clips, said)
-    assert [note for note in said.notes if "clip length is not a cue" in note]
-    assert [text for text in said.warnings if f"'left' has more than {SHORT} frames" in text]
+    assert set(clips.kept_frames) == {SHORT}
+    val = validation_clips(uneven, SETTINGS, resolve_train(SETTINGS, 12, uneven.labels), SHORT)
+    assert [record.clip_frames for record in val.records] == [6, 6]
+    assert val.kept_frames.tolist() == [SHORT, SHORT]
+    assert len(train_set(uneven, SETTINGS, "train", "val").records) == 14
 
 
-def test_rare_labels_count_as_much_as_frequent_ones_where_wanted(uneven: PreparedFolder) -> None:
-    plan = resolve_train(SETTINGS, 12, uneven.labels)
-    clips = training_clips(uneven, ("train",), SETTINGS, plan)
-    assert clips.targets.T @ clips.weights == pytest.approx([6, 6])
-    plain = training_clips(uneven, ("train",), replace(SETTINGS, class_weights=False), plan)
-    assert set(plain.weights.tolist()) == {1.0}
+def test_frames_that_are_left_out_are_reported(uneven: PreparedFolder) -> None:
+    progress = Recording()
+    report_matched_lengths(train_set(uneven), progress)
+    (note,), (warning,) = progress.notes, progress.warnings
+    assert "20%" in note  # 3 * 3 of 9 * 3 + 3 * 6
+    assert "'left_out'" in warning and f"{SHORT} frames" in warning
 
 
-def test_what_does_not_fit_into_memory_is_one_line() -> None:
-    with pytest.raises(TrainingError, match=r"Unable to allocate.*batch_size") as caught, translate_memory_error():
-        np.empty(1 << 60, np.uint8)
-    assert caught.value.code == "training.memory" and "\n" not in str(caught.value)
+def test_lengths_that_need_no_matching_are_no_news(prepared: Path) -> None:
+    progress = Recording()
+    report_matched_lengths(train_set(read_prepared(prepared)), progress)
+    assert progress.notes == progress.warnings == []
+
+
+def test_rare_labels_count_as_much_as_frequent_ones_if_wanted(uneven: PreparedFolder) -> None:
+    clips = train_set(uneven)
+    np.testing.assert_allclose(clips.weights @ clips.targets, [6, 6], rtol=1e-6)
+    plain = train_set(uneven, replace(SETTINGS, class_weights=False))
+    assert set(plain.weights) == {1.0}
+
+
+def test_labels_that_name_a_side_are_not_flipped(uneven: PreparedFolder) -> None:
+    def flipped(settings: TrainSettings) -> dict[str, bool]:
+        clips = train_set(uneven, settings)
+        return {record.label: bool(may) for record, may in zip(clips.records, clips.may_flip, strict=True)}
+
+    assert flipped(SETTINGS) == {"left_out": False, "up": True}
+    named = Augmentation(no_flip_label=("up",))
+    assert flipped(replace(SETTINGS, augmentation=named)) == {"left_out": False, "up": False}

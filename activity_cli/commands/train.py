@@ -149,7 +149,7 @@ def _train(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
             backbone = trainee.backbone(whole=True)
     if plan.network.linear_head and backbone is None:
         backbone = FrozenBackbone(plain_encoder, prepared, progress)
-    result = _Trained(settings, plan, prepared, backbone, plain_encoder, shape, recurrent, outcome).save()
+    result = _Trained(settings, plan, prepared, backbone, plain_encoder, shape, recurrent, outcome, identity).save()
     if not outcome.interrupted:
         checkpoint.unlink(missing_ok=True)
     return result
@@ -167,6 +167,7 @@ class _Trained:
     shape: NetworkShape
     recurrent: RecurrentHead | None
     outcome: Outcome
+    identity: Mapping[str, Any]
 
     def save(self) -> TrainResult:
         settings, outcome, prepared = self.settings, self.outcome, self.prepared
@@ -284,7 +285,7 @@ class _Trained:
             network=plain_values(shape.settings),
             shape=msgspec.convert({name: getattr(shape, name) for name in Shape.__struct_fields__}, Shape),
             heads=[HeadEntry(one.name, head_file(one.name), one.weight, one.val_accuracy) for one in heads],
-            training=chosen | ended | {"weights_sha256": _weights_sha256(plan)},
+            training=chosen | ended | {name: self.identity[name] for name in ("precision", "weights_sha256")},
             metrics={"best_epoch": float(self._best_epoch), "val_accuracy": val_accuracy, "val_loss": val_loss},
             data=trained_on(self.prepared, settings.out, self._splits),
             versions=package_versions(),

@@ -8,7 +8,6 @@ logistic regression asks only for what separates the labels; docs/measurements.m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,18 +47,18 @@ def solve_linear(
     """
     from scipy.special import log_softmax  # here, because scikit-learn takes a second to load
     from sklearn.linear_model import Ridge
-    from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+    from sklearn.model_selection import GroupKFold, cross_val_predict
 
     counts = weights / weights.mean(dtype=np.float64)
     rotated, rotation, mean = _rotate(values)
     spread = rotated - np.average(rotated, axis=0, weights=counts)
     usual = float(np.average((spread**2).sum(axis=1), weights=counts))
     ridge = Ridge(alpha=max(_STRENGTH * usual, np.finfo(np.float64).tiny), solver="cholesky")
-    num_groups = len(set(groups))
-    folds: dict[str, Any] = {"cv": KFold(min(_FOLDS, len(values)))}
-    if num_groups > 1:
-        folds = {"cv": GroupKFold(min(_FOLDS, num_groups)), "groups": groups}
-    unseen = cross_val_predict(ridge, rotated, targets, params={"sample_weight": counts}, **folds)
+    # Of one group only, each clip stands for itself. Either way a fold has something of every label: clips come label
+    # by label, and neighbors go to different folds.
+    apart = list(groups) if len(set(groups)) > 1 else list(map(str, range(len(values))))
+    folds = GroupKFold(min(_FOLDS, len(set(apart))))
+    unseen = cross_val_predict(ridge, rotated, targets, groups=apart, cv=folds, params={"sample_weight": counts})
     smooth = targets * (1 - label_smoothing) + label_smoothing / targets.shape[1]
     factor = max(_FACTORS, key=lambda one: counts @ (smooth * log_softmax(one * unseen, axis=1)).sum(axis=1))
     ridge.fit(rotated, targets, sample_weight=counts)
