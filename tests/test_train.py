@@ -395,7 +395,7 @@ def test_features_are_cached_elsewhere_if_the_prepared_folder_cannot_be_written_
     folder = tmp_path / "cache" / "activity" / "features"
     assert len([note for note in progress.notes if str(folder) in note]) == 1
     (features,) = folder.iterdir()
-    assert len(list(features.iterdir())) == 30
+    assert len(list(features.glob("*.npy"))) == 30
     assert not (locked / "features").exists()
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,8 @@ import numpy.typing as npt
 from activity_cli.dataset.features import ensure_features, feature_folder
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.processes import default_workers
+from activity_cli.files import translate_os_error, write_bytes
+from activity_cli.model.bundle import ENCODER_FILE
 from activity_cli.model.conversion import encoder_to_litert
 from activity_cli.progress import Progress
 from activity_cli.results import ClipRecord
@@ -40,14 +40,16 @@ class FrozenBackbone:
     def __init__(self, model: keras.Model, prepared: PreparedFolder, progress: Progress, *, exact: bool = True) -> None:
         self._prepared, self._progress = prepared, progress
         self._dtype = np.float32 if exact else np.float16
-        folder = Path(tempfile.mkdtemp(prefix="activity-"))
-        # Not a TemporaryDirectory, which warns when nobody closes it: this one is removed with the object.
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.path = folder / "encoder.tflite"
         # Converted anew each time, in seconds: the bytes are the same, and their hash is the key of the cache.
-        encoder_to_litert(model, self.path)
+        with tempfile.TemporaryDirectory(prefix="activity-") as folder:
+            converted = Path(folder, ENCODER_FILE)
+            encoder_to_litert(model, converted)
+            self._cache = feature_folder(prepared, converted)
+            self.path = self._cache / ENCODER_FILE
+            with translate_os_error(self._cache):
+                self._cache.mkdir(parents=True, exist_ok=True)
+            write_bytes(self.path, converted.read_bytes())
         self._runtime = EncoderRuntime(self.path, default_workers())
-        self._cache = feature_folder(prepared, self.path)
 
     def files(self, records: Sequence[ClipRecord]) -> list[Path]:
         """The cached outputs of some clips, computed where they are missing.
