@@ -258,7 +258,7 @@ def test_an_unfinished_an_absent_and_a_foreign_folder_have_different_errors(tmp_
     (tmp_path / "config.json").unlink()
     (tmp_path / "decoded.jsonl").touch()
     assert is_prepared_folder(tmp_path)
-    with pytest.raises(DatasetError, match="not finished") as caught:
+    with pytest.raises(DatasetError, match="is incomplete") as caught:
         read_prepared(tmp_path)
     assert caught.value.code == "dataset.unfinished"
 
