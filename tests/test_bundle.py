@@ -263,6 +263,7 @@ def gru(shape: NetworkShape) -> Callable[[Path], None]:
     return lambda path: head_to_litert(build_head(shape, "gru"), "gru", shape, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "write"),
     [

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import Result
 
 from activity_cli import Sampling
@@ -23,6 +24,7 @@ SAMPLING = Sampling(num_frames=8, frame_size=32)
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_long_costs_only_itself(tmp_path: Path) -> None:
     # Cheap to make, dear to decode: frames as large as the limit allows.
     slow = encode(tmp_path / "slow.mkv", 400, "-vf", "scale=4000:3000", "-c:v", "libx264", "-preset", "ultrafast")

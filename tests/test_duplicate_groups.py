@@ -52,6 +52,7 @@ def test_each_place_is_a_source_and_each_take_a_recording(takes: list[Path]) -> 
     assert not any(duplicates.rejected_sources)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EDITS)
 def test_an_edited_copy_is_found_and_nothing_else_is_joined(kind: str, takes: list[Path], tmp_path: Path) -> None:
     copies = [tmp_path / f"{path.stem}.mp4" for path in takes]

@@ -54,6 +54,7 @@ def test_the_table_has_the_encoders_that_can_be_asked_for() -> None:
     assert set(KERAS_NAMES) == set(APPLICATIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_numbers_of_the_table_are_those_of_the_network(name: str) -> None:
     encoder, spec = settled(name), ENCODER_SPECS[name]
@@ -68,6 +69,7 @@ def test_the_numbers_of_the_table_are_those_of_the_network(name: str) -> None:
     assert len(places) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KERAS_NAMES)
 def test_features_are_those_of_keras(name: str, tmp_path: Path) -> None:
     encoder = settled(name)
@@ -113,6 +115,7 @@ def test_a_frame_encoder_is_the_stock_layer_on_real_frames(name: str) -> None:
     assert np.abs(expected[~mask]).max() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENCODERS)
 def test_litert_agrees_with_keras_and_needs_built_in_operations_only(name: str, tmp_path: Path) -> None:
     path = tmp_path / "encoder.tflite"

@@ -156,6 +156,7 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["closed", "open GOP", "open GOP in a stream", "variable"])
 def test_jumping_in_a_long_video_gives_the_very_frames_that_reading_through_gives(
     kind: str, long_video: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
@@ -229,6 +230,7 @@ def test_an_ordinary_file_is_decoded_once(form: str, tmp_path: Path) -> None:
         assert source.times_read == (2 if ending == "mpg" else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["steady", "edit list"])
 def test_an_hour_in_windows_of_a_second_takes_the_memory_of_a_few_clips(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "hour.mp4"

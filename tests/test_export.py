@@ -104,6 +104,7 @@ def answer(folder: Path, frames: np.ndarray) -> tuple[list[float], list[np.ndarr
     return (np.exp(total) / np.exp(total).sum()).tolist(), outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["litert", "saved_model", pytest.param("onnx", marks=needs_onnx)])
 def test_another_program_gets_the_answers_of_the_bundle(
     bundle: Path, videos: Path, tmp_path: Path, format: Any

@@ -47,6 +47,7 @@ def test_every_frame_has_an_answer_and_its_time(bundle: tuple[Path, Network], vi
         np.testing.assert_allclose(scores_in_order(prediction.scores), expected.mean(axis=0), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_frames_of_windows_follow_one_another(bundle: tuple[Path, Network], videos: Path, tmp_path: Path) -> None:
     sampling = replace(SAMPLING, num_frames=3, window_seconds=0.5)
     folder = random_bundle(tmp_path / "model", random_network(PER_FRAME, sampling), sampling)

@@ -187,6 +187,7 @@ def test_one_place_gives_a_warning_and_no_common_group(tmp_path: Path) -> None:
     assert {row["split"] for row in rows_of(tmp_path / "out").values()} == {"train", "val", "test"}
 
 
+@pytest.mark.slow
 def test_a_file_type_that_predicts_the_label_gives_a_warning(places: Path, tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     for variant in range(30):

@@ -94,6 +94,7 @@ def test_the_recurrent_head_learns_nothing_from_length(
     assert accuracy(head, test) == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_linear_head_learns_nothing_from_length(noise: tuple[Examples, Examples]) -> None:
     groups = [str(number) for number in range(NUM_CLIPS)]
     found = []

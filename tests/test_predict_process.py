@@ -228,6 +228,7 @@ def test_a_terminal_gets_a_table_with_colors_unless_no_color_is_set(
     assert not colors(shown)
 
 
+@pytest.mark.slow
 def test_predict_and_evaluate_never_load_tensorflow(model: Path, video: Path) -> None:
     code = (
         "import sys; from activity_cli.cli.app import app\n"

@@ -194,6 +194,7 @@ def still_alive(pids: list[int]) -> Iterator[int]:
             yield pid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_goes_on_where_it_stopped(
     workers: int, long_videos: Path, undisturbed: dict[str, bytes], tmp_path: Path

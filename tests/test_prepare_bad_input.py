@@ -192,6 +192,7 @@ def test_what_cannot_be_read_gives_one_line(place: str, few: Path, tmp_path: Pat
     assert "cannot be read: permission denied" in only_line(done.stderr)
 
 
+@pytest.mark.slow
 def test_videos_that_kill_every_decoder_are_rejected_and_tried_again_by_the_next_run(tmp_path: Path) -> None:
     heavy = tmp_path / "videos" / "left" / "heavy.avi"
     heavy_video(heavy)

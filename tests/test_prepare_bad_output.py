@@ -105,6 +105,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_gives_one_line_wherever_it_happens_and_the_next_run_goes_on(
     prepare: Activity, few: Path, small_disk: Path, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_curves_without_validation_clips_are_of_the_training_alone(tmp_path: Pat
     assert "best epoch 2: 75.0%" in texts_of(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [1, 2, 9, 30, 120])
 @pytest.mark.parametrize("suffix", ["png", "SVG"])
 def test_a_confusion_matrix_of_any_size(tmp_path: Path, num: int, suffix: str) -> None:

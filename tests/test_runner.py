@@ -106,6 +106,7 @@ class Run:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validates", [True, False])
 def test_a_training_goes_on_from_any_epoch_to_the_same_weights(
     examples: tuple[Examples, Examples], validates: bool
@@ -198,6 +199,7 @@ def make_nan(x: tf.Tensor) -> tf.Tensor:
     return x * np.nan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validates", [True, False])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])  # ReLU hides what is not a number from the loss
 def test_a_loss_that_is_not_a_number_ends_it_with_the_weights_of_a_sound_epoch(

@@ -223,6 +223,7 @@ def test_without_validation_clips_the_last_whole_epoch_is_kept(run: Run) -> None
     assert equal(weights, undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("title", "kept", "rate"),
     [

@@ -33,6 +33,7 @@ def ids_of(weights: list[object]) -> set[int]:
     return {id(weight) for weight in weights}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_frozen_part_and_the_trained_part_are_the_encoder(name: str) -> None:
     encoder, spec = settled(name), ENCODER_SPECS[name]
