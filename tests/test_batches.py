@@ -109,6 +109,7 @@ def test_without_draws_it_is_one_pass_in_order(examples: Examples) -> None:
         assert (array == np.load(examples.paths[number])).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_batches_and_another_seed_others(
     examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +119,7 @@ def test_the_same_seed_gives_the_same_batches_and_another_seed_others(
     assert same(first, taken(batches(examples, FRAMES, BATCH, DRAWS), 2 * BATCHES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_starting_at_an_epoch_gives_what_getting_there_gives(examples: Examples, epoch: int) -> None:
     undisturbed = taken(batches(examples, FRAMES, BATCH, DRAWS), (epoch + 2) * BATCHES)
@@ -134,6 +136,7 @@ def test_clips_differ_from_epoch_to_epoch_only_with_augmentation(examples: Examp
             assert all((array == np.load(examples.paths[number])).all() for number, array in epochs[0].items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pictures", "features", "maps"])
 @pytest.mark.parametrize("draws", [None, DRAWS])
 def test_held_in_memory_or_read_from_disk_batches_are_the_same(

@@ -85,6 +85,7 @@ def test_a_damaged_file_where_keras_keeps_them_is_an_error_that_names_the_folder
     assert "delete it" in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["small", "mobilenet_v3_small", "vgg16"])
 def test_weights_that_keras_saved_come_back(name: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.weights.h5"

@@ -100,6 +100,7 @@ def test_what_comes_out_is_float32_where_bfloat16_computes(name: str, bfloat16: 
     assert encoder.output.dtype == "float32"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENCODERS)
 def test_a_frame_encoder_is_the_stock_layer_on_real_frames(name: str) -> None:
     encoder = settled(name)

@@ -198,6 +198,7 @@ def test_evaluate_warns_of_training_videos_in_another_folder(
     assert "trained on 30 of these 36 clips" in warnings_of(activity, model, "--data", other, "--split", "all")
 
 
+@pytest.mark.slow
 def test_evaluate_warns_of_a_folder_that_was_prepared_again(
     activity: Activity, model: Path, videos: Path, tmp_path: Path
 ) -> None:

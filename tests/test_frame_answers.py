@@ -59,6 +59,7 @@ def test_the_frames_of_windows_follow_one_another(bundle: tuple[Path, Network], 
     np.testing.assert_allclose([frame.seconds for frame in prediction.frames], expected, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("short_clips", ["repeat_last", "wrap"])
 def test_a_frame_that_is_read_twice_keeps_its_time(
     bundle: tuple[Path, Network], tmp_path: Path, short_clips: str

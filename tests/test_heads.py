@@ -67,6 +67,7 @@ def answers(head: keras.Model, features: Floats = FEATURES, mask: npt.NDArray[np
 every_head = pytest.mark.parametrize("name", SHAPES)
 
 
+@pytest.mark.slow
 @every_head
 def test_padding_and_other_clips_of_a_batch_never_change_an_answer(name: str) -> None:
     head = built(name)
@@ -112,6 +113,7 @@ def test_padding_never_changes_a_gradient(name: str) -> None:
     assert max(np.abs(one).max() for one in padded) > 1e-3
 
 
+@pytest.mark.slow
 @every_head
 def test_litert_gives_the_same_answers(name: str, tmp_path: Path) -> None:
     head, shape = built(name), shape_of(name)

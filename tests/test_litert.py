@@ -96,6 +96,7 @@ def test_files_that_differ_are_not_saved(network: Network, other_encoder: Path, 
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_network_that_gives_no_number_is_not_saved(tmp_path: Path) -> None:
     for head, value in ((LINEAR, np.nan), ("gru", np.inf)):
         network = random_network(BOTH_HEADS)

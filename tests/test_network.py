@@ -34,6 +34,7 @@ def saved(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [SMALL, BOTH_HEADS, replace(SMALL, per_frame=True)])
 def test_the_parts_in_a_row_are_the_whole(settings: object) -> None:
     network = random_network(settings)  # type: ignore[arg-type]

@@ -183,6 +183,7 @@ def test_the_trained_model_is_found_without_naming_it(
     assert answer["model"] == Recognizer(model).name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["models/sample", "activity_cli/models/sample", None])
 def test_without_a_trained_model_predict_uses_the_sample_model(
     model: Path, video: Path, tmp_path: Path, place: str | None

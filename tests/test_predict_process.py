@@ -147,6 +147,7 @@ def test_ctrl_c_ends_predict_without_a_message(command: list[str], model: Path, 
     assert len(rest.splitlines()) < len(inputs) * 36 - 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_does_not_wait_for_a_long_video(command: list[str], model: Path, tmp_path: Path, video: Path) -> None:
     import cv2
     import numpy as np

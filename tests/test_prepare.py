@@ -95,6 +95,7 @@ def test_a_repeated_run_decodes_nothing_and_writes_the_same_bytes(videos: Path, 
     assert files_of(prepared_copy) == before
 
 
+@pytest.mark.slow
 def test_only_what_is_new_or_changed_is_decoded_and_what_is_gone_is_dropped(tmp_path: Path) -> None:
     videos, out = few(tmp_path / "videos"), tmp_path / "out"
     assert again(videos, out).decoded == 6
@@ -215,6 +216,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
     finishes_as_if_undisturbed(long_videos, tmp_path / "out", undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_stops_at_once_silently_and_the_next_run_goes_on(
     workers: int, long_videos: Path, undisturbed: dict[str, bytes], tmp_path: Path
@@ -226,6 +228,7 @@ def test_ctrl_c_stops_at_once_silently_and_the_next_run_goes_on(
     finishes_as_if_undisturbed(long_videos, tmp_path / "out", undisturbed)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_loses_nothing(long_videos: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     process = under_way(long_videos, tmp_path / "out", 2)
     os.kill(workers_of(process.pid)[0], signal.SIGKILL)

@@ -83,6 +83,7 @@ def test_broken_files_are_rejected_with_the_reason_and_the_rest_goes_on(
         assert sum(row["status"] == "ok" for row in rows.values()) == 6
 
 
+@pytest.mark.slow
 def test_a_file_without_permission_is_rejected_until_it_can_be_read(few: Path, tmp_path: Path) -> None:
     call = ("prepare", few, "--out", tmp_path / "out", *TINY, "--set", "workers=1")
     closed = few / "up" / "1.avi"
@@ -107,6 +108,7 @@ def test_a_folder_without_permission(few: Path, tmp_path: Path) -> None:
     assert "permission denied" in only_line(done.stderr)
 
 
+@pytest.mark.slow
 def test_names_and_labels_may_hold_anything(few: Path, tmp_path: Path) -> None:
     odd = [
         "with space",

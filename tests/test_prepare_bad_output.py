@@ -80,6 +80,7 @@ def test_a_file_in_the_way(prepare: Activity, few: Path, tmp_path: Path) -> None
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [0o500, 0o000])
 def test_a_place_that_cannot_be_written(mode: int, few: Path, tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir()

@@ -60,6 +60,7 @@ def test_the_features_of_the_larger_cells_come_first() -> None:
     assert num_larger_features(build_encoder("efficientnet_lite0", 128, weights="none", truncate_blocks=1)) == 0
 
 
+@pytest.mark.slow
 def test_a_pyramid_gives_the_same_features_in_litert(tmp_path: Path) -> None:
     encoder = build_encoder("efficientnet_lite0", 64, weights="none", truncate_blocks=10, pyramid=4)
     settle(encoder)

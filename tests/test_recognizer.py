@@ -81,6 +81,7 @@ def test_the_answer_for_a_video_is_the_mean_over_its_windows(
     assert list(prediction.scores or ()) == sorted(prediction.scores or (), key=lambda label: -prediction.scores[label])  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_a_long_video_is_never_in_memory_as_a_whole(network: Network, tmp_path: Path) -> None:
     model = random_bundle(tmp_path / "mine", network, replace(SAMPLING, window_seconds=0.5))
     long = draw_video(tmp_path / "long.avi", num_frames=1800)  # 300 windows of 18 kB
@@ -94,6 +95,7 @@ def test_a_long_video_is_never_in_memory_as_a_whole(network: Network, tmp_path: 
         assert peak < 1800 * 32 * 32 * 3 / 2, f"{peak} bytes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"clips_per_video": 4}, {"short_clips": "drop"}])
 def test_random_clips_and_dropped_short_clips_are_for_training_only(
     network: Network, video: Path, model: Path, tmp_path: Path, settings: dict[str, object]

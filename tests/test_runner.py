@@ -124,6 +124,7 @@ def test_a_training_goes_on_from_any_epoch_to_the_same_weights(
         assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_a_stage_does_not_depend_on_what_was_trained_before_it(examples: tuple[Examples, Examples]) -> None:
     # A killed training goes on in a process that has not trained the stages before.
     fresh, used = network(), network()
@@ -163,6 +164,7 @@ def test_without_validation_clips_the_last_epoch_is_kept(examples: tuple[Example
     assert equal(model.get_weights(), run.states[-1].best)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validates", [True, False])
 def test_ctrl_c_keeps_the_best_whole_epoch(examples: tuple[Examples, Examples], validates: bool) -> None:
     model = network()
@@ -225,6 +227,7 @@ def test_weights_that_are_not_finite_are_never_the_best(examples: tuple[Examples
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

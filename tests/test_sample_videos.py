@@ -61,6 +61,7 @@ def test_folder_holds_the_plan_and_nothing_else() -> None:
     assert total <= 8_000_000
 
 
+@pytest.mark.slow
 def test_files_have_the_planned_size_rate_and_length() -> None:
     for clip in PLAN:
         frames = decode(SAMPLES / clip.path)

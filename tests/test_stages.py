@@ -263,6 +263,7 @@ def test_an_encoder_that_harms_is_left_as_it_was_and_only_the_head_is_refit(run:
     assert equal(run(harmful, name="b", harms=True)[1], expected)
 
 
+@pytest.mark.slow
 def test_a_refit_after_overfitting_is_warned_of(run: Run, clips: dict[str, Examples]) -> None:
     contrary = clips | {"val": mislabeled(clips["val"])}
     progress = Recording()

@@ -58,6 +58,7 @@ def test_the_frozen_part_and_the_trained_part_are_the_encoder(name: str) -> None
     assert features_of(encoder, frames).tobytes() == expected.tobytes(), "splitting changed the encoder"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0"])
 def test_a_step_of_training_changes_the_last_blocks_alone(name: str) -> None:
     spec = ENCODER_SPECS[name]
@@ -79,6 +80,7 @@ def test_a_step_of_training_changes_the_last_blocks_alone(name: str) -> None:
     assert_close(features_of(trained, maps), features_of(encoder, frames), 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NORMALIZED)
 def test_batch_normalization_of_a_pretrained_encoder_is_never_touched(name: str) -> None:
     """Through FrameEncoder, called for training, with padding."""
