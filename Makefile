@@ -27,7 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## Prepare, train, evaluate and predict on sample_videos/
 	@$(BIN)/activity demo
 
-check: lint  ## Lint, check types and imports, and run the fast tests (a minute or two)
+check: lint  ## Lint, check types and imports, and run the fast tests (about two minutes)
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not slow"
 
 test: lint  ## Lint, check types and imports, and run all tests (some ten minutes)
