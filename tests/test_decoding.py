@@ -18,7 +18,7 @@ from activity_cli.dataset.decode_cache import DecodeTask
 from activity_cli.dataset.decoding import decode_all
 from activity_cli.files import folder_lock
 from data_support import only_line, rows_of
-from encoded_videos import encode, number_of
+from encoded_videos import encode, ffmpeg, number_of
 
 SAMPLING = Sampling(num_frames=8, frame_size=32)
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
@@ -26,8 +26,10 @@ H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
 
 @pytest.mark.slow
 def test_a_file_that_takes_too_long_costs_only_itself(tmp_path: Path) -> None:
-    # Cheap to make, dear to decode: frames as large as the limit allows.
-    slow = encode(tmp_path / "slow.mkv", 400, "-vf", "scale=4000:3000", "-c:v", "libx264", "-preset", "ultrafast")
+    # Cheap to make, expensive to decode on any machine: 8,000 large frames, of which only 100 are ever encoded.
+    part = encode(tmp_path / "part.mkv", 100, "-vf", "scale=4000:3000", "-c:v", "libx264", "-preset", "ultrafast")
+    slow = tmp_path / "slow.mkv"
+    ffmpeg("-stream_loop", 79, "-i", part, "-c", "copy", slow)
     quick = [encode(tmp_path / f"{number}.mp4", 20 + number, *H264) for number in range(6)]
     store = ClipStore(tmp_path / "clips")
     tasks = [DecodeTask(path, path.name) for path in (slow, *quick)]
