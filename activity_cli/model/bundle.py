@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -24,7 +24,7 @@ from activity_cli.settings.encoders import ENCODER_SPECS
 __all__ = [
     "BUNDLE_SCHEMA",
     "ENCODER_FILE",
-    "LINEAR",
+    "OUT_OF_FOLD_FILE",
     "TRAINED_ON_DIGITS",
     "WEIGHTS_FILE",
     "Bundle",
@@ -37,13 +37,14 @@ __all__ = [
     "write_bundle",
 ]
 
-BUNDLE_SCHEMA = "activity.bundle/2"
-# Name of the linear head. The recurrent head is named like the setting `sequence`.
-LINEAR = "linear"
-# All weights, for `export` to other formats.
+BUNDLE_SCHEMA = "activity.bundle/3"
+# The encoder and the head of the appearance stream, for `export` to other formats; only if the model has this stream.
 WEIGHTS_FILE = "model.keras"
-# Frames to features, for `predict` and `evaluate`.
+# Frames to features, for `predict` and `evaluate`; likewise.
 ENCODER_FILE = "encoder.tflite"
+# Answers for the training clips by networks that were not trained on them: arrays ``clips`` (names, ``[N]``), ``truth``
+# (numbers of labels, ``[N]``) and ``log_probabilities`` (``[N, classes]``).
+OUT_OF_FOLD_FILE = "out_of_fold.npz"
 # Digits of a video's SHA-256 that the list of training videos keeps.
 TRAINED_ON_DIGITS = 20
 
@@ -55,16 +56,27 @@ Size = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
 
 
 class HeadEntry(msgspec.Struct, frozen=True):
-    """A head: its name, its LiteRT file, its weight in the sum, and its own accuracy on the validation clips."""
+    """The head of a stream.
 
-    name: str
+    Attributes:
+        stream: ``appearance``, ``motion`` or ``pose``.
+        reads: The streams whose rows it reads: its own, and for the pose perhaps ``hands``.
+        kind: ``recurrent`` or ``linear``.
+        file: Its LiteRT file.
+        weight: What its log probabilities are multiplied with before they are added to those of the other heads.
+        accuracy: Of this head alone, on clips that it was not trained on; None: not measured.
+    """
+
+    stream: Literal["appearance", "motion", "pose"]
+    reads: list[Literal["appearance", "motion", "pose", "hands"]]
+    kind: Literal["recurrent", "linear"]
     file: str
-    weight: Annotated[float, msgspec.Meta(gt=0, le=1)]
-    val_accuracy: float | None = None
+    weight: Annotated[float, msgspec.Meta(gt=0, le=100)]
+    accuracy: float | None = None
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """The numbers of :class:`activity_cli.model.network.NetworkShape`."""
+    """The numbers of :class:`activity_cli.model.network.NetworkShape`: the network of the appearance stream."""
 
     frame_size: Size
     num_frames: Size
@@ -108,7 +120,10 @@ class Document(msgspec.Struct, frozen=True):
         settings: The settings as the user gave them, by command; None: the command chose.
         network: The settings of the network with every choice made.
         shape: The sizes of the network.
-        heads: In the order of the sum.
+        heads: One for each stream that counts, in the order of the sum.
+        streams: The version of each stream that a head reads.
+        mirrored_labels: For each label the number of the one that a mirrored clip shows, so that clips are also read
+            mirrored; None: they are not, because left and right matter.
         training: The choices of the training, and how it ended.
         metrics: On the validation clips, and the best epoch; None: not measured.
         data: What the model was trained on.
@@ -122,6 +137,8 @@ class Document(msgspec.Struct, frozen=True):
     network: dict[str, Any]
     shape: Shape
     heads: Annotated[list[HeadEntry], msgspec.Meta(min_length=1)]
+    streams: dict[str, int]
+    mirrored_labels: list[int] | None
     training: dict[str, Any]
     metrics: dict[str, float | None]
     data: Data
@@ -178,9 +195,9 @@ class Bundle:
         return path
 
 
-def head_file(name: str) -> str:
-    """The name of a head's LiteRT file."""
-    return f"{name}.tflite"
+def head_file(stream: str) -> str:
+    """The name of the LiteRT file of a stream's head."""
+    return f"{stream}.tflite"
 
 
 def write_bundle(folder: Path, document: Document) -> None:
@@ -189,7 +206,9 @@ def write_bundle(folder: Path, document: Document) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    names = [WEIGHTS_FILE, ENCODER_FILE, *(head.file for head in document.heads)]
+    appearance = any(head.stream == "appearance" for head in document.heads)
+    names = [head.file for head in document.heads] + ([WEIGHTS_FILE, ENCODER_FILE] if appearance else [])
+    names += [OUT_OF_FOLD_FILE] if (folder / OUT_OF_FOLD_FILE).is_file() else []
     files = {name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
     content = {"schema": BUNDLE_SCHEMA, **msgspec.to_builtins(document), "files": files}
     # JSON has no NaN, which is the validation loss where there are no validation clips.
@@ -249,8 +268,12 @@ def read_bundle(folder: Path) -> Bundle:
 
 def _contradiction(document: Document, sampling: Sampling, network: NetworkSettings) -> str:
     """The first contradiction between parts of ``bundle.json``; empty: there is none."""
-    labels, shape, heads = document.labels, document.shape, document.heads
-    names, spec = [head.name for head in heads], ENCODER_SPECS[network.encoder]
+    labels, shape, heads, mirrored = document.labels, document.shape, document.heads, document.mirrored_labels
+    names, spec, reads = (
+        [head.stream for head in heads],
+        ENCODER_SPECS[network.encoder],
+        {r for h in heads for r in h.reads},
+    )
     rules = {
         "a label occurs twice": len(set(labels)) == len(labels),
         f"there are {len(labels)} labels for {shape.num_classes} outputs": len(labels) == shape.num_classes,
@@ -259,9 +282,14 @@ def _contradiction(document: Document, sampling: Sampling, network: NetworkSetti
         "a head reads more features than there are": shape.num_read <= shape.num_features,
         "it truncates the whole encoder": (network.truncate_blocks or 0) < len(spec.block_starts),
         "its encoder has no pyramid": spec.pretrained or (network.pyramid or 1) == 1,
-        "a head occurs twice": len(set(names)) == len(names),
-        "a head has an unknown name": {*names} <= {LINEAR, network.sequence} - {"none"},
-        "a head has an unknown file": all(head.file == head_file(head.name) for head in heads),
+        "a stream occurs twice": len(set(names)) == len(names),
+        "a head reads another stream": all(
+            head.reads == [head.stream] or (head.stream == "pose" and head.reads == ["pose", "hands"]) for head in heads
+        ),
+        "a head has an unknown file": all(head.file == head_file(head.stream) for head in heads),
+        "its streams are not those that the heads read": {*document.streams} == reads,
+        "its mirrored labels do not fit the labels": mirrored is None
+        or (len(mirrored) == len(labels) and sorted(mirrored) == list(range(len(labels)))),
     }
     return next((reason for reason, holds in rules.items() if not holds), "")
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.errors import BundleError, MissingDependencyError
-from activity_cli.quiet import native_output_silenced
+from activity_cli.errors import BundleError
 from activity_cli.sampling.plan import evenly_spaced
+from activity_cli.streams.interpreter import load_interpreter
 
 __all__ = ["Answer", "EncoderRuntime", "HeadRuntime", "NetworkRuntime", "combine"]
 
@@ -45,7 +45,7 @@ class EncoderRuntime:
 
     def __init__(self, path: Path, threads: int) -> None:
         self.path = path
-        self._interpreter = _interpreter(path, threads, accelerated=True)
+        self._interpreter = load_interpreter(path, threads, accelerated=True)
         match _tensors(self._interpreter.get_input_details()), _tensors(self._interpreter.get_output_details()):
             case [("uint8", (1, height, width, 3), frames)], [("float32", (1, *shape), features)] if height == width:
                 self._frames, self._features = frames, features
@@ -81,7 +81,7 @@ class HeadRuntime:
 
     def __init__(self, path: Path) -> None:
         # The accelerator (XNNPACK) is not faster for such small steps, and would copy the weights.
-        self._interpreter = _interpreter(path, threads=1, accelerated=False)
+        self._interpreter = load_interpreter(path, threads=1, accelerated=False)
         match _tensors(self._interpreter.get_input_details()), _tensors(self._interpreter.get_output_details()):
             case [("bool", (1, num_flags), mask), ("float32", (1, steps, width), features)], [
                 ("float32", (1, classes), clip),
@@ -166,24 +166,6 @@ def combine(log_probabilities: Mapping[str, npt.NDArray[Any]], weights: Mapping[
     total = sum(weights[name] * np.asarray(one, np.float64) for name, one in log_probabilities.items())
     powers = np.exp(total - np.max(total, axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
-
-
-def _interpreter(path: Path, threads: int, *, accelerated: bool) -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"LiteRT cannot be loaded: {error}.", "Install it: pip install ai-edge-litert", code="dependency.litert"
-        ) from error
-    kernels = OpResolverType.BUILTIN if accelerated else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    try:
-        with native_output_silenced():  # LiteRT prints its delegates
-            interpreter = Interpreter(model_path=str(path), num_threads=threads, experimental_op_resolver_type=kernels)
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or ["it cannot be read"])[0].rstrip(".")
-        raise BundleError(f"{path} is not a LiteRT model: {reason}.", _TRAIN_AGAIN, code="model.damaged") from None
-    return interpreter
 
 
 def _tensors(details: list[dict[str, Any]]) -> list[_Tensor]:

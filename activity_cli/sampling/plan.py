@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from activity_cli.settings import Sampling
 
-__all__ = ["Cut", "Segment", "evenly_spaced", "has_steady_rate", "plan_cuts", "plan_identity"]
+__all__ = ["Cut", "Segment", "evenly_spaced", "has_steady_rate", "nearest", "plan_cuts", "plan_identity"]
 
 # A gap between two frames that is this many times longer or shorter than usual makes the rate variable.
 _UNUSUAL_GAP = 1.5
@@ -96,8 +96,8 @@ def rate(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]
     first, last = times[0], times[-1]
     ticks = min(sampling.num_frames, int((last - first) * frames_per_second + 1e-6) + 1)
     begin = first + ((last - first) - (ticks - 1) / frames_per_second) / 2
-    nearest = (_nearest(times, begin + tick / frames_per_second) for tick in range(ticks))
-    return tuple(sorted(set(nearest)))
+    chosen = (nearest(times, begin + tick / frames_per_second) for tick in range(ticks))
+    return tuple(sorted(set(chosen)))
 
 
 SAMPLERS = {
@@ -254,7 +254,8 @@ def _usual_gap(times_seconds: Sequence[float]) -> float:
     return median(gaps) if gaps else 0.04
 
 
-def _nearest(times_seconds: Sequence[float], moment: float) -> int:
+def nearest(times_seconds: Sequence[float], moment: float) -> int:
+    """The index of the time that is nearest to a moment."""
     right = bisect_left(times_seconds, moment)
     beside = range(max(0, right - 1), min(right + 1, len(times_seconds)))
     return min(beside, key=lambda index: abs(times_seconds[index] - moment))

@@ -15,22 +15,23 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from activity_cli.errors import VideoError
 from activity_cli.results import VideoInfo
-from activity_cli.sampling.plan import Cut, Segment, has_steady_rate, plan_cuts
+from activity_cli.sampling.plan import Cut, Segment, has_steady_rate, nearest, plan_cuts
 from activity_cli.settings import Sampling
 from activity_cli.video.fitting import fit_frame
 from activity_cli.video.opencv import cv2, translate_cv_error
 from activity_cli.video.source import Frame, JumpError, Source
 
-__all__ = ["Clip", "ClipReader"]
+__all__ = ["Clip", "ClipReader", "FrameDescriber"]
 
 # Time stamps that differ by less are the same: containers and decoders round differently.
 _SAME_SECONDS = 0.0006
@@ -46,11 +47,32 @@ class Clip:
         frames: ``uint8 [T, H, W, 3]``, RGB, ``T <= num_frames``, never padded.
         cut: Which frames of which part of the video they are.
         times_seconds: When each is shown, from the first frame of the video.
+        rows: What the streams that need full frames say of each, ``float32 [T, width]`` by the stream's name.
     """
 
     frames: npt.NDArray[np.uint8]
     cut: Cut
     times_seconds: tuple[float, ...]
+    rows: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+
+
+class FrameDescriber(Protocol):
+    """What describes full frames while they are read: :class:`activity_cli.streams.frames.FrameStreams`."""
+
+    @property
+    def motion_seconds(self) -> float:
+        """Time from a frame to the one that its motion is measured to; 0: motion is not measured."""
+
+    def describe(self, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float) -> dict[str, npt.NDArray[np.float32]]:
+        """The rows of the streams that need one frame alone, by name."""
+
+    def shrink(self, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float) -> npt.NDArray[np.uint8]:
+        """What measuring motion needs of a frame."""
+
+    def motion(
+        self, earlier: npt.NDArray[np.uint8], later: npt.NDArray[np.uint8], seconds: float
+    ) -> npt.NDArray[np.float32]:
+        """The row of the motion stream for two shrunk frames, shown ``seconds`` apart."""
 
 
 class ClipReader:
@@ -65,6 +87,7 @@ class ClipReader:
         sampling: Which frames, and how they are fitted to the network's size.
         seed: Of random clips.
         key: Names the video for random clips, as by its content.
+        describer: Describes full frames, each once, however many clips it is in; None: clips have no rows.
 
     Attributes:
         info: What is known of the video, once all clips have been read.
@@ -81,8 +104,10 @@ class ClipReader:
         *,
         seed: int = 0,
         key: str = "",
+        describer: FrameDescriber | None = None,
     ) -> None:
         self._source, self._sampling, self._segments, self._seed, self._key = source, sampling, segments, seed, key
+        self._describer = describer
         self._delivered: set[tuple[int, int, float]] = set()
         self.info = VideoInfo()
 
@@ -96,7 +121,7 @@ class ClipReader:
     def _read(self) -> Iterator[Clip]:
         source = self._source
         stamps = source.list_times()
-        wanted = sorted({index for cut in self._plan(stamps) for index in cut.indices})
+        wanted = self._gathering(stamps).wanted
         if source.worth_jumping(wanted):
             try:
                 yield from self._jump(stamps, wanted)
@@ -123,15 +148,18 @@ class ClipReader:
         rate = self._source.info().frames_per_second or 25.0
         return array("d", (index / rate for index in range(len(stamps))))
 
+    def _gathering(self, stamps: Sequence[float]) -> _Gathering:
+        return _Gathering(self._plan(stamps), self._times(stamps), self._sampling, self._describer)
+
     def _jump(self, stamps: Sequence[float], wanted: Sequence[int]) -> Iterator[Clip]:
-        gathering = _Gathering(self._plan(stamps), stamps, self._sampling)
+        gathering = self._gathering(stamps)
         for frame in self._source.jump(wanted):
             yield from gathering.add(frame, self._source.info().sample_aspect_ratio)
         self._note(stamps, "packets")
 
     def _read_through(self, stamps: Sequence[float]) -> Generator[Clip, None, Sequence[float]]:
         """Delivers the clips that come out right with these time stamps; returns the true time stamps."""
-        gathering = _Gathering(self._plan(stamps), self._times(stamps), self._sampling)
+        gathering = self._gathering(stamps)
         decoded, waiting = array("d"), list[Clip]()
         agrees = True
         for frame in self._source.read(gathering.wants):
@@ -150,8 +178,9 @@ class ClipReader:
             raise VideoError(f"{self._source.name}: no frame can be decoded.", hint)
         times, found = self._times(decoded), {_place(clip.cut): clip for clip in waiting}
         for cut in self._plan(decoded):
-            if (clip := found.get(_place(cut))) is not None and clip.cut.indices == cut.indices:
-                yield Clip(clip.frames, cut, tuple(times[index] for index in cut.indices))
+            clip = found.get(_place(cut))
+            if clip is not None and clip.cut.indices == cut.indices and gathering.has_measured(cut, times):
+                yield replace(clip, cut=cut, times_seconds=tuple(times[index] for index in cut.indices))
         return decoded
 
     def _note(self, stamps: Sequence[float], counted_by: str) -> None:
@@ -168,40 +197,105 @@ class ClipReader:
 
 
 class _Gathering:
-    """The frames of the clips under way, fitted at once."""
+    """The frames of the clips under way, fitted and described at once.
 
-    def __init__(self, cuts: Sequence[Cut], times_seconds: Sequence[float], sampling: Sampling) -> None:
-        self._times, self._sampling = times_seconds, sampling
+    Motion is measured from a frame to a later one, at the end of the video from an earlier one: its ``pair``.
+    """
+
+    def __init__(
+        self,
+        cuts: Sequence[Cut],
+        times_seconds: Sequence[float],
+        sampling: Sampling,
+        describer: FrameDescriber | None,
+    ) -> None:
+        self._times, self._sampling, self._describer = times_seconds, sampling, describer
         self._needed = Counter(index for cut in cuts for index in set(cut.indices))
+        self._pairs: dict[int, tuple[int, int]] = {}
+        if describer and describer.motion_seconds:
+            self._pairs = {index: _pair(index, times_seconds, describer.motion_seconds) for index in self._needed}
+        self._measured_at: dict[int, list[int]] = defaultdict(list)
+        for index, (_, later) in self._pairs.items():
+            self._measured_at[later].append(index)
+        self._shrunk_for = Counter(one for pair in self._pairs.values() for one in pair)
         self._completed_by: dict[int, list[Cut]] = defaultdict(list)
         for cut in cuts:
-            self._completed_by[max(cut.indices)].append(cut)
+            self._completed_by[max(max(self._pairs.get(index, (index,))) for index in cut.indices)].append(cut)
         self._frames: dict[int, npt.NDArray[np.uint8]] = {}
+        self._rows: dict[int, dict[str, npt.NDArray[np.float32]]] = {}
+        self._shrunk: dict[int, npt.NDArray[np.uint8]] = {}
+
+    @property
+    def wanted(self) -> list[int]:
+        """The frames whose pictures are needed, rising."""
+        return sorted({*self._needed, *self._shrunk_for})
 
     def wants(self, index: int) -> bool:
-        return index in self._needed
+        return index in self._needed or index in self._shrunk_for
 
     def add(self, frame: Frame, sample_aspect_ratio: float) -> list[Clip]:
         """Keeps a frame that is wanted; returns the clips that it completes."""
-        if frame.bgr is None or frame.index not in self._needed:
+        index, bgr, describer = frame.index, frame.bgr, self._describer
+        if bgr is None or not self.wants(index):
             return []
-        fitted = fit_frame(frame.bgr, self._sampling.frame_size, self._sampling.fit, sample_aspect_ratio)
-        self._frames[frame.index] = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
-        return [self._take(cut) for cut in self._completed_by.pop(frame.index, ())]
+        if index in self._needed:
+            fitted = fit_frame(bgr, self._sampling.frame_size, self._sampling.fit, sample_aspect_ratio)
+            self._frames[index] = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
+            if describer:
+                self._rows[index] = describer.describe(bgr, sample_aspect_ratio)
+        if describer and index in self._shrunk_for:
+            self._shrunk[index] = describer.shrink(bgr, sample_aspect_ratio)
+            for measured in self._measured_at.pop(index, ()):
+                self._measure(measured, describer)
+        return [self._take(cut) for cut in self._completed_by.pop(index, ())]
 
     def clear(self) -> None:
         """Gives all clips up: no frame is wanted any more."""
-        self._needed.clear()
-        self._completed_by.clear()
+        for kept in (self._needed, self._pairs, self._shrunk_for, self._measured_at, self._completed_by):
+            kept.clear()  # type: ignore[attr-defined]
         self._frames.clear()
+        self._rows.clear()
+        self._shrunk.clear()
+
+    def has_measured(self, cut: Cut, times_seconds: Sequence[float]) -> bool:
+        """Whether the motion of a clip's frames is as these time stamps, the true ones, say."""
+        if not self._describer or not self._describer.motion_seconds:
+            return True
+        for index in cut.indices:
+            pair = earlier, later = _pair(index, times_seconds, self._describer.motion_seconds)
+            seconds, measured = (times[later] - times[earlier] for times in (times_seconds, self._times))
+            if self._pairs.get(index) != pair or abs(seconds - measured) > 2 * _SAME_SECONDS:
+                return False
+        return True
+
+    def _measure(self, index: int, describer: FrameDescriber) -> None:
+        earlier, later = self._pairs[index]
+        seconds = self._times[later] - self._times[earlier]
+        self._rows[index]["motion"] = describer.motion(self._shrunk[earlier], self._shrunk[later], seconds)
+        for one in (earlier, later):
+            self._shrunk_for[one] -= 1
+            if not self._shrunk_for[one]:
+                del self._shrunk[one]
 
     def _take(self, cut: Cut) -> Clip:
         frames = np.stack([self._frames[index] for index in cut.indices])
+        names = self._rows[cut.indices[0]] if self._rows else ()
+        rows = {name: np.stack([self._rows[index][name] for index in cut.indices]) for name in names}
         for index in set(cut.indices):
             self._needed[index] -= 1
             if not self._needed[index]:
                 del self._frames[index]
-        return Clip(frames, cut, tuple(self._times[index] for index in cut.indices))
+                self._rows.pop(index, None)
+        return Clip(frames, cut, tuple(self._times[index] for index in cut.indices), rows)
+
+
+def _pair(index: int, times_seconds: Sequence[float], motion_seconds: float) -> tuple[int, int]:
+    """The frames, earlier and later, that the motion of a frame is measured between; twice itself in a video of one."""
+    now, last = times_seconds[index], len(times_seconds) - 1
+    later = min(last, max(index + 1, nearest(times_seconds, now + motion_seconds)))
+    if later > index and times_seconds[later] - now > motion_seconds / 2:
+        return index, later
+    return max(0, min(index - 1, nearest(times_seconds, now - motion_seconds))), index
 
 
 def _place(cut: Cut) -> tuple[int, int, float]:

@@ -1,0 +1,80 @@
+"""Full frames -> rows of the streams that need them: motion, pose and hands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from activity_cli.streams.hands import HandEstimator
+from activity_cli.streams.motion import MOTION_SECONDS, MOTION_WIDTH, MotionDescriber
+from activity_cli.streams.pose import PoseEstimator
+
+__all__ = ["FULL_FRAME_STREAMS", "FrameStreams"]
+
+FULL_FRAME_STREAMS = ("motion", "pose", "hands")
+# Of the shorter side: more pixels tell no more, and cost time.
+_MOST_PIXELS = 720
+
+Floats = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
+
+
+class FrameStreams:
+    """Describes full frames, each by itself, so that overlapping clips share their rows.
+
+    Args:
+        names: Some of :data:`FULL_FRAME_STREAMS`. Hands need the pose.
+        threads: Number of threads.
+
+    Attributes:
+        names: The streams, in the order in which they are computed.
+        motion_seconds: Time from a frame to the one that its motion is measured to; 0: motion is not measured.
+
+    Raises:
+        BundleError: A model file is damaged.
+    """
+
+    def __init__(self, names: Collection[str], threads: int = 1) -> None:
+        self.names = tuple(name for name in FULL_FRAME_STREAMS if name in names)
+        self.motion_seconds = MOTION_SECONDS if "motion" in names else 0.0
+        self._motion = MotionDescriber() if "motion" in names else None
+        self._pose = PoseEstimator(threads) if "pose" in names else None
+        self._hands = HandEstimator(threads) if "hands" in names else None
+
+    def describe(self, bgr: Picture, sample_aspect_ratio: float = 1.0) -> dict[str, Floats]:
+        """The rows of the streams that need one frame alone, ``float32 [width]`` by name.
+
+        Args:
+            bgr: ``uint8 [H, W, 3]``, blue, green and red.
+            sample_aspect_ratio: Width of a stored pixel over its height as it is shown.
+        """
+        if self._pose is None:
+            return {}
+        frame = np.asarray(cv2.cvtColor(_square_pixels(bgr, sample_aspect_ratio), cv2.COLOR_BGR2RGB), np.uint8)
+        pose = self._pose.describe(frame)
+        if self._hands is None:
+            return {"pose": pose}
+        return {"pose": pose, "hands": self._hands.describe(frame, pose)}
+
+    def shrink(self, bgr: Picture, sample_aspect_ratio: float = 1.0) -> Picture:
+        """What the motion stream needs of a frame, ``uint8 [h, w]``."""
+        return MotionDescriber.shrink(_square_pixels(bgr, sample_aspect_ratio))
+
+    def motion(self, earlier: Picture, later: Picture, seconds: float) -> Floats:
+        """The row of the motion stream for two shrunk frames, shown ``seconds`` apart; 0 where they are one frame."""
+        if self._motion is None or seconds <= 0:
+            return np.zeros(MOTION_WIDTH, np.float32)
+        return self._motion.describe(earlier, later, seconds)
+
+
+def _square_pixels(bgr: Picture, sample_aspect_ratio: float) -> Picture:
+    """The frame as it is shown, no larger than the streams need it."""
+    height, width = bgr.shape[0], bgr.shape[1] * sample_aspect_ratio
+    scale = min(1.0, _MOST_PIXELS / min(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if size == (bgr.shape[1], bgr.shape[0]):
+        return bgr
+    return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
