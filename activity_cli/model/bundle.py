@@ -31,7 +31,7 @@ __all__ = [
     "Data",
     "Document",
     "HeadEntry",
-    "Shape",
+    "HeadNumbers",
     "head_file",
     "read_bundle",
     "write_bundle",
@@ -75,15 +75,19 @@ class HeadEntry(msgspec.Struct, frozen=True):
     accuracy: float | None = None
 
 
-class Shape(msgspec.Struct, frozen=True):
-    """The numbers of :class:`activity_cli.model.network.NetworkShape`: the network of the appearance stream."""
+class HeadNumbers(msgspec.Struct, frozen=True):
+    """The numbers of :class:`activity_cli.model.heads.HeadShape` of the appearance stream's head."""
 
-    frame_size: Size
+    kind: Literal["recurrent", "linear"]
     num_frames: Size
     num_features: Size
-    num_read: Annotated[int, msgspec.Meta(ge=0)]
     num_classes: Size
-    pretrained: bool
+    units: Size
+    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    num_read: Annotated[int, msgspec.Meta(ge=0)]
+    components: Annotated[int, msgspec.Meta(ge=0)]
+    subtract_mean: bool
+    standardized: bool
 
 
 class Data(msgspec.Struct, frozen=True):
@@ -119,7 +123,7 @@ class Document(msgspec.Struct, frozen=True):
         labels: The activities, in the order of the network's outputs.
         settings: The settings as the user gave them, by command; None: the command chose.
         network: The settings of the network with every choice made.
-        shape: The sizes of the network.
+        appearance: The head of the appearance stream; None: the model does not read it.
         heads: One for each stream that counts, in the order of the sum.
         streams: The version of each stream that a head reads.
         mirrored_labels: For each label the number of the one that a mirrored clip shows, so that clips are also read
@@ -135,7 +139,7 @@ class Document(msgspec.Struct, frozen=True):
     labels: Annotated[list[Label], msgspec.Meta(min_length=1)]
     settings: dict[str, dict[str, Any]]
     network: dict[str, Any]
-    shape: Shape
+    appearance: HeadNumbers | None
     heads: Annotated[list[HeadEntry], msgspec.Meta(min_length=1)]
     streams: dict[str, int]
     mirrored_labels: list[int] | None
@@ -268,25 +272,23 @@ def read_bundle(folder: Path) -> Bundle:
 
 def _contradiction(document: Document, sampling: Sampling, network: NetworkSettings) -> str:
     """The first contradiction between parts of ``bundle.json``; empty: there is none."""
-    labels, shape, heads, mirrored = document.labels, document.shape, document.heads, document.mirrored_labels
-    names, spec, reads = (
-        [head.stream for head in heads],
-        ENCODER_SPECS[network.encoder],
-        {r for h in heads for r in h.reads},
-    )
+    labels, heads, mirrored, head = document.labels, document.heads, document.mirrored_labels, document.appearance
+    names, spec = [entry.stream for entry in heads], ENCODER_SPECS[network.encoder]
+    reads = {stream for entry in heads for stream in entry.reads}
     rules = {
         "a label occurs twice": len(set(labels)) == len(labels),
-        f"there are {len(labels)} labels for {shape.num_classes} outputs": len(labels) == shape.num_classes,
-        "its frame sizes differ": shape.frame_size == sampling.frame_size,
-        "the network reads more frames than a clip has": shape.num_frames <= sampling.num_frames,
-        "a head reads more features than there are": shape.num_read <= shape.num_features,
+        "its appearance stream has no head": ("appearance" in names) == (head is not None),
+        f"there are {len(labels)} labels for other outputs": head is None or head.num_classes == len(labels),
+        "the network reads more frames than a clip has": head is None or head.num_frames <= sampling.num_frames,
+        "a head reads more features than there are": head is None or head.num_read <= head.num_features,
         "it truncates the whole encoder": (network.truncate_blocks or 0) < len(spec.block_starts),
         "its encoder has no pyramid": spec.pretrained or (network.pyramid or 1) == 1,
         "a stream occurs twice": len(set(names)) == len(names),
         "a head reads another stream": all(
-            head.reads == [head.stream] or (head.stream == "pose" and head.reads == ["pose", "hands"]) for head in heads
+            entry.reads == [entry.stream] or entry.reads == ["pose", "hands"] == [entry.stream, "hands"]
+            for entry in heads
         ),
-        "a head has an unknown file": all(head.file == head_file(head.stream) for head in heads),
+        "a head has an unknown file": all(entry.file == head_file(entry.stream) for entry in heads),
         "its streams are not those that the heads read": {*document.streams} == reads,
         "its mirrored labels do not fit the labels": mirrored is None
         or (len(mirrored) == len(labels) and sorted(mirrored) == list(range(len(labels)))),

@@ -12,8 +12,7 @@ import keras
 import tensorflow as tf
 
 from activity_cli.files import write_bytes
-from activity_cli.model.heads import frame_outputs
-from activity_cli.model.network import NetworkShape, build_head
+from activity_cli.model.heads import HeadShape, build_head
 from activity_cli.quiet import native_output_silenced
 
 __all__ = ["encoder_to_litert", "head_to_litert"]
@@ -33,20 +32,17 @@ def encoder_to_litert(encoder: keras.Model, path: Path) -> None:
     _convert(encode, path)
 
 
-def head_to_litert(head: keras.Model, name: str, shape: NetworkShape, path: Path) -> None:
+def head_to_litert(head: keras.Model, shape: HeadShape, path: Path) -> None:
     """Converts a head for one clip at a time, from ``features`` and ``mask`` to log probabilities.
 
-    ``features`` are ``float32 [1, T, D]``, ``mask`` is ``bool [1, T]``, the output is ``float32 [1, classes]``. A head
-    that classifies frames has a second output, their probabilities, ``float32 [1, T, classes]``.
+    ``features`` are ``float32 [1, T, D]``, ``mask`` is ``bool [1, T]``, the output is ``float32 [1, classes]``.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    # The converter needs a fixed batch size to use the built-in LSTM.
-    single = build_head(shape, name, batch_size=1)
+    # The converter needs a fixed batch size to use the built-in recurrent layers.
+    single = build_head(shape, batch_size=1)
     single.set_weights(head.get_weights())
-    frames = frame_outputs(single)
-    model = single if frames is None else keras.Model(single.inputs, [single.output, frames.output])
 
     @tf.function(
         input_signature=[
@@ -55,7 +51,7 @@ def head_to_litert(head: keras.Model, name: str, shape: NetworkShape, path: Path
         ]
     )
     def classify(features: tf.Tensor, mask: tf.Tensor) -> Any:
-        return model([features, mask], training=False)
+        return single([features, mask], training=False)
 
     _convert(classify, path)
 

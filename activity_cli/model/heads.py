@@ -1,105 +1,102 @@
-"""The heads, which classify a clip from the features of its frames.
+"""The heads: one for each stream, which classifies a clip from the stream's numbers for each frame.
 
-- The **recurrent head** is an LSTM on CNN features (LRCN: Donahue et al. 2015), a bidirectional LSTM or a GRU. Its
-  outputs are averaged over the real frames. With a pretrained encoder it reads principal components of the features.
-- The **linear head** is a linear layer on statistics of each feature over the clip. Its weights are solved for, not
+- The **recurrent head** is a bidirectional GRU (Cho et al. 2014) on these numbers over time: the recurrent network of
+  LRCN (Donahue et al. 2015). Mean and maximum of its outputs over the frames classify the clip.
+- The **linear head** is a linear layer on statistics of each number over the clip. Its weights are solved for, not
   trained by gradient descent (:mod:`activity_cli.training.ridge`).
 
 Every head is a Keras model from ``[features float32 [B, T, D], mask bool [B, T]]`` to log probabilities ``float32 [B,
-classes]``. The network adds the weighted log probabilities of its heads. Heads compute in float32 even if the encoder
-computes in 16 bits: they are small, and they sum over many frames.
+classes]``. Heads compute in float32 even if an encoder computes in 16 bits: they are small, and they sum over many
+frames.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import keras
 from keras import ops
 
-from activity_cli.model.layers import SubtractMean, TimeStatistics
-from activity_cli.settings import NetworkSettings
+from activity_cli.model.layers import MaskedMaximum, SubtractMean, TimeStatistics
 
-__all__ = ["FRAMES", "PROJECTION", "SCALE", "build_linear_head", "build_recurrent_head", "frame_outputs"]
+__all__ = ["LINEAR", "PROJECTION", "RECURRENT", "SCALE", "HeadKind", "HeadShape", "build_head"]
 
-PROJECTION, SCALE, FRAMES = "projection", "scale", "frames"
-# Added to a mean of probabilities, because the logarithm of zero is infinite.
-_TINY = 1e-7
+HeadKind = Literal["recurrent", "linear"]
+RECURRENT, LINEAR = "recurrent", "linear"
+# Layers whose weights are measured on the training clips (:mod:`activity_cli.training.heads`).
+PROJECTION, SCALE = "projection", "scale"
 
 
-def build_recurrent_head(
-    network: NetworkSettings,
-    num_frames: int,
-    num_features: int,
-    num_classes: int,
-    *,
-    num_read: int | None = None,
-    scaled: bool = False,
-    batch_size: int | None = None,
-) -> keras.Model:
-    """Builds the recurrent head with random weights.
+@dataclass(frozen=True, slots=True)
+class HeadShape:
+    """Everything needed to build a head again, apart from its weights.
 
-    Args:
-        network: Settings of the network; ``pca_components`` is at most the number of features that the head reads.
+    Attributes:
+        kind: ``recurrent`` or ``linear``.
         num_frames: ``T``.
         num_features: ``D``.
         num_classes: Number of activities.
-        num_read: Number of features that the head reads, the first ones (of the larger pyramid cells); None: all.
-        scaled: Whether the head scales the features to unit variance if it does not project them to principal
-            components.
+        units: Of the recurrent layer, in each direction, and of the layer before it.
+        dropout: Share of numbers that training drops.
+        num_read: Number of features that a recurrent head reads, the first ones; 0: all.
+        components: Principal components that a recurrent head reads in place of the features; 0: it standardizes them.
+        subtract_mean: Whether a recurrent head reads only how the features differ from their mean over the clip.
+        standardized: Whether a linear head standardizes the features.
+    """
+
+    kind: HeadKind
+    num_frames: int
+    num_features: int
+    num_classes: int
+    units: int = 64
+    dropout: float = 0.5
+    num_read: int = 0
+    components: int = 0
+    subtract_mean: bool = False
+    standardized: bool = True
+
+
+def build_head(shape: HeadShape, *, batch_size: int | None = None) -> keras.Model:
+    """Builds a head with its first weights.
+
+    Args:
+        shape: What it is built from.
         batch_size: 1 for conversion to LiteRT; None: any.
     """
-    # Layers
-    features = keras.Input((num_frames, num_features), batch_size=batch_size, dtype="float32", name="features")
-    mask = keras.Input((num_frames,), batch_size=batch_size, dtype="bool", name="mask")
-    classes = keras.layers.Dense(num_classes, dtype="float32", name="classes")
-    drop = keras.layers.Dropout(network.dropout, dtype="float32", name="dropout")
-    average = keras.layers.GlobalAveragePooling1D(dtype="float32", name="average")
-    # Functional model
-    x = features[..., :num_read] if num_read else features
-    if network.pca_components:
-        # activity_cli.training.heads computes it from the training clips.
-        projection = keras.layers.Dense(network.pca_components, dtype="float32", name=PROJECTION)
+    features = keras.Input((shape.num_frames, shape.num_features), batch_size, dtype="float32", name="features")
+    mask = keras.Input((shape.num_frames,), batch_size, dtype="bool", name="mask")
+    build = _recurrent if shape.kind == RECURRENT else _linear
+    return keras.Model([features, mask], build(shape, features, mask), name=f"{shape.kind}_head")
+
+
+def _recurrent(shape: HeadShape, features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
+    x = features[..., : shape.num_read] if shape.num_read else features
+    if shape.components:
+        projection = keras.layers.Dense(shape.components, dtype="float32", name=PROJECTION)
         projection.trainable = False
         x = projection(x)
-    elif scaled:
-        x = keras.layers.Normalization(axis=None, dtype="float32", name=SCALE)(x)
-    if network.subtract_mean:
-        x = SubtractMean(dtype="float32", name="subtract_mean")(x, mask=mask)
-    # Drops the same features in all frames: otherwise the other frames would still show them (Gal and Ghahramani 2016).
-    x = keras.layers.SpatialDropout1D(network.dropout, dtype="float32", name="feature_dropout")(x)
-    x = _recurrent_layer(network)(x, mask=mask)
-    if network.per_frame:
-        # Not the layer Softmax, which applies the mask that the recurrent layer attaches to its output.
-        frames = keras.layers.Activation("softmax", dtype="float32", name=FRAMES)(classes(drop(x)))
-        log_probabilities = ops.log(average(frames, mask=mask) + _TINY)
     else:
-        log_probabilities = ops.log_softmax(classes(drop(average(x, mask=mask))))
-    return keras.Model([features, mask], log_probabilities, name=network.sequence)
-
-
-def build_linear_head(
-    num_frames: int, num_features: int, num_classes: int, *, batch_size: int | None = None
-) -> keras.Model:
-    """Builds the linear head. Before its weights are solved for, all activities are equally probable."""
-    features = keras.Input((num_frames, num_features), batch_size=batch_size, dtype="float32", name="features")
-    mask = keras.Input((num_frames,), batch_size=batch_size, dtype="bool", name="mask")
-    x = TimeStatistics(dtype="float32", name="statistics")(features, mask=mask)
-    classes = keras.layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name="classes")
-    classes.trainable = False
-    return keras.Model([features, mask], ops.log_softmax(classes(x)), name="linear")
-
-
-def frame_outputs(head: keras.Model) -> keras.Model | None:
-    """A model of a head's probabilities for each frame, ``float32 [B, T, classes]``; None: it classifies clips only."""
-    if FRAMES not in [layer.name for layer in head.layers]:
-        return None
-    return keras.Model(head.inputs, head.get_layer(FRAMES).output, name=FRAMES)
-
-
-def _recurrent_layer(network: NetworkSettings) -> keras.Layer:
+        x = keras.layers.Normalization(dtype="float32", name=SCALE)(x)
+    if shape.subtract_mean:
+        x = SubtractMean(dtype="float32", name="subtract_mean")(x, mask=mask)
+    x = keras.layers.Dense(shape.units, activation="relu", dtype="float32", name="dense")(x)
+    x = keras.layers.Dropout(shape.dropout, dtype="float32", name="dropout")(x)
     # The other arguments stay at their defaults, which cuDNN supports.
-    if network.sequence == "gru":
-        return keras.layers.GRU(network.units, return_sequences=True, dtype="float32", name="gru")
-    lstm = keras.layers.LSTM(network.units, return_sequences=True, dtype="float32", name="lstm")
-    if network.sequence == "lstm":
-        return lstm
-    return keras.layers.Bidirectional(lstm, dtype="float32", name="bilstm")
+    gru = keras.layers.GRU(shape.units, return_sequences=True, dtype="float32", name="gru")
+    x = keras.layers.Bidirectional(gru, dtype="float32", name="bidirectional")(x, mask=mask)
+    average = keras.layers.GlobalAveragePooling1D(dtype="float32", name="average")(x, mask=mask)
+    maximum = MaskedMaximum(dtype="float32", name="maximum")(x, mask=mask)
+    x = keras.layers.Concatenate(dtype="float32", name="pooled")([average, maximum])
+    x = keras.layers.Dropout(shape.dropout, dtype="float32", name="pooled_dropout")(x)
+    return ops.log_softmax(keras.layers.Dense(shape.num_classes, dtype="float32", name="classes")(x))
+
+
+def _linear(shape: HeadShape, features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
+    x = features
+    if shape.standardized:
+        x = keras.layers.Normalization(dtype="float32", name=SCALE)(x)
+    x = TimeStatistics(dtype="float32", name="statistics")(x, mask=mask)
+    classes = keras.layers.Dense(shape.num_classes, kernel_initializer="zeros", dtype="float32", name="classes")
+    classes.trainable = False
+    return ops.log_softmax(classes(x))

@@ -7,14 +7,13 @@ padding.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-__all__ = ["NUM_COSINES", "FrameEncoder", "SubtractMean", "TimeStatistics", "WeightedSum"]
+__all__ = ["NUM_COSINES", "FrameEncoder", "MaskedMaximum", "SubtractMean", "TimeStatistics"]
 
 NUM_COSINES = 4
 # Keeps the gradient of the standard deviation finite for a clip of one frame, whose variance is zero.
@@ -129,22 +128,11 @@ class TimeStatistics(_MaskedLayer):
 
 
 @keras.saving.register_keras_serializable("activity")
-class WeightedSum(keras.layers.Layer):
-    """Adds the weighted log probabilities ``[B, classes]`` of the heads.
+class MaskedMaximum(_MaskedLayer):
+    """Computes the maximum over the real frames: ``[B, T, D]`` to ``[B, D]``."""
 
-    Args:
-        weights: One weight for each head.
-    """
+    def call(self, features: Any, mask: Any) -> Any:
+        return ops.max(ops.where(mask[..., None], features, -math.inf), axis=1)
 
-    def __init__(self, weights: Sequence[float], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.head_weights = tuple(weights)
-
-    def call(self, heads: Sequence[Any]) -> Any:
-        return sum(weight * head for weight, head in zip(self.head_weights, heads, strict=True))
-
-    def compute_output_shape(self, shapes: Sequence[Shape]) -> Shape:
-        return shapes[0]
-
-    def get_config(self) -> dict[str, Any]:
-        return dict(super().get_config(), weights=list(self.head_weights))
+    def compute_output_shape(self, features_shape: Shape, mask_shape: Shape | None = None) -> Shape:
+        return (features_shape[0], features_shape[-1])
