@@ -13,7 +13,7 @@ from pathlib import Path
 __all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
-__all__ += ["Baseline", "ClassScore", "EvaluationResult", "FrameAnswer", "Prediction"]
+__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Prediction"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
 EVALUATION_SCHEMA = "activity.evaluation/1"
@@ -168,11 +168,14 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True)
 class HeadScore:
-    """One head of the network."""
+    """The head of one stream."""
 
-    name: str  # such as ``lstm`` or ``linear``
-    weight: float  # its share of the answer: log probabilities are weighted with it, and added
-    val_accuracy: float | None  # of this head alone on the validation clips, 0 to 1; None without validation clips
+    stream: str  # ``appearance``, ``motion`` or ``pose``
+    kind: str  # ``recurrent`` or ``linear``
+    weight: float  # its log probabilities are multiplied with it, and added to those of the other heads
+    # Of this head alone, 0 to 1: of a training, on clips that the head was not trained on; of an evaluation, on the
+    # evaluated clips. None: not measured.
+    accuracy: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,8 @@ class TrainResult:
         diverged: Where the loss stopped being finite, which ended the training; the bundle has the weights of an
             earlier epoch. Empty if the loss stayed finite.
         refitted: Whether the bundle has the weights of the refit.
-        heads: The heads of the network.
+        heads: The heads of the network, one for each stream that counts.
+        dropped: The streams that were offered, but did not help, so that the network does not read them.
         val_accuracy, val_loss: Of the whole network on the validation clips; None without validation clips.
     """
 
@@ -207,6 +211,7 @@ class TrainResult:
     diverged: str = ""
     refitted: bool = False
     heads: tuple[HeadScore, ...] = ()
+    dropped: tuple[str, ...] = ()
     val_accuracy: float | None = None
     val_loss: float | None = None
 
@@ -226,7 +231,9 @@ class ClassScore:
 class Baseline:
     """The score of a simpler classifier on the same clips."""
 
-    name: str  # ``majority_class``, ``middle_frame``, ``frame_average`` or ``frame_statistics``
+    # ``majority_class``, ``middle_frame``, ``frame_average``, ``frame_statistics``, or of one stream alone, such as
+    # ``pose_statistics``.
+    name: str
     description: str  # how it classifies, in plain words
     accuracy: float | None  # 0 to 1; None where the baseline could not be computed
     macro_f1: float | None
@@ -248,6 +255,7 @@ class EvaluationResult:
         classes: One score for each activity.
         confusion: Counts of clips; rows are the true activities, columns the predicted ones.
         baselines: Simpler classifiers on the same clips.
+        heads: The heads of the model, each with its accuracy alone.
         warnings: Reasons to doubt the scores.
     """
 
@@ -261,16 +269,8 @@ class EvaluationResult:
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
     baselines: tuple[Baseline, ...]
+    heads: tuple[HeadScore, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FrameAnswer:
-    """One frame: its time in the video, the most probable activity, and the probability of that activity."""
-
-    seconds: float
-    label: str
-    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,8 +286,6 @@ class Prediction:
         duration_seconds: Of the video.
         frames_used: Frames that the network received.
         model: Name and short hash of the bundle.
-        frames: The answer for each of these frames, window by window; None for a model that classifies whole clips
-            only.
         error_code, error_message, error_hint: What went wrong, where status is ``error``.
     """
 
@@ -299,7 +297,6 @@ class Prediction:
     duration_seconds: float = 0.0
     frames_used: int = 0
     model: str = ""
-    frames: tuple[FrameAnswer, ...] | None = None
     error_code: str = ""
     error_message: str = ""
     error_hint: str = ""

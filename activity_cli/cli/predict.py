@@ -42,9 +42,9 @@ def run_predict(
 
     On a terminal, predict prints a table. In a pipe, it prints one line for each video, a JSON object, in the order of
     the inputs, as soon as the prediction is ready. Its keys are: schema, source, status (ok or error), label,
-    confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model; and frames,
-    if the model classifies every frame. If predict cannot use a video, status is "error", and error.code,
-    error.message and error.hint give the reason. predict then continues with the other videos.
+    confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model. If predict
+    cannot use a video, status is "error", and error.code, error.message and error.hint give the reason. predict then
+    continues with the other videos.
 
     Exit codes: 0 done, 1 some inputs failed, 2 usage error (such as a missing model), 130 interrupted, 141 the pipe was
     closed.

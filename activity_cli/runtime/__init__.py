@@ -1,4 +1,4 @@
 """The trained model in LiteRT, without TensorFlow.
 
-May import the base packages only.
+May import :mod:`~activity_cli.streams` and the base packages; no TensorFlow.
 """

@@ -1,25 +1,26 @@
 """The trained network in LiteRT. It loads in less than a second and needs no TensorFlow.
 
-The encoder computes features of each frame. Each head computes log probabilities from the features of a clip. The
-softmax of their weighted sum is the answer. The encoder reads no padding; the heads read it as zeros with a mask.
+The encoder computes the appearance of each frame. Each stream has a head, which computes log probabilities from the
+rows of a clip. The softmax of their weighted sum is the answer. The heads read padding as zeros with a mask.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from activity_cli.errors import BundleError
-from activity_cli.sampling.plan import evenly_spaced
 from activity_cli.streams.interpreter import load_interpreter
+from activity_cli.streams.views import views_of
 
-__all__ = ["Answer", "EncoderRuntime", "HeadRuntime", "NetworkRuntime", "combine"]
+__all__ = ["EncoderRuntime", "HeadRuntime", "NetworkRuntime", "StreamHead", "combine"]
 
 _TRAIN_AGAIN = "Train the model again."
 
@@ -28,7 +29,7 @@ _Tensor = tuple[str, tuple[int, ...], int]
 
 
 class EncoderRuntime:
-    """Computes features of frames.
+    """Computes features of frames. Several threads may use it; one frame is computed at a time.
 
     Args:
         path: A LiteRT file.
@@ -46,6 +47,7 @@ class EncoderRuntime:
     def __init__(self, path: Path, threads: int) -> None:
         self.path = path
         self._interpreter = load_interpreter(path, threads, accelerated=True)
+        self._lock = Lock()
         match _tensors(self._interpreter.get_input_details()), _tensors(self._interpreter.get_output_details()):
             case [("uint8", (1, height, width, 3), frames)], [("float32", (1, *shape), features)] if height == width:
                 self._frames, self._features = frames, features
@@ -56,12 +58,14 @@ class EncoderRuntime:
     def features(self, frames: npt.NDArray[np.uint8]) -> Floats:
         """Features ``float32 [T, ...]`` of frames ``uint8 [T, H, W, 3]``."""
         # One frame at a time: a batch is not faster, and needs megabytes more for each frame.
-        return np.stack([self._features_of_one(frame) for frame in frames])
+        return np.stack([self.features_of_one(frame) for frame in frames])
 
-    def _features_of_one(self, frame: npt.NDArray[np.uint8]) -> Floats:
-        self._interpreter.set_tensor(self._frames, frame[np.newaxis])
-        self._interpreter.invoke()
-        return np.array(self._interpreter.get_tensor(self._features)[0], np.float32)
+    def features_of_one(self, frame: npt.NDArray[np.uint8]) -> Floats:
+        """Features ``float32 [...]`` of a frame ``uint8 [H, W, 3]``."""
+        with self._lock:
+            self._interpreter.set_tensor(self._frames, frame[np.newaxis])
+            self._interpreter.invoke()
+            return np.array(self._interpreter.get_tensor(self._features)[0], np.float32)
 
 
 class HeadRuntime:
@@ -71,6 +75,7 @@ class HeadRuntime:
         path: A LiteRT file.
 
     Attributes:
+        path: The file.
         num_frames: Largest number of frames that it reads.
         num_features: Number of features of a frame.
         num_classes: Number of activities.
@@ -80,46 +85,40 @@ class HeadRuntime:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         # The accelerator (XNNPACK) is not faster for such small steps, and would copy the weights.
         self._interpreter = load_interpreter(path, threads=1, accelerated=False)
         match _tensors(self._interpreter.get_input_details()), _tensors(self._interpreter.get_output_details()):
             case [("bool", (1, num_flags), mask), ("float32", (1, steps, width), features)], [
-                ("float32", (1, classes), clip),
-                *frames,
-            ] if num_flags == steps and [one[:2] for one in frames] in ([], [("float32", (1, steps, classes))]):
-                self._mask, self._features = mask, features
-                self._outputs = [clip, *(index for _, _, index in frames)]
+                ("float32", (1, classes), answer)
+            ] if num_flags == steps:
+                self._mask, self._features, self._answer = mask, features, answer
                 self.num_frames, self.num_features, self.num_classes = steps, width, classes
             case _:
                 raise _wrong_kind(path, "a head")
 
-    def log_probabilities(self, features: Floats) -> tuple[Floats, Floats | None]:
-        """Log probabilities ``[classes]`` of a clip's features ``[T, D]``, ``T <= num_frames``.
-
-        Returns:
-            The log probabilities, and the probabilities of each frame, ``[T, classes]``; None: the head classifies
-            clips only.
-        """
+    def log_probabilities(self, features: Floats) -> Floats:
+        """Log probabilities ``float32 [classes]`` of a clip's features ``[T, D]``, ``T <= num_frames``."""
         padded = np.zeros((1, self.num_frames, self.num_features), np.float32)
         padded[0, : len(features)] = features
         self._interpreter.set_tensor(self._features, padded)
         self._interpreter.set_tensor(self._mask, np.arange(self.num_frames)[np.newaxis] < len(features))
         self._interpreter.invoke()
-        clip, *frames = (np.array(self._interpreter.get_tensor(index)[0], np.float32) for index in self._outputs)
-        return clip, frames[0][: len(features)] if frames else None
+        return np.array(self._interpreter.get_tensor(self._answer)[0], np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer for a clip.
+class StreamHead(NamedTuple):
+    """The head of a stream.
 
     Attributes:
-        probabilities: ``float32 [classes]``.
-        frames: Probabilities of each frame, ``float32 [T, classes]``; None: the network classifies clips only.
+        runtime: Computes the log probabilities.
+        reads: The streams whose rows it reads.
+        weight: What its log probabilities are multiplied with in the sum.
     """
 
-    probabilities: Floats
-    frames: Floats | None
+    runtime: HeadRuntime
+    reads: tuple[str, ...]
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,38 +126,59 @@ class NetworkRuntime:
     """A whole network.
 
     Attributes:
-        encoder: Computes features of frames.
-        heads: Classify clips by these features, by name.
-        weights: The weight of each head in the sum.
+        encoder: Computes the rows of the appearance stream; None: no head reads them.
+        heads: By their stream, in the order of the sum.
+        mirrored_labels: For each label the number of the one that a mirrored clip shows; None: nothing is mirrored.
     """
 
-    encoder: EncoderRuntime
-    heads: Mapping[str, HeadRuntime]
-    weights: Mapping[str, float]
+    encoder: EncoderRuntime | None
+    heads: Mapping[str, StreamHead]
+    mirrored_labels: Sequence[int] | None = None
 
-    def answer(self, features: Floats) -> Answer:
-        """The answer for a clip's features ``float32 [T, D]``, for any number of frames.
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams whose rows the heads read."""
+        return tuple(dict.fromkeys(name for head in self.heads.values() for name in head.reads))
 
-        The heads were trained on at most ``num_frames`` frames. Of a longer clip they read the middle frame of each of
-        ``num_frames`` equal parts, and every frame gets the answer of its part.
+    def answer(self, rows: Mapping[str, Floats], times_seconds: Sequence[float]) -> Floats:
+        """The probabilities ``float32 [classes]`` of a clip.
+
+        Args:
+            rows: ``float32 [T, width]`` of each of :attr:`streams`, for any number of frames.
+            times_seconds: When each frame is shown, rising.
 
         Raises:
             BundleError: The answer is not a finite number (``model.not_finite``).
         """
-        num_frames = next(iter(self.heads.values())).num_frames
-        read = evenly_spaced(len(features), num_frames)
-        answers = {name: head.log_probabilities(features[list(read)]) for name, head in self.heads.items()}
-        if not all(np.isfinite(clip).all() for clip, _ in answers.values()):
+        return combine(self.alone(rows, times_seconds), {name: head.weight for name, head in self.heads.items()})
+
+    def alone(self, rows: Mapping[str, Floats], times_seconds: Sequence[float]) -> dict[str, Floats]:
+        """The log probabilities ``float32 [classes]`` of each head alone, by its stream.
+
+        They are those of the mean probabilities of the head's views (:mod:`activity_cli.streams.views`).
+
+        Args:
+            rows, times_seconds: As for :meth:`answer`.
+
+        Raises:
+            BundleError: One is not a finite number (``model.not_finite``).
+        """
+        return {name: self._alone(head, rows, times_seconds) for name, head in self.heads.items()}
+
+    def _alone(self, head: StreamHead, rows: Mapping[str, Floats], times_seconds: Sequence[float]) -> Floats:
+        mirrored = self.mirrored_labels
+        views = views_of(head.reads, rows, times_seconds, head.runtime.num_frames, mirror=mirrored is not None)
+        answers = []
+        for view in views:
+            answer = head.runtime.log_probabilities(view.features).astype(np.float64)
+            answers.append(answer[list(mirrored)] if view.is_mirrored and mirrored is not None else answer)
+        if not np.isfinite(answers).all():
             raise BundleError(
-                f"The model in {self.encoder.path.parent} gives probabilities that are not finite numbers.",
+                f"The model in {head.runtime.path.parent} gives probabilities that are not finite numbers.",
                 _TRAIN_AGAIN,
                 code="model.not_finite",
             )
-        probabilities = combine({name: clip for name, (clip, _) in answers.items()}, self.weights)
-        frames = next((frames for _, frames in answers.values() if frames is not None), None)
-        if frames is not None:
-            frames = frames[np.arange(len(features)) * len(read) // len(features)]
-        return Answer(probabilities, frames)
+        return np.asarray(np.logaddexp.reduce(answers, axis=0) - math.log(len(answers)), np.float32)
 
 
 def combine(log_probabilities: Mapping[str, npt.NDArray[Any]], weights: Mapping[str, float]) -> Floats:

@@ -20,7 +20,7 @@ __all__ = ["evaluation_json", "indented_json", "prediction_json", "rounded"]
 def prediction_json(prediction: Prediction) -> str:
     """One prediction as one line of JSON of the schema ``activity.prediction/1``, without the line break.
 
-    Scores have four decimals, times three. ``frames`` is there if the model classifies every frame.
+    Scores have four decimals, times three.
     """
     document: dict[str, Any] = {"schema": PREDICTION_SCHEMA, "source": prediction.source, "status": prediction.status}
     if prediction.status == "ok":
@@ -32,11 +32,6 @@ def prediction_json(prediction: Prediction) -> str:
             "frames_used": prediction.frames_used,
             "model": prediction.model,
         }
-        if prediction.frames is not None:
-            document["frames"] = [
-                {"seconds": rounded(f.seconds, 3), "label": f.label, "confidence": rounded(f.confidence, 4)}
-                for f in prediction.frames
-            ]
     else:
         code, message, hint = prediction.error_code, prediction.error_message, prediction.error_hint
         document["error"] = {"code": code, "message": message, "hint": hint}
