@@ -13,7 +13,7 @@ from typing import Any
 from activity_cli.errors import ConfigError
 from activity_cli.settings.declare import plain_values, show_value
 from activity_cli.settings.encoders import ENCODER_SPECS, EncoderSpec
-from activity_cli.settings.prepare import PrepareSettings
+from activity_cli.settings.prepare import STREAM_NAMES, PrepareSettings
 from activity_cli.settings.train import Augmentation, NetworkSettings, TrainSettings
 
 __all__ = ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
@@ -42,9 +42,14 @@ def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
             message = f"`group_by` is not a regular expression: {split.group_by!r} ({error})."
             hint = r"For example, 'person\d+' finds person07 in wave/person07_a.mp4."
             raise ConfigError(message, hint, setting="group_by") from None
+    if "hands" in settings.streams and "pose" not in settings.streams:
+        reason = "the hands stream finds the hands by the pose, so it needs the pose stream"
+        raise _refused("streams", ",".join(settings.streams), reason)
     # Windows that follow each other without a gap are the same sampling, whether the stride was typed or not.
     stride_seconds = sampling.stride_seconds or sampling.window_seconds
-    return replace(settings, sampling=replace(sampling, stride_seconds=stride_seconds))
+    # The order in which the streams are typed says nothing.
+    streams = tuple(name for name in STREAM_NAMES if name in settings.streams)
+    return replace(settings, sampling=replace(sampling, stride_seconds=stride_seconds), streams=streams)
 
 
 @dataclass(frozen=True, slots=True)
