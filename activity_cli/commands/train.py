@@ -98,7 +98,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     """
     progress = progress or SilentProgress()
     prepared = read_prepared(settings.prepared)
-    plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels)
+    plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels, prepared.stream_names)
     _check(settings, prepared, progress)
     _warn_of_idle_augmentation(plan, progress)
     with path_lock(settings.out), on_device(settings.device):
@@ -113,7 +113,7 @@ def network_layers(settings: TrainSettings) -> list[LayerRow]:
         ConfigError: Settings are not possible together, or with these clips.
     """
     prepared = read_prepared(settings.prepared)
-    plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels)
+    plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels, prepared.stream_names)
     encoder = build_encoder_for(plan.network, prepared.sampling.frame_size, weights=plan.weights)
     set_trainable(encoder, spec_of(plan.network), plan.trained_blocks, pretrained=plan.pretrained)
     shape = _appearance_network(plan, prepared, encoder)
@@ -290,7 +290,6 @@ class _Trained:
             if self.history:
                 training_curves(self.history, folder / "history.png", self._best_epoch)
         accuracy, loss = self._validation
-        offered = {stream for stream in self.plan.streams if stream == "appearance" or stream in prepared.stream_names}
         return TrainResult(
             model=settings.out,
             name=name,
@@ -306,7 +305,7 @@ class _Trained:
                 HeadScore(one.stream, one.kind, weight, _finite(self.choice.accuracy[one]))
                 for one, weight in self.choice.weights.items()
             ),
-            dropped=tuple(stream for stream in STREAMS if stream in offered - self._read_streams),
+            dropped=tuple(stream for stream in STREAMS if stream in {*self.plan.streams} - self._read_streams),
             val_accuracy=accuracy,
             val_loss=loss,
         )

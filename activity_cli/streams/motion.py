@@ -7,9 +7,10 @@ motion boundaries (MBH: Dalal et al. 2006; Wang et al. 2013).
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from activity_cli.video.opencv import cv2
 
 __all__ = ["MOTION_SECONDS", "MOTION_WIDTH", "MotionDescriber"]
 
