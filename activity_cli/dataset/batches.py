@@ -52,6 +52,16 @@ class Examples:
     kept_frames: npt.NDArray[np.int64]
     may_flip: npt.NDArray[np.bool_]
 
+    def take(self, numbers: npt.NDArray[np.int64]) -> Examples:
+        """Some of the clips."""
+        return Examples(
+            [self.paths[number] for number in numbers],
+            self.targets[numbers],
+            self.weights[numbers],
+            self.kept_frames[numbers],
+            self.may_flip[numbers],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Draws:

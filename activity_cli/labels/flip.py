@@ -1,4 +1,4 @@
-"""Which clips may be mirrored: not those whose label names a side.
+"""Which clips may be mirrored, and what a mirrored clip shows.
 
 Mirrored, a turn to the left is one to the right; trained on under its old label it would teach the network that the
 two are the same.
@@ -7,14 +7,21 @@ two are the same.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from activity_cli.settings import Augmentation
 
-__all__ = ["may_flip"]
+__all__ = ["may_flip", "mirrored_labels"]
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # LeftHook, turnLEFT and LEFTTurn are two words each
 _SIDES = ("left", "right", "clockwise")
 _LETTERS = frozenset({"l", "r", "cw", "ccw"})
+_PAIRS = (("left", "right"), ("counterclockwise", "clockwise"), ("ccw", "cw"), ("l", "r"))
+_OTHERS = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])} | {"anticlockwise": "clockwise"}
+# A side, in any writing; a letter only between other signs than letters.
+_SIDE = re.compile(
+    r"left|right|counterclockwise|anticlockwise|clockwise|(?<![a-z])c?cw(?![a-z])|(?<![a-z])[lr](?![a-z])", re.IGNORECASE
+)
 # These start or end with a side, and name none.
 _NO_SIDES = frozenset({"bright", "cleft", "downright", "forthright", "fright", "leftover", "outright", "upright"})
 
@@ -30,6 +37,31 @@ def may_flip(label: str, augmentation: Augmentation) -> bool:
     if not augmentation.flip or label in augmentation.no_flip_label:
         return False
     return not any(_names_a_side(word.lower()) for word in _WORDS.findall(label))
+
+
+def mirrored_labels(labels: Sequence[str], augmentation: Augmentation) -> tuple[int, ...] | None:
+    """For each label the number of the one that a mirrored clip shows: itself, or ``turn_right`` for ``turn_left``.
+
+    None: nothing may be mirrored, because a label that depends on left and right has no partner.
+    """
+    if not augmentation.flip or any(label in augmentation.no_flip_label for label in labels):
+        return None
+    number_of = {label: number for number, label in enumerate(labels)}
+    partners = []
+    for label in labels:
+        if may_flip(label, augmentation):
+            partners.append(number_of[label])
+        elif (partner := number_of.get(_SIDE.sub(_other_side, label))) is not None and labels[partner] != label:
+            partners.append(partner)
+        else:
+            return None
+    return tuple(partners) if sorted(partners) == list(range(len(labels))) else None
+
+
+def _other_side(found: re.Match[str]) -> str:
+    word = found.group()
+    other = _OTHERS[word.lower()]
+    return other.upper() if word.isupper() else other.capitalize() if word[0].isupper() else other
 
 
 def _names_a_side(word: str) -> bool:

@@ -8,11 +8,12 @@ from typing import Literal
 
 from activity_cli.settings.declare import Setting, Settings, setting
 
-__all__ = ["DEFAULT_PREPARED", "SPLITS", "Fit", "PrepareSettings", "Sampling", "Split"]
+__all__ = ["DEFAULT_PREPARED", "SPLITS", "Fit", "PrepareSettings", "Sampling", "Split", "StreamName"]
 
 DEFAULT_PREPARED = Path("prepared")
 SPLITS = ("train", "val", "test")
 Fit = Literal["stretch", "pad", "crop"]
+StreamName = Literal["appearance", "motion", "pose", "hands"]
 ShortClips = Literal["mask", "repeat_last", "wrap", "drop"]
 
 _CLIPS, _SPLITS, _FILES = "Clips", "Splits", "Input and output"

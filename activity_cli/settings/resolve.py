@@ -59,7 +59,11 @@ class _Length:
         return max(self.epochs, min(self.max_epochs, -(-self.min_steps // max(1, steps_per_epoch))))
 
 
-_HEAD_LENGTH = _Length(30, min_steps=600, max_epochs=200)
+# The heads are small: about so many steps, whatever the number of clips.
+_HEAD_LENGTH = _Length(30, min_steps=600, max_epochs=300)
+_HEAD_BATCH_SIZE, _HEAD_LEARNING_RATE, _HEAD_WEIGHT_DECAY = 64, 5e-3, 0.05
+_BATCH_SIZE, _LEARNING_RATE, _WEIGHT_DECAY = 16, 2e-3, 0.01
+_WARMUP_LENGTH = _Length(30, min_steps=600, max_epochs=200)
 _JOINT_LENGTH = _Length(60, min_steps=600, max_epochs=200)
 # A pretrained encoder needs few epochs: later, the network memorizes the clips.
 _PRETRAINED_LENGTH = _Length(4, min_steps=80, max_epochs=20)
@@ -73,9 +77,21 @@ _PRETRAINED_RATE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class HeadPlan:
+    """How a recurrent head is trained on its own."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrainPlan:
     """The settings of a training, with a value for every setting that was left unset."""
 
+    streams: tuple[str, ...]  # the streams that are offered
+    heads: HeadPlan  # how heads are trained on their own: all with a frozen encoder, else those of the other streams
     network: NetworkSettings  # the shape of the network; no setting in it is None
     weights: str  # weights that the encoder starts with: ``imagenet``, ``none`` or a file
     mode: str  # ``frozen``, ``finetune`` or ``joint``
@@ -83,8 +99,10 @@ class TrainPlan:
     warmup_epochs: int  # epochs that first train only the layers after the encoder; 0: no warm-up
     epochs: int  # epochs after the warm-up
     patience: int  # epochs without a lower validation loss after which training stops
-    learning_rate: float  # highest rate while the encoder is frozen, or starts from random weights
+    batch_size: int  # clips in a step while the encoder is trained
+    learning_rate: float  # highest rate while an encoder starts from random weights, and of its warm-up
     encoder_learning_rate: float  # highest rate while a pretrained encoder is trained
+    weight_decay: float  # while the encoder is trained
     refit: bool  # whether to train again on the training and validation clips together
     augmentation: Augmentation  # how training varies the clips; if augmentation is off, it varies nothing
 
@@ -112,13 +130,17 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
     network = _resolved_network(settings.network, spec, pretrained)
     blocks_left = len(spec.block_starts) - (network.truncate_blocks or 0)
     trained_blocks = {"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}
-    steps = -(-num_clips // settings.batch_size)
-    warms_up = pretrained and mode != "frozen"
-    length = _HEAD_LENGTH if mode == "frozen" else _PRETRAINED_LENGTH if warms_up else _JOINT_LENGTH
+    frozen, warms_up = mode == "frozen", pretrained and mode != "frozen"
+    batch_size = settings.batch_size or _BATCH_SIZE
+    steps = -(-num_clips // batch_size)
+    length = _PRETRAINED_LENGTH if warms_up else _JOINT_LENGTH
     epochs = settings.epochs or length.for_steps(steps)
-    warmup_epochs = (settings.warmup_epochs or _HEAD_LENGTH.for_steps(steps)) if warms_up else 0
+    warmup_epochs = (settings.warmup_epochs or _WARMUP_LENGTH.for_steps(steps)) if warms_up else 0
     patience = max(_PATIENCE.for_steps(steps), int(_PATIENCE_SHARE * max(epochs, warmup_epochs)))
+    learning_rate = settings.learning_rate or _LEARNING_RATE
     plan = TrainPlan(
+        streams=settings.streams,
+        heads=_head_plan(settings if frozen else TrainSettings(), num_clips),
         network=network,
         weights=weights,
         mode=mode,
@@ -126,8 +148,10 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
         warmup_epochs=warmup_epochs,
         epochs=epochs,
         patience=settings.patience or patience,
-        learning_rate=settings.learning_rate,
-        encoder_learning_rate=settings.encoder_learning_rate or settings.learning_rate * _PRETRAINED_RATE,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        encoder_learning_rate=settings.encoder_learning_rate or learning_rate * _PRETRAINED_RATE,
+        weight_decay=_WEIGHT_DECAY if settings.weight_decay is None else settings.weight_decay,
         refit=mode != "joint" if settings.refit is None else settings.refit,
         augmentation=_resolved_augmentation(settings, labels),
     )
@@ -135,18 +159,23 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
     return plan
 
 
+def _head_plan(settings: TrainSettings, num_clips: int) -> HeadPlan:
+    batch_size = settings.batch_size or _HEAD_BATCH_SIZE
+    epochs = settings.epochs or _HEAD_LENGTH.for_steps(-(-num_clips // batch_size))
+    decay = _HEAD_WEIGHT_DECAY if settings.weight_decay is None else settings.weight_decay
+    return HeadPlan(epochs, batch_size, settings.learning_rate or _HEAD_LEARNING_RATE, decay)
+
+
 def without_augmentation() -> Augmentation:
     """The augmentation that varies nothing."""
-    return Augmentation(flip=False, temporal_crop=0.0, crop=0.0, color_jitter=0.0)
+    return Augmentation(flip=False, skeleton=False, temporal_crop=0.0, crop=0.0, color_jitter=0.0)
 
 
 def _resolved_network(network: NetworkSettings, spec: EncoderSpec, pretrained: bool) -> NetworkSettings:
-    recurrent = network.sequence != "none"
     unset: dict[str, Any] = {
         "truncate_blocks": spec.truncate_blocks if pretrained else 0,
         "pyramid": spec.pyramid if pretrained and spec.pretrained else 1,
-        "pca_components": _PCA_COMPONENTS if pretrained and recurrent else 0,
-        "linear_head": not recurrent or (pretrained and not network.per_frame),
+        "pca_components": _PCA_COMPONENTS if pretrained else 0,
     }
     return replace(network, **{name: value for name, value in unset.items() if getattr(network, name) is None})
 
@@ -158,7 +187,7 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
         reason = f"this mode needs a pretrained encoder, but {name} would start from random weights"
         hint = "Use `mode=joint`, an `encoder` with pretrained weights, or `weights=FILE`."
         raise ConfigError(f"`mode` cannot be {mode!r}: {reason}.", hint, setting="mode")
-    recurrent, pretrained, num_blocks = network.sequence != "none", plan.pretrained, len(spec.block_starts)
+    pretrained, num_blocks = plan.pretrained, len(spec.block_starts)
     blocks, blocks_left = settings.finetune_blocks or _FINETUNE_BLOCKS, num_blocks - (network.truncate_blocks or 0)
     trains_pretrained = pretrained and mode != "frozen"
     random_weights = f"the encoder {name} starts from random weights, but this setting needs pretrained ones"
@@ -166,19 +195,14 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
     warmup, rate = settings.warmup_epochs is not None, settings.encoder_learning_rate is not None
     too_few_blocks = f"the encoder {name} has only {blocks_left} blocks (after `truncate_blocks`)"
     no_effect = "it has an effect only if a pretrained encoder is trained (`mode=finetune` or `mode=joint`)"
-    unread = "only the recurrent network reads principal components, and `sequence=none` removes this network"
-    whole_clips = "the linear head cannot classify single frames, which `per_frame=true` needs"
+    alone = "the appearance stream is trained by it, and `streams` leaves it out"
     rules = (
         ("weights", imagenet and not spec.pretrained, f"there are no such weights for the encoder {name}"),
         ("gray", network.gray and spec.name != "small", f"{name} needs color frames; only 'small' can use gray frames"),
         ("truncate_blocks", blocks_left < 1, f"the encoder {name} has only {num_blocks} blocks, and one must stay"),
         ("pyramid", (network.pyramid or 1) > 1 and not spec.pretrained, f"the encoder {name} has no spatial pyramid"),
-        ("sequence", not recurrent and mode != "frozen", f"`mode={mode}` needs a recurrent network"),
-        ("per_frame", network.per_frame and not recurrent, "`sequence=none` classifies whole clips only"),
-        ("linear_head", not network.linear_head and not recurrent, "`sequence=none` leaves only the linear head"),
-        ("linear_head", network.linear_head and not pretrained, random_weights),
-        ("linear_head", network.linear_head and network.per_frame, whole_clips),
-        ("pca_components", network.pca_components and not recurrent, unread),
+        ("head", network.head == "linear" and mode != "frozen", f"`mode={mode}` needs a recurrent network"),
+        ("mode", "appearance" not in plan.streams and mode != "frozen", alone),
         ("pca_components", network.pca_components and not pretrained, random_weights),
         ("finetune_blocks", settings.finetune_blocks and mode != "finetune", "only `mode=finetune` uses it"),
         ("finetune_blocks", mode == "finetune" and blocks > blocks_left, too_few_blocks),

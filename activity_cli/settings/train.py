@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from activity_cli.settings.declare import Settings, setting
-from activity_cli.settings.prepare import DEFAULT_PREPARED
+from activity_cli.settings.prepare import DEFAULT_PREPARED, StreamName
 
 __all__ = ["DEFAULT_MODEL", "Augmentation", "EncoderName", "NetworkSettings", "TrainSettings"]
 
@@ -24,14 +24,14 @@ EncoderName = Literal[
 ]
 Mode = Literal["frozen", "finetune", "joint"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-SequenceKind = Literal["lstm", "bilstm", "gru", "none"]
+HeadChoice = Literal["auto", "recurrent", "linear"]
 
 _NETWORK, _TRAINING, _FILES, _AUGMENTATION = "Network", "Training", "Input and output", "Augmentation"
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings(Settings):
-    """The shape of the CNN LSTM."""
+    """The shape of the network."""
 
     encoder: EncoderName = setting(
         "efficientnet_lite0", "CNN that computes the features of each frame; --list-encoders compares them.", _NETWORK
@@ -53,13 +53,13 @@ class NetworkSettings(Settings):
         ge=1,
         le=7,
     )
-    sequence: SequenceKind = setting(
-        "lstm",
-        "Recurrent network that reads the frames in order; bilstm reads them in both directions. none: use only "
-        "the linear head, for comparison.",
+    head: HeadChoice = setting(
+        "auto",
+        "What classifies a clip from the numbers of a stream. recurrent: a bidirectional GRU over time. linear: a linear "
+        "classifier on statistics over time. auto: the better one for each stream, by cross-validation.",
         _NETWORK,
     )
-    units: int = setting(64, "Number of units of the recurrent layer.", ge=1, le=4096)
+    units: int = setting(64, "Number of units of the recurrent layer, in each direction.", ge=1, le=4096)
     dropout: float = setting(
         0.5,
         "Share of the features to drop at random in training, so that the network does not memorize the clips.",
@@ -68,26 +68,16 @@ class NetworkSettings(Settings):
     )
     pca_components: int | None = setting(
         None,
-        "Number of principal components of the features that the recurrent network reads. 0: it reads all features.",
+        "Number of principal components of the encoder's features that the recurrent network reads. 0: it reads all "
+        "features.",
         unset="256 with pretrained weights, else 0",
         ge=0,
         le=4096,
     )
     subtract_mean: bool = setting(
         True,
-        "Subtract the mean of each clip from the features that the recurrent network reads. This removes what "
+        "Subtract the mean of each clip from the encoder's features that the recurrent network reads. This removes what "
         "does not change during the clip, such as the place and the clothes.",
-    )
-    linear_head: bool | None = setting(
-        None,
-        "Add a linear classifier (the linear head) to the recurrent network. It reads statistics of each feature over "
-        "the clip.",
-        unset="true with pretrained weights and without `per_frame`",
-    )
-    per_frame: bool = setting(
-        False,
-        "Classify each frame. The prediction for the clip is the mean over its frames. 'activity predict' "
-        "also reports the label of each frame.",
     )
 
 
@@ -97,13 +87,14 @@ class Augmentation(Settings):
 
     flip: bool = setting(
         True,
-        "In training, mirror half of the clips (`mode=joint` only). Clips with a direction in their label, such as "
-        "turn_left, are never mirrored.",
+        "In training, mirror half of the skeletons, and with `mode=joint` the pictures. Labels that name a side, such as "
+        "turn_left and turn_right, are swapped; if one has no partner, nothing is mirrored.",
         _AUGMENTATION,
     )
     no_flip_label: tuple[str, ...] = setting(
-        (), "Never mirror clips with this label, because left and right matter.", _AUGMENTATION, "LABEL"
+        (), "A label that depends on left and right: nothing is mirrored.", _AUGMENTATION, "LABEL"
     )
+    skeleton: bool = setting(True, "In training, turn, scale, shake and time-warp skeletons, and leave hands out.")
     temporal_crop: float = setting(
         0.15, "Largest share of a clip to cut off at its start and at its end (every mode).", ge=0, lt=0.5
     )
@@ -123,6 +114,9 @@ class TrainSettings(Settings):
     out: Path = setting(DEFAULT_MODEL, "Folder to write the model to.", _FILES, "DIR", stored=False)
     overwrite: bool = setting(False, "Replace the model at `out`.", _FILES, stored=False)
     resume: bool = setting(False, "Continue a training that was killed or interrupted.", _FILES, stored=False)
+    streams: tuple[StreamName, ...] = setting(
+        ("appearance", "motion", "pose", "hands"), "Streams to offer; those that do not help are dropped.", _NETWORK
+    )
     network: NetworkSettings = field(default_factory=NetworkSettings)
     weights: str | None = setting(
         None,
@@ -132,8 +126,8 @@ class TrainSettings(Settings):
     )
     mode: Mode | None = setting(
         None,
-        "frozen: train only the layers after the encoder. finetune: train these layers, then also the last "
-        "blocks of the encoder. joint: train the whole network.",
+        "frozen: train only the heads. finetune: train these, then also the last blocks of the encoder. joint: train "
+        "the encoder and its head together.",
         _TRAINING,
         unset="frozen with pretrained weights, else joint",
     )
@@ -143,7 +137,8 @@ class TrainSettings(Settings):
     epochs: int | None = setting(
         None,
         "Largest number of epochs (passes over the training clips), without the warm-up.",
-        unset="30 with a frozen encoder, 4 with a pretrained one that is trained, else 60; more for few clips",
+        unset="with a frozen encoder as many as make 600 steps; 4 with a pretrained one that is trained, else 60; "
+        "more for few clips",
         ge=1,
         le=100_000,
     )
@@ -156,7 +151,8 @@ class TrainSettings(Settings):
     )
     refit: bool | None = setting(
         None,
-        "Afterward, train again from the start, on the training and validation clips together, for all epochs.",
+        "Afterward, train again from the start, on the training and validation clips together, for all epochs "
+        "(`mode=finetune` and `mode=joint`; with `mode=frozen`, the heads always use both).",
         unset="true, but false with `mode=joint`",
     )
     patience: int | None = setting(
@@ -166,9 +162,19 @@ class TrainSettings(Settings):
         ge=1,
         le=100_000,
     )
-    batch_size: int = setting(16, "Number of clips in a training step.", ge=1, le=65_536)
-    learning_rate: float = setting(
-        2e-3, "Highest learning rate while the encoder is frozen, or starts from random weights.", gt=0, le=1
+    batch_size: int | None = setting(
+        None,
+        "Number of clips in a training step.",
+        unset="64 with a frozen encoder, else 16",
+        ge=1,
+        le=65_536,
+    )
+    learning_rate: float | None = setting(
+        None,
+        "Highest learning rate while the encoder is frozen, or starts from random weights.",
+        unset="0.005 with a frozen encoder, else 0.002",
+        gt=0,
+        le=1,
     )
     encoder_learning_rate: float | None = setting(
         None,
@@ -177,7 +183,13 @@ class TrainSettings(Settings):
         gt=0,
         le=1,
     )
-    weight_decay: float = setting(1e-2, "How strongly AdamW pulls the weights of the network to zero.", ge=0, lt=1)
+    weight_decay: float | None = setting(
+        None,
+        "How strongly AdamW pulls the weights of the network to zero.",
+        unset="0.05 with a frozen encoder, else 0.01",
+        ge=0,
+        lt=1,
+    )
     label_smoothing: float = setting(0.1, "Share of each target that is spread evenly over all labels.", ge=0, lt=1)
     class_weights: bool = setting(True, "Weight the clips so that every label counts the same in training.")
     augment: bool = setting(True, "Vary the training clips at random (augmentation).")

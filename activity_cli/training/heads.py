@@ -1,80 +1,92 @@
-"""The heads of a network, as training sees them: each has ``fit``, ``predict`` and ``save``.
-
-A new kind of head, or one for another stream, is one class here.
-"""
+"""The heads of a network, as training sees them: each has ``fit``, ``predict`` and ``save``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.dataset.batches import Examples, batches
 from activity_cli.model.conversion import head_to_litert
-from activity_cli.model.heads import PROJECTION, SCALE
-from activity_cli.model.network import LINEAR, NetworkShape, build_head
+from activity_cli.model.heads import PROJECTION, SCALE, HeadShape, build_head
 from activity_cli.progress import Progress
+from activity_cli.training.inputs import HeadInputs
 from activity_cli.training.ridge import solve_linear
 from activity_cli.training.runner import FitResult, FitState, Hyperparameters, OnEpoch, fit
 
-__all__ = ["Head", "LinearHead", "RecurrentHead", "measured_shape"]
+__all__ = ["LinearHead", "RecurrentHead", "measured_shape"]
 
-# Clips that principal components are measured on, and numbers in all.
+# Clips that principal components and scales are measured on, and numbers in all.
 _MAX_MEASURED, _MAX_MEASURED_NUMBERS = 1000, 100_000_000
 _MAX_PCA_ROWS = 3000
 # Clips that the linear head is solved for: their products are a square of so many rows. And numbers in all.
 _MAX_SOLVED, _MAX_SOLVED_NUMBERS = 4000, 50_000_000
-_BATCH_SIZE = 16
+_BATCH_SIZE = 64
+# Added to a standard deviation, so that what hardly varies in training does not count for much.
+_LEAST_DEVIATION = 0.02
 
 Floats = npt.NDArray[np.float32]
 
 
-class Head(Protocol):
-    """What reads a clip's features.
+class _Head:
+    """A head.
 
     Attributes:
-        name: Unique in a network.
+        shape: What it is built from.
         model: From features ``[B, T, D]`` and mask to log probabilities ``[B, classes]``.
     """
 
-    name: str
-    model: keras.Model
+    def __init__(self, shape: HeadShape) -> None:
+        self.shape = shape
+        self.model = build_head(shape)
 
-    def predict(self, examples: Examples) -> Floats:
-        """Log probabilities ``[N, classes]`` of clips by their features."""
+    def predict(self, inputs: HeadInputs) -> Floats:
+        """Log probabilities ``[N, classes]`` of clips: of the mean over their views."""
+        answers = []
+        for data, mirrored_labels in inputs.views(_BATCH_SIZE):
+            probabilities = np.exp(self.model.predict(data, verbose=0))
+            answers.append(probabilities if mirrored_labels is None else probabilities[:, list(mirrored_labels)])
+        return np.log(np.maximum(np.mean(answers, axis=0), np.finfo(np.float32).tiny)).astype(np.float32)
 
-    def save(self, path: Path, shape: NetworkShape) -> None:
+    def save(self, path: Path, shape: HeadShape) -> None:
         """Writes the head as a LiteRT file that reads clips of ``shape``."""
+        head_to_litert(self.model, shape, path)
+
+    def measure(self, inputs: HeadInputs) -> None:
+        """Sets the principal components, or the scale, of the features of some clips."""
+        names = [layer.name for layer in self.model.layers]
+        if PROJECTION in names:
+            projection = self.model.get_layer(PROJECTION)
+            projection.set_weights(_principal_components(self._rows(inputs), projection.units))
+        elif SCALE in names:
+            scale = self.model.get_layer(SCALE)
+            rows = self._rows(inputs)
+            variance = (rows.std(axis=0) + _LEAST_DEVIATION) ** 2
+            scale.set_weights([rows.mean(axis=0), variance, np.zeros((), np.int64)])
+            scale.finalize_state()
+
+    def _rows(self, inputs: HeadInputs) -> Floats:
+        """Features of frames ``[N, D]`` from all over the clips; memory does not grow with the data."""
+        count, width = len(inputs.targets), self.shape.num_read or self.shape.num_features
+        most = max(1, min(_MAX_MEASURED, _MAX_MEASURED_NUMBERS // (self.shape.num_frames * self.shape.num_features)))
+        places = np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)
+        data = inputs.take(places).batches(_BATCH_SIZE)
+        return np.concatenate(
+            [np.asarray(features)[np.asarray(mask)][:, :width] for (features, mask), _, _ in data]
+        ).astype(np.float32)
 
 
-class _KerasHead:
-    def __init__(self, name: str, shape: NetworkShape) -> None:
-        self.name, self.shape = name, shape
-        self.model = build_head(shape, name)
-
-    def predict(self, examples: Examples) -> Floats:
-        data = batches(examples, self.shape.num_frames, _BATCH_SIZE)
-        return np.asarray(self.model.predict(data, verbose=0), np.float32)
-
-    def save(self, path: Path, shape: NetworkShape) -> None:
-        head_to_litert(self.model, self.name, shape, path)
-
-
-class RecurrentHead(_KerasHead):
-    """The recurrent head: trained by gradient descent, on the principal components of the training clips."""
-
-    def __init__(self, shape: NetworkShape) -> None:
-        super().__init__(shape.settings.sequence, shape)
+class RecurrentHead(_Head):
+    """The recurrent head: trained by gradient descent."""
 
     def fit(
         self,
-        train: Examples,
-        val: Examples | None,
+        train: HeadInputs,
+        val: HeadInputs | None,
         hyperparameters: Hyperparameters,
         progress: Progress,
         *,
@@ -84,51 +96,34 @@ class RecurrentHead(_KerasHead):
         """Trains it on features, from random weights; see :func:`activity_cli.training.runner.fit`."""
         if resumed is None:
             self.measure(train)
-        return fit(
-            self.model,
-            train,
-            val,
-            self.shape.num_frames,
-            hyperparameters,
-            progress,
-            resumed=resumed,
-            on_epoch=on_epoch,
-        )
-
-    def measure(self, examples: Examples) -> None:
-        """Sets the principal components, or the scale, of the features of some clips."""
-        names = [layer.name for layer in self.model.layers]
-        if PROJECTION in names:
-            projection = self.model.get_layer(PROJECTION)
-            projection.set_weights(_principal_components(_rows(examples, self.shape), projection.units))
-        elif SCALE in names:
-            rows = _rows(examples, self.shape)
-            self.model.get_layer(SCALE).set_weights([rows.mean(), rows.var() or 1.0, np.zeros((), np.int64)])
+        return fit(self.model, train, val, hyperparameters, progress, resumed=resumed, on_epoch=on_epoch)
 
 
-class LinearHead(_KerasHead):
+class LinearHead(_Head):
     """The linear head: solved for by ridge regression."""
 
-    def __init__(self, shape: NetworkShape) -> None:
-        super().__init__(LINEAR, shape)
-
-    def fit(self, train: Examples, groups: Sequence[str], label_smoothing: float) -> None:
+    def fit(self, train: HeadInputs, groups: Sequence[str], label_smoothing: float) -> None:
         """Solves for its weights.
 
         Args:
-            train: Clips by their features.
+            train: Clips.
             groups: The group of each.
             label_smoothing: Of the targets.
         """
-        places = self._places(len(train.paths))
-        some = _subset(train, places)
+        self.measure(train)
+        places = self._places(len(train.targets))
+        some = train.take(places)
         statistics = keras.Model(self.model.inputs, self.model.get_layer("statistics").output)
-        values = statistics.predict(batches(some, self.shape.num_frames, _BATCH_SIZE), verbose=0)
+        values, targets = [], []
+        # A mirrored clip is a further clip of its label's partner.
+        for data, mirrored_labels in _whole_views(some):
+            values.append(np.asarray(statistics.predict(data, verbose=0), np.float32))
+            targets.append(some.targets if mirrored_labels is None else some.targets[:, list(mirrored_labels)])
         kernel, bias = solve_linear(
-            np.asarray(values, np.float32),
-            some.targets,
-            some.weights,
-            [groups[place] for place in places],
+            np.concatenate(values),
+            np.concatenate(targets),
+            np.tile(some.weights, len(values)),
+            [groups[place] for place in places] * len(values),
             label_smoothing,
         )
         self.model.get_layer("classes").set_weights([kernel, bias])
@@ -140,39 +135,24 @@ class LinearHead(_KerasHead):
         return np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
-def measured_shape(shape: NetworkShape, num_rows: int) -> NetworkShape:
+def _whole_views(inputs: HeadInputs) -> list[tuple[Any, Sequence[int] | None]]:
+    """The first view, and the first that is mirrored: of the whole clips."""
+    first: dict[bool, tuple[Any, Sequence[int] | None]] = {}
+    for data, mirrored_labels in inputs.views(_BATCH_SIZE):
+        first.setdefault(mirrored_labels is not None, (data, mirrored_labels))
+    return list(first.values())
+
+
+def measured_shape(shape: HeadShape, num_rows: int) -> HeadShape:
     """The shape with no more principal components than features, or frames to measure them on."""
-    settings, width = shape.settings, shape.num_read or shape.num_features
-    components = min(settings.pca_components or 0, width, max(1, min(num_rows, _MAX_PCA_ROWS)))
-    return replace(shape, settings=replace(settings, pca_components=components))
-
-
-def _subset(examples: Examples, places: npt.NDArray[np.int64]) -> Examples:
-    return Examples(
-        [examples.paths[place] for place in places],
-        examples.targets[places],
-        examples.weights[places],
-        examples.kept_frames[places],
-        examples.may_flip[places],
-    )
-
-
-def _rows(examples: Examples, shape: NetworkShape) -> Floats:
-    """Features of frames ``[N, D]`` from all over the clips; memory does not grow with the data."""
-    count, width = len(examples.paths), shape.num_read or shape.num_features
-    most = max(1, min(_MAX_MEASURED, _MAX_MEASURED_NUMBERS // (shape.num_frames * shape.num_features)))
-    places = np.linspace(0, count - 1, min(most, count)).round().astype(int)
-    return np.concatenate(
-        [np.asarray(np.load(examples.paths[place], allow_pickle=False)[:, :width], np.float32) for place in places]
-    )
+    width = shape.num_read or shape.num_features
+    return replace(shape, components=min(shape.components, width, max(1, min(num_rows, _MAX_PCA_ROWS))))
 
 
 def _principal_components(rows: Floats, components: int) -> list[npt.NDArray[Any]]:
     """Kernel ``[D, components]`` and bias of the projection to principal components (Pearson 1901).
 
-    Not whitened: one scale serves all, so that what varies little stays small. Dropout on components hides whole ways
-    in which clips differ, such as their places. Dropout on features hides little, since other features say the same.
-    By measurement, that is what makes the recurrent network generalize.
+    Not whitened: one scale serves all, so that what varies little stays small.
     """
     from sklearn.decomposition import PCA  # here, because it takes a second to load
 

@@ -6,7 +6,6 @@ killed training goes on to the same weights, and Ctrl-C keeps what was learned.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,12 +15,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from activity_cli.dataset.batches import Draws, Examples, batches
+from activity_cli.dataset.batches import Draws
 from activity_cli.errors import MissingDependencyError, TrainingError
 from activity_cli.progress import Progress
 from activity_cli.results import EpochRecord
 from activity_cli.settings import Augmentation
 from activity_cli.training.callbacks import BestWeights, StepProgress, Weights
+from activity_cli.training.inputs import HeadInputs
 from activity_cli.training.interrupts import interrupts_noted
 from activity_cli.training.memory import MEMORY_ERRORS, memory_message
 
@@ -46,6 +46,7 @@ class Hyperparameters:
         learning_rate: The highest.
         rate_setting: What a person changes that with.
         weight_decay, label_smoothing, seed, augmentation: As in the settings.
+        clipnorm: Longest gradient; None: any.
         scaled_loss: Whether small gradients must be kept from vanishing (float16).
         tensorboard: Folder of the curves; None: none.
     """
@@ -61,6 +62,7 @@ class Hyperparameters:
     label_smoothing: float
     seed: int
     augmentation: Augmentation
+    clipnorm: float | None = None
     scaled_loss: bool = False
     tensorboard: Path | None = None
 
@@ -100,9 +102,8 @@ OnEpoch = Callable[[FitState], None]
 
 def fit(
     model: keras.Model,
-    train: Examples,
-    val: Examples | None,
-    num_frames: int,
+    train: HeadInputs,
+    val: HeadInputs | None,
     hyperparameters: Hyperparameters,
     progress: Progress,
     *,
@@ -115,7 +116,6 @@ def fit(
         model: From clips, or their features, ``[B, T, ...]`` and mask to log probabilities ``[B, classes]``.
         train: What it is trained on.
         val: Their loss decides on the best epoch; None: the last epoch is the best by definition.
-        num_frames: ``T``.
         hyperparameters: How.
         progress: Shows a bar.
         resumed: The state to go on from.
@@ -126,7 +126,7 @@ def fit(
             a batch does not fit into memory (``training.memory``).
         KeyboardInterrupt: A person interrupted the first epoch.
     """
-    steps = -(-len(train.paths) // hyperparameters.batch_size)
+    steps = -(-len(train.targets) // hyperparameters.batch_size)
     records = list(resumed.records) if resumed else []
     first = len(records)
     with interrupts_noted() as interrupts:
@@ -156,8 +156,8 @@ def fit(
             with progress.stage(hyperparameters.title, left * steps, "step") as stage:
                 try:
                     compiled.fit(
-                        batches(train, num_frames, hyperparameters.batch_size, _draws(hyperparameters, first)),
-                        validation_data=batches(val, num_frames, hyperparameters.batch_size) if val else None,
+                        train.batches(hyperparameters.batch_size, _draws(hyperparameters, first)),
+                        validation_data=val.batches(hyperparameters.batch_size) if val else None,
                         initial_epoch=first,
                         epochs=hyperparameters.epochs,
                         steps_per_epoch=steps,
@@ -177,7 +177,7 @@ def fit(
             interrupted |= interrupts.asked
         if best.diverged_in:
             where = f"epoch {best.diverged_in} of the stage {hyperparameters.stage!r}"
-            failure = f"The loss is not a finite number in {where}. {_cause(train, hyperparameters)}"
+            failure = f"The loss is not a finite number in {where}. {_cause(hyperparameters)}"
     if not records:
         if interrupted:
             raise KeyboardInterrupt
@@ -198,7 +198,9 @@ def _compiled(
     schedule = keras.optimizers.schedules.CosineDecay(
         rate * _START_RATE, max(1, total - warmup), alpha=_END_RATE, warmup_target=rate, warmup_steps=warmup
     )
-    optimizer: keras.optimizers.Optimizer = keras.optimizers.AdamW(schedule, weight_decay=hyperparameters.weight_decay)
+    optimizer: keras.optimizers.Optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=hyperparameters.weight_decay, global_clipnorm=hyperparameters.clipnorm
+    )
     optimizer.exclude_from_weight_decay(var_names=_NEVER_DECAYED)
     if hyperparameters.scaled_loss:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -263,12 +265,8 @@ def _tensorboard(hyperparameters: Hyperparameters) -> list[keras.callbacks.Callb
     return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
 
 
-def _cause(train: Examples, hyperparameters: Hyperparameters) -> str:
+def _cause(hyperparameters: Hyperparameters) -> str:
     """Why a loss is not a finite number, as far as can be told, and what to do."""
-    for path in train.paths:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.dtype != np.uint8 and not math.isfinite(float(np.sum(array, dtype=np.float64))):
-            return "The encoder computes features that are not finite numbers. Its weights are damaged or do not fit."
     if hyperparameters.scaled_loss:
         return "float16 cannot represent numbers above 65504. Use `precision=float32` or `precision=bfloat16`."
     setting, rate = hyperparameters.rate_setting, hyperparameters.learning_rate
