@@ -47,6 +47,7 @@ class ClipInfo:
     variant: int = 0  # 0 for the clip of ``even`` or ``rate``, 1 and up for a further clip of random frames
     clip: str = ""  # file name under ``clips/``
     clip_frames: int = 0  # frames of the clip, at most the sampling's ``num_frames``
+    person_frames: int | None = None  # those of them in which the pose stream found somebody; None: not computed
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,11 @@ class PrepareResult:
         format: The form in which the videos were labeled, in plain words.
         labels: The activities, sorted; the index of a label is its class in the network.
         records: A row for every clip, and for every file without one.
+        streams: What a network can read of the clips: appearance, and the streams that ``prepare`` computed.
         warnings: What to check before training, one line each.
+        notes: What else to know, one line each.
         contact_sheet: Picture of some clips of each label, as the network will see them.
+        pose_sheet: The same clips with the joints that were found; None where the pose was not computed.
         leaks: Which clips are related, and whether the split separates them.
         leak_report: The same as JSON.
         leak_picture: Pairs of related clips, side by side; None where there are none.
@@ -127,8 +131,11 @@ class PrepareResult:
     format: str
     labels: tuple[str, ...]
     records: tuple[ClipRecord, ...]
+    streams: tuple[str, ...]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
     contact_sheet: Path
+    pose_sheet: Path | None
     leaks: LeakReport
     leak_report: Path
     leak_picture: Path | None

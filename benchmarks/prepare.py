@@ -78,7 +78,7 @@ def generate(folder: Path, name: str, number: int, seconds: int) -> Path:
 
 
 def ours(videos: Path, labels: Path | None, out: Path, processes: int) -> Run:
-    words = ["prepare", str(videos), "--out", str(out), "--workers", str(processes), "--quiet", "--val", "0"]
+    words = ["prepare", str(videos), "--out", str(out), "--set", f"workers={processes}", "--quiet", "--val", "0"]
     words += ["--test", "0", "--fit", "squash", *(["--labels", str(labels)] if labels else [])]
     return measure([sys.executable, "-m", "activity_cli", *words])
 

@@ -24,6 +24,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small enough to train in seconds, large enough for every layer to have something to do.
 TINY_SAMPLING = Sampling(num_frames=6, frame_size=32)
+TINY_STREAMS = ("appearance",)
 TINY_NETWORK = NetworkSettings(encoder="small", units=8, dropout=0.0)
 
 # Files go to processes as wholes; were these begun last, one process would wait for the other.
@@ -91,7 +92,7 @@ def prepared(videos: Path) -> Path:
 
     out = videos.parent / "prepared"
     split = Split(group_by=r"person\d+")
-    prepare(PrepareSettings(videos, out, sampling=TINY_SAMPLING, split=split, workers=1))
+    prepare(PrepareSettings(videos, out, sampling=TINY_SAMPLING, streams=TINY_STREAMS, split=split, workers=1))
     return out
 
 
@@ -149,7 +150,8 @@ def prepare(activity: Callable[..., Result], tmp_path: Path) -> Callable[..., Re
 
     def call(videos: Path, *words: object, out: Path = tmp_path / "out") -> Result:
         return activity(
-            "prepare", videos, "--out", out, "--num-frames", 6, "--frame-size", 32, "--set", "workers=1", *words
+            *("prepare", videos, "--out", out, "--num-frames", 6, "--frame-size", 32, "--streams", "appearance"),
+            *("--set", "workers=1", *words),
         )
 
     return call

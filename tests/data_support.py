@@ -20,7 +20,7 @@ from activity_cli.settings import Sampling
 from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import Clip, ClipReader
 
-TINY = ("--num-frames", "6", "--frame-size", "32")
+TINY = ("--num-frames", "6", "--frame-size", "32", "--streams", "appearance")
 CONTAINERS = (("avi", "MJPG"), ("mp4", "mp4v"), ("avi", "XVID"), ("webm", "VP80"))
 
 _PR_CAPBSET_DROP = 24

@@ -13,11 +13,13 @@ import pytest
 from activity_cli.dataset.clips import ClipStore, cache_key, clip_name, remove_stale_arrays
 from activity_cli.dataset.decode_cache import DecodeCache, Decoded, DecodeTask
 from activity_cli.dataset.manifest import is_prepared_folder, read_config, read_prepared, write_prepared
+from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.errors import DatasetError
 from activity_cli.files import ASIDE_MARK
 from activity_cli.results import ClipInfo, ClipRecord, VideoInfo
 from activity_cli.sampling.plan import Segment, plan_cuts
 from activity_cli.settings import PrepareSettings, Sampling, Split, plain_values
+from activity_cli.streams.pose import POSE_WIDTH
 
 SAMPLING = Sampling(num_frames=6, frame_size=32)
 
@@ -101,6 +103,7 @@ def filled(folder: Path, name: str = "wave/a.mp4") -> tuple[DecodeCache, ClipSto
     store, task = ClipStore(folder / "clips"), DecodeTask(folder / "a.mp4", name)
     task.path.write_bytes(b"video")
     store.write("a.npy", clip())
+    StreamStore(folder).write("a.npy", {"pose": np.zeros((3, POSE_WIDTH), np.float32)}, (0.0, 0.5, 1.0))
     cache = open_cache(folder)
     assert cache.lookup(task, store) is None
     cache.add(task, DECODED)
@@ -162,6 +165,7 @@ def test_a_file_that_changes_while_it_is_decoded_counts_as_changed(tmp_path: Pat
     store, task = ClipStore(tmp_path / "clips"), DecodeTask(tmp_path / "a.mp4", "a.mp4")
     task.path.write_bytes(b"half of the co")
     store.write("a.npy", clip())
+    StreamStore(tmp_path).write("a.npy", {}, (0.0, 0.5, 1.0))
     cache = open_cache(tmp_path)
     cache.lookup(task, store)
     task.path.write_bytes(b"half of the copy, and now all of it")
@@ -231,7 +235,7 @@ def test_a_prepared_folder_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert written.in_split("test") == ()
     config = read_config(tmp_path)
     assert config is not None
-    assert (config.schema, config.videos, config.labels_file) == ("activity.prepared/3", "/odd\udcff", None)
+    assert (config.schema, config.videos, config.labels_file) == ("activity.prepared/4", "/odd\udcff", None)
     assert config.settings == plain_values(SETTINGS, stored_only=True)
     columns = (tmp_path / "manifest.csv").read_text(errors="surrogateescape").split("\n")[0].split(",")
     assert columns[:6] == ["path", "label", "group", "split", "status", "reason"]
@@ -292,7 +296,7 @@ def test_a_damaged_folder_is_refused_with_what_to_do(damage: str, tmp_path: Path
         case "setting":
             config.write_text(json.dumps({**document, "settings": {"num_frames": 0}}))
         case "newer" | "older":
-            schema = f"activity.prepared/{4 if damage == 'newer' else 2}"
+            schema = f"activity.prepared/{5 if damage == 'newer' else 2}"
             config.write_text(json.dumps({"schema": schema}))
         case "field":
             manifest.write_bytes(manifest.read_bytes() + b"x" * 200_000)

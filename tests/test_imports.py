@@ -68,5 +68,5 @@ def test_the_help_of_a_command_imports_nothing_heavy(name: str) -> None:
 
 
 def test_preparing_never_loads_tensorflow(few: Path, tmp_path: Path) -> None:
-    loaded = loaded_by(_CALL, "prepare", few, "--out", tmp_path / "prepared", "--workers", 1)
+    loaded = loaded_by(_CALL, "prepare", few, "--out", tmp_path / "prepared", "--set", "workers=1")
     assert loaded & {"tensorflow", "keras", "sklearn", "ai_edge_litert"} == set()

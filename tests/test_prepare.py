@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def few(root: Path) -> Path:
 
 def again(videos: Path, out: Path, **settings: object) -> PrepareResult:
     sampling = Sampling(num_frames=6, frame_size=32)
-    return prepare(PrepareSettings(videos, out, sampling=sampling, workers=1, **settings))  # type: ignore[arg-type]
+    options: dict[str, Any] = {"streams": ("appearance",), "workers": 1} | settings
+    return prepare(PrepareSettings(videos, out, sampling=sampling, **options))
 
 
 def test_stdout_is_the_folder_and_stderr_has_the_table(activity: Activity, videos: Path, tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ def test_the_manifest_holds_every_file(activity: Activity, tmp_path: Path) -> No
     assert activity("prepare", videos, "--out", out, *TINY, "--set", "workers=1").exit_code == 0
     assert sorted(path.name for path in out.iterdir()) == [
         *("clips", "config.json", "contact_sheet.png", "decoded.jsonl", "duplicate_groups.json", "leaks.json"),
-        *("manifest.csv", "signatures"),
+        *("manifest.csv", "signatures", "streams"),
     ]
     with (out / "manifest.csv").open(newline="") as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}

@@ -89,13 +89,15 @@ def test_an_unknown_setting_is_an_error_that_names_the_closest() -> None:
         defaults("prepare", num_frame=3)
 
 
+def _changed(leaf: Leaf) -> object:
+    if leaf.choices:
+        return leaf.choices[-1:] if leaf.is_list else leaf.choices[-1]
+    return not leaf.default if leaf.kind is bool else leaf.default
+
+
 @pytest.mark.parametrize("command", SETTINGS_OF)
 def test_settings_survive_being_stored_as_plain_values(command: str) -> None:
-    changed: dict[str, Any] = {
-        leaf.name: leaf.choices[-1] if leaf.choices else not leaf.default if leaf.kind is bool else leaf.default
-        for leaf in leaves(SETTINGS_OF[command])
-        if not leaf.required
-    }
+    changed: dict[str, Any] = {leaf.name: _changed(leaf) for leaf in leaves(SETTINGS_OF[command]) if not leaf.required}
     settings = defaults(command, **changed)
     assert settings != defaults(command) or command == "predict"
     assert build(SETTINGS_OF[command], plain_values(settings)) == settings

@@ -164,7 +164,9 @@ def _collect(
         values[name], sources[name] = parse_text(known[name], text), f"--set {name}"
     for name, value in typed.items():
         leaf = known[name]
-        values[name] = value if leaf.is_list or isinstance(value, bool) else parse_one(leaf, value)
+        # The values of a repeatable option are a list already.
+        parse = parse_text if leaf.is_list else parse_one
+        values[name] = value if isinstance(value, bool | list) else parse(leaf, value)
         sources[name] = typed_name(leaf)
     return values, sources
 
@@ -175,19 +177,20 @@ def _parameter(leaf: Leaf, cls: type[Settings]) -> inspect.Parameter:
     Its value is the text that the user typed: only :class:`~activity_cli.settings.Settings` checks it.
     """
     setting, choices = leaf.setting, "|".join(leaf.choices)
-    kind: Any = bool if leaf.kind is bool else list[str] if leaf.is_list else str
+    is_repeatable = leaf.is_list and not choices  # choices are separated by commas instead
+    kind: Any = bool if leaf.kind is bool else list[str] if is_repeatable else str
     option = typed_name(leaf)
     help_text = setting.help
-    if len(choices) > _NAME_WIDTH:
+    if len(choices) > _NAME_WIDTH and not leaf.is_list:
         help_text += f" One of {', '.join(leaf.choices)}."
         choices = "NAME"
-    if leaf.is_list and not setting.argument:
+    if is_repeatable and not setting.argument:
         help_text += " Repeatable."
     default = setting.unset
     if leaf.default is True:
         default = option
     elif leaf.default is not None and leaf.default is not False and leaf.default != ():
-        default = str(leaf.default)
+        default = ",".join(leaf.default) if leaf.is_list else str(leaf.default)
     shown: dict[str, Any] = {
         "help": spell(f"{help_text}  [default: {default}]" if default else help_text, cls),
         "metavar": setting.metavar or choices or None,

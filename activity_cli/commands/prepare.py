@@ -6,14 +6,17 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from activity_cli.dataset.clips import ClipStore, remove_stale_arrays
 from activity_cli.dataset.decode_cache import DecodeCache, Decoded, DecodeTask
 from activity_cli.dataset.decoding import decode_all
+from activity_cli.dataset.hands_sample import MIN_HANDS_SHARE, hands_share, sample_for_hands
 from activity_cli.dataset.manifest import DECODE_CACHE, config_of, is_prepared_folder, read_config, write_prepared
 from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
+from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.errors import DatasetError, OutputError
 from activity_cli.files import folder_lock, is_empty, remove_stale_files, translate_os_error, write_text
 from activity_cli.labels.discovery import read_labels
@@ -56,22 +59,15 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
 
 
 def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) -> PrepareResult:
-    out, seed, before = settings.out, settings.split.seed, None
+    out, before = settings.out, None
     store = ClipStore(out / "clips")
-    cache = DecodeCache(out / DECODE_CACHE, settings.sampling, seed)
-    tasks = _decode_tasks(labels.segments)
-    known = {task.name: decoded for task in tasks if (decoded := cache.lookup(task, store)) is not None}
-    new = [task for task in tasks if task.name not in known]
-    results = known | _decode(new, settings, store, cache, progress)
-
-    records = list_records(labels, results)
-    num_decoded, num_reused = len(new), sum(bool(decoded.clip_names) for decoded in known.values())
-    if new or len(known) != len(cache):
-        cache.compact([task.name for task in tasks])
+    read = _read_videos(_decode_tasks(labels.segments), settings, store, progress)
+    records, streams, num_decoded, num_reused = list_records(labels, read.results), read.streams, *read.counts
     # With the clips of rejected and duplicate files: without them a repeated run would decode those again.
-    clips = {name for decoded in results.values() for name in decoded.clip_names}
+    clips = {name for decoded in read.results.values() for name in decoded.clip_names}
+    notes = _hands_note(read.hands_share) if read.hands_share is not None else ()
     # The records hold all that is needed from here on; for thousands of videos the rest is large.
-    del tasks, known, new, results, cache
+    del read
 
     split = split_dataset(records, settings.split, store, progress)
     for warning in split.warnings:
@@ -79,8 +75,9 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
 
     with suppress(DatasetError):
         before = read_config(out)
-    prepared = write_prepared(out, split.records, settings)
+    prepared = write_prepared(out, split.records, settings, streams)
     remove_stale_arrays(store.folder, clips)
+    StreamStore(out).remove_stale(streams, clips)
     remove_stale_arrays(SignatureStore(store).folder, clips)
     remove_stale_files(out)
     sheet = out / "contact_sheet.png"
@@ -92,8 +89,11 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
         format=labels.format,
         labels=prepared.labels,
         records=split.records,
+        streams=prepared.stream_names,
         warnings=split.warnings,
+        notes=notes,
         contact_sheet=sheet,
+        pose_sheet=None,
         leaks=split.leaks,
         leak_report=leak_report,
         leak_picture=leak_picture,
@@ -154,8 +154,65 @@ def _check_settings(settings: PrepareSettings) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What reading the videos gave: a result for each, the streams of their clips, and what was decoded and reused."""
+
+    results: dict[str, Decoded]
+    streams: tuple[str, ...]
+    hands_share: float | None  # share of the hands that were found in the sample; None: hands are not wanted
+    counts: tuple[int, int]
+
+
+def _read_videos(tasks: Sequence[DecodeTask], settings: PrepareSettings, store: ClipStore, progress: Progress) -> _Read:
+    """Decodes what is new; hands only where a sample shows enough of them."""
+    cache = DecodeCache(settings.out / DECODE_CACHE, settings.sampling, settings.split.seed)
+
+    def known_of(tasks: Sequence[DecodeTask], streams: tuple[str, ...]) -> dict[str, Decoded]:
+        found = ((task.name, cache.lookup(replace(task, streams=streams), store)) for task in tasks)
+        return {name: decoded for name, decoded in found if decoded is not None}
+
+    def decode(tasks: Sequence[DecodeTask], streams: tuple[str, ...], title: str) -> dict[str, Decoded]:
+        tasks = [replace(task, streams=streams) for task in tasks]
+        return _decode(tasks, settings, store, cache, progress, title)
+
+    streams: tuple[str, ...] = settings.streams
+    new: dict[str, Decoded] = {}
+    share = None
+    if "hands" in streams:
+        without_hands = tuple(name for name in streams if name != "hands")
+        sample = sample_for_hands(tasks)
+        # Where hands were left out, their arrays are gone, but how many were found is known.
+        counted = {
+            name: decoded
+            for name, decoded in known_of(sample, without_hands).items()
+            if decoded.hands is not None or not decoded.clip_names
+        }
+        title = "Reading videos" if len(sample) == len(tasks) else "Reading a sample of videos"
+        new = decode([task for task in sample if task.name not in counted], streams, title)
+        share = hands_share((counted | new).values())
+        streams = streams if share >= MIN_HANDS_SHARE else without_hands
+    known = known_of([task for task in tasks if task.name not in new], streams)
+    new |= decode([task for task in tasks if task.name not in known | new], streams, "Reading videos")
+    if new or len(known) != len(cache):
+        cache.compact([task.name for task in tasks])
+    counts = len(new), sum(bool(decoded.clip_names) for decoded in known.values())
+    return _Read(known | new, streams, share, counts)
+
+
+def _hands_note(share: float) -> tuple[str, ...]:
+    if share >= MIN_HANDS_SHARE:
+        return ()
+    return (f"Hands were found in {share:.0%} of the frames of persons in a sample of videos, so they are left out.",)
+
+
 def _decode(
-    tasks: Sequence[DecodeTask], settings: PrepareSettings, store: ClipStore, cache: DecodeCache, progress: Progress
+    tasks: Sequence[DecodeTask],
+    settings: PrepareSettings,
+    store: ClipStore,
+    cache: DecodeCache,
+    progress: Progress,
+    title: str,
 ) -> dict[str, Decoded]:
     results: dict[str, Decoded] = {}
     if not tasks:
@@ -164,7 +221,7 @@ def _decode(
     began, workers, seed = time.monotonic(), settings.workers or default_workers(), settings.split.seed
     limit = settings.time_limit_seconds
     decoding = decode_all(tasks, settings.sampling, store, workers, seed=seed, time_limit_seconds=limit)
-    with progress.stage("Reading videos", len(tasks), "video") as stage:
+    with progress.stage(title, len(tasks), "video") as stage:
         for task, decoded in decoding:
             cache.add(task, decoded)
             results[task.name] = decoded

@@ -1,17 +1,17 @@
 """train: prepared clips -> a bundle.
 
-The encoder describes every frame, and heads read the features over time; :mod:`activity_cli.training.stages` says what
-is trained when.
+Streams describe every frame in numbers, and a head for each stream reads these over time.
+:mod:`activity_cli.training.stream_heads` fits heads, :mod:`activity_cli.training.cross_validation` chooses among them,
+and :mod:`activity_cli.training.stages` trains an encoder together with its head.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,38 +21,48 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from activity_cli.dataset.batches import Examples
 from activity_cli.dataset.features import note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
 from activity_cli.files import atomic_folder, path_lock, remove_stale, sha256_of, translate_os_error
-from activity_cli.model.bundle import Document, HeadEntry, Shape, head_file, read_bundle, write_bundle
-from activity_cli.model.network import (
-    LINEAR,
-    Network,
-    NetworkShape,
-    build_encoder_for,
-    build_head,
-    layer_rows,
+from activity_cli.labels.flip import mirrored_labels
+from activity_cli.model.bundle import (
+    OUT_OF_FOLD_FILE,
+    Document,
+    HeadEntry,
+    HeadNumbers,
+    head_file,
+    read_bundle,
+    write_bundle,
 )
+from activity_cli.model.heads import RECURRENT, HeadShape, build_head
+from activity_cli.model.network import Network, NetworkShape, build_encoder_for, layer_rows
 from activity_cli.model.precision import choose_precision
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.charts import training_curves
-from activity_cli.results import HeadScore, LayerRow, TrainResult
-from activity_cli.runtime.litert import combine
+from activity_cli.results import EpochRecord, HeadScore, LayerRow, TrainResult
 from activity_cli.settings import Augmentation, TrainPlan, TrainSettings, plain_values, resolve_train
 from activity_cli.settings.encoders import spec_of
 from activity_cli.streams.pyramid import num_larger_features
+from activity_cli.streams.registry import STREAMS
 from activity_cli.streams.truncation import set_trainable
-from activity_cli.training.checkpoint import Checkpoint, checkpoint_path, read_checkpoint
-from activity_cli.training.data import ClipSet, report_matched_lengths, training_clips, validation_clips
+from activity_cli.training.checkpoint import Checkpoint, FitStore, checkpoint_path, read_checkpoint
+from activity_cli.training.cross_validation import Candidate, Choice, choose, group_folds
+from activity_cli.training.data import ClipSet, report_matched_lengths, training_clips
 from activity_cli.training.devices import on_device
 from activity_cli.training.frozen_backbone import FrozenBackbone
-from activity_cli.training.heads import LinearHead, RecurrentHead, measured_shape
+from activity_cli.training.heads import LinearHead, RecurrentHead
 from activity_cli.training.memory import translate_memory_error
-from activity_cli.training.packing import compared_clips, package_versions, trained_on, write_network_files
+from activity_cli.training.packing import (
+    compared_clips,
+    package_versions,
+    trained_on,
+    write_appearance_files,
+    write_head_file,
+)
 from activity_cli.training.runner import require_tensorboard
 from activity_cli.training.stages import Outcome, plan_stages, run_stages
+from activity_cli.training.stream_heads import StreamHeads, appearance_shape, candidates_of
 from activity_cli.training.trainee import CnnLstm
 from activity_cli.writers.csv import write_history_csv
 
@@ -60,12 +70,10 @@ __all__ = ["network_layers", "train"]
 
 Floats = npt.NDArray[np.float32]
 
-# Share of the sum of log probabilities. The recurrent head errs more often, but knows the motion where the linear head
-# hesitates (docs/measurements.md).
-_RECURRENT_WEIGHT = 0.2
-
 # What may differ when a training goes on: when it is enough, not what is learned.
 _FREE_SETTINGS = ("patience",)
+# The head that is trained together with an encoder.
+_JOINT_HEAD = Candidate("appearance", ("appearance",), RECURRENT)
 
 
 @translate_memory_error()
@@ -90,7 +98,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     """
     progress = progress or SilentProgress()
     prepared = read_prepared(settings.prepared)
-    plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels)
+    plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels, prepared.stream_names)
     _check(settings, prepared, progress)
     _warn_of_idle_augmentation(plan, progress)
     with path_lock(settings.out), on_device(settings.device):
@@ -98,19 +106,18 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
 
 
 def network_layers(settings: TrainSettings) -> list[LayerRow]:
-    """Every layer of the network that :func:`train` would train, those of the CNN included.
+    """Every layer of the network of the appearance stream with a recurrent head, those of the CNN included.
 
     Raises:
         DatasetError: The prepared folder is missing, unfinished or damaged.
         ConfigError: Settings are not possible together, or with these clips.
     """
     prepared = read_prepared(settings.prepared)
-    plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels)
+    plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels, prepared.stream_names)
     encoder = build_encoder_for(plan.network, prepared.sampling.frame_size, weights=plan.weights)
     set_trainable(encoder, spec_of(plan.network), plan.trained_blocks, pretrained=plan.pretrained)
-    shape = _shape(plan, prepared, encoder)
-    weights = _head_weights(plan)
-    return layer_rows(Network(shape, encoder, {name: build_head(shape, name) for name in weights}, weights))
+    shape = _appearance_network(plan, prepared, encoder)
+    return layer_rows(Network(shape, encoder, build_head(shape.head)))
 
 
 def _train(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, progress: Progress) -> TrainResult:
@@ -120,161 +127,253 @@ def _train(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(settings.seed)
     tf.get_logger().setLevel("ERROR")  # a training has several small networks; TensorFlow warns that each is traced
-    # A frozen encoder runs in LiteRT; the heads gain nothing from fewer bits.
-    policy = "float32" if plan.mode == "frozen" else choose_precision(settings.precision)
+    report_matched_lengths(training_clips(prepared, ("train",), settings, plan), progress)
+    if "appearance" in plan.streams and plan.pretrained:
+        note_feature_cache(prepared, progress)
+    train_heads = _train_heads if plan.mode == "frozen" else _train_encoder
+    return train_heads(settings, plan, prepared, progress)
+
+
+def _train_heads(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, progress: Progress) -> TrainResult:
+    """Trains with a frozen encoder: cross-validation chooses among heads, which then are fitted to all clips."""
+    identity = _identity(settings, plan, prepared, "float32")
+    store = FitStore(settings.out, identity)
+    _start_or_resume(settings, store, progress)
+    encoder, backbone, num_read = None, None, 0
+    if "appearance" in plan.streams:
+        encoder = build_encoder_for(plan.network, prepared.sampling.frame_size, weights=plan.weights)
+        backbone, num_read = FrozenBackbone(encoder, prepared, progress), num_larger_features(encoder)
+    splits = ("train", "val")
+    clips = training_clips(prepared, splits, settings, plan)
+    heads = StreamHeads(settings, plan, prepared, clips, backbone, num_read, store, progress)
+    labels = [record.label for record in clips.records]
+    folds = group_folds(labels, clips.groups, settings.seed)
+    candidates = candidates_of(plan.streams, plan.network.head)
+    answers = {candidate: heads.cross_fit(candidate, folds) for candidate in candidates}
+    choice = choose(answers, clips.targets.argmax(axis=1), clips.weights)
+    fitted = {candidate: heads.fit(candidate) for candidate in choice.weights}
+    network = None
+    if encoder and (appearance := next((one for one in fitted if one.stream == "appearance"), None)):
+        head = fitted[appearance].head
+        shape = NetworkShape(plan.network, prepared.sampling.frame_size, head.shape)
+        network = Network(shape, encoder, head.model)
+    trained = _Trained(
+        settings,
+        plan,
+        prepared,
+        {candidate: one.head for candidate, one in fitted.items()},
+        choice,
+        clips,
+        splits,
+        identity,
+        heads=heads,
+        network=network,
+        encoder_file=backbone.path if backbone else None,
+        history=tuple(record for one in fitted.values() for record in one.records),
+    )
+    result = trained.save()
+    store.remove()
+    return result
+
+
+def _train_encoder(
+    settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, progress: Progress
+) -> TrainResult:
+    """Trains an encoder together with its head, and the heads of the other streams beside it."""
+    policy = choose_precision(settings.precision)
     identity = _identity(settings, plan, prepared, policy)
     checkpoint = checkpoint_path(settings.out)
     remove_stale(checkpoint)
     resumed = _resumed(settings, identity, checkpoint, progress)
-
-    size = prepared.sampling.frame_size
-    encoder = build_encoder_for(plan.network, size, weights=plan.weights, policy=policy)
+    encoder = build_encoder_for(plan.network, prepared.sampling.frame_size, weights=plan.weights, policy=policy)
     set_trainable(encoder, spec_of(plan.network), plan.trained_blocks, pretrained=plan.pretrained)
     plain_encoder = encoder
     if policy != "float32":
-        plain_encoder = build_encoder_for(plan.network, size)
+        plain_encoder = build_encoder_for(plan.network, prepared.sampling.frame_size)
         plain_encoder.set_weights(encoder.get_weights())
-    shape = _shape(plan, prepared, encoder)
-    report_matched_lengths(training_clips(prepared, ("train",), settings, plan), progress)
-    if plan.pretrained:
-        note_feature_cache(prepared, progress)
-
-    outcome, recurrent, backbone = Outcome(), None, None
-    if plan.network.sequence != "none":
-        trainee = CnnLstm(settings, plan, prepared, encoder, plain_encoder, shape, policy, progress)
-        stages = plan_stages(plan, validates=bool(prepared.in_split("val")))
-        outcome, recurrent = run_stages(stages, trainee, checkpoint, identity, resumed, progress), trainee.head
-        plain_encoder.set_weights(encoder.get_weights())
-        if plan.mode == "frozen":
-            backbone = trainee.backbone(whole=True)
-    if plan.network.linear_head and backbone is None:
-        backbone = FrozenBackbone(plain_encoder, prepared, progress)
-    result = _Trained(settings, plan, prepared, backbone, plain_encoder, shape, recurrent, outcome, identity).save()
+    shape = _appearance_network(plan, prepared, encoder)
+    trainee = CnnLstm(settings, plan, prepared, encoder, plain_encoder, shape, policy, progress)
+    stages = plan_stages(plan, validates=bool(prepared.in_split("val")))
+    outcome = run_stages(stages, trainee, checkpoint, identity, resumed, progress)
+    assert outcome.stage
+    splits = outcome.stage.splits
+    store = FitStore(settings.out, identity)
+    store.start()
+    others = _OtherStreams(settings, plan, prepared, store, progress)
+    validated = None if outcome.interrupted else trainee.validated(outcome.validated)
+    choice = others.choose(validated, outcome)
+    plain_encoder.set_weights(encoder.get_weights())
+    fitted = {one: others.fit(one, splits) for one in choice.weights if one != _JOINT_HEAD}
+    heads = {one: trainee.head if one == _JOINT_HEAD else fitted[one] for one in choice.weights}
+    # The network reads as many frames as it was trained on.
+    clips = training_clips(prepared, splits, settings, plan)
+    read = replace(shape.head, num_frames=int(clips.kept_frames.max()))
+    head = build_head(read)
+    head.set_weights(trainee.head.model.get_weights())
+    network = Network(replace(shape, head=read), plain_encoder, head)
+    trained = _Trained(
+        settings,
+        plan,
+        prepared,
+        heads,
+        choice,
+        others.clips,
+        splits,
+        identity,
+        heads=others.heads,
+        network=network if _JOINT_HEAD in heads else None,
+        history=outcome.records,
+        outcome=outcome,
+    )
+    result = trained.save()
+    store.remove()
     if not outcome.interrupted:
         checkpoint.unlink(missing_ok=True)
     return result
 
 
+class _OtherStreams:
+    """The streams beside an encoder that is trained: validation clips say what they add to it."""
+
+    def __init__(
+        self, settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, store: FitStore, progress: Progress
+    ) -> None:
+        self.clips = training_clips(prepared, ("train", "val"), settings, plan)
+        self.heads = StreamHeads(settings, plan, prepared, self.clips, None, 0, store, progress)
+        self._plan = plan
+        self._is_val = np.array([record.split == "val" for record in self.clips.records])
+
+    def choose(self, validated: Floats | None, outcome: Outcome) -> Choice:
+        """What the network reads, by the answers for the validation clips; without these, the encoder alone."""
+        best = outcome.best
+        if validated is None:
+            accuracy = best.val_accuracy if best else float("nan")
+            return Choice({_JOINT_HEAD: 1.0}, {_JOINT_HEAD: accuracy}, np.zeros((0, 0), np.float32))
+        folds = [(np.flatnonzero(~self._is_val), np.flatnonzero(self._is_val))]
+        candidates = candidates_of(self._plan.streams, self._plan.network.head, trained=["appearance"])
+        answers = {candidate: self.heads.cross_fit(candidate, folds)[self._is_val] for candidate in candidates}
+        truth, weights = self.clips.targets[self._is_val].argmax(axis=1), self.clips.weights[self._is_val]
+        return choose({_JOINT_HEAD: validated} | answers, truth, weights)
+
+    def fit(self, candidate: Candidate, splits: Sequence[str]) -> RecurrentHead | LinearHead:
+        """The head of another stream, fitted to the clips that the encoder was trained on."""
+        numbers = np.flatnonzero([record.split in splits for record in self.clips.records])
+        return self.heads.fit(candidate, numbers).head
+
+
 @dataclass(slots=True)
 class _Trained:
-    """A trained network on its way into a bundle: the linear head is solved for, the heads are scored and saved."""
+    """A trained network on its way into a bundle."""
 
     settings: TrainSettings
     plan: TrainPlan
     prepared: PreparedFolder
-    backbone: FrozenBackbone | None
-    encoder: keras.Model
-    shape: NetworkShape
-    recurrent: RecurrentHead | None
-    outcome: Outcome
+    fitted: Mapping[Candidate, RecurrentHead | LinearHead]
+    choice: Choice
+    clips: ClipSet
+    splits: Sequence[str]
     identity: Mapping[str, Any]
+    heads: StreamHeads
+    network: Network | None
+    encoder_file: Path | None = None
+    history: tuple[EpochRecord, ...] = ()
+    outcome: Outcome = field(default_factory=Outcome)
 
     def save(self) -> TrainResult:
         settings, outcome, prepared = self.settings, self.outcome, self.prepared
-        heads, val_accuracy, val_loss = self._validate()
-        clips = training_clips(prepared, self._splits, settings, self.plan)
-        # The network reads as many frames as it was trained on.
-        shape = replace(self.shape, num_frames=int(clips.kept_frames.max()))
-        models = {LINEAR: self._linear_head(clips).model} if self.plan.network.linear_head else {}
-        if self.recurrent:
-            models[self.recurrent.name] = self.recurrent.model
-        network = Network(shape, self.encoder, _with_shape(models, shape), _head_weights(self.plan))
         with atomic_folder(settings.out) as folder:
-            encoder_file = self.backbone.path if self.backbone else None
-            difference = write_network_files(network, folder, compared_clips(prepared), encoder_file)
-            write_bundle(folder, self._document(shape, heads, val_accuracy, val_loss, difference))
+            difference = self._write_heads(folder)
+            self._write_out_of_fold(folder)
+            write_bundle(folder, self._document(difference))
             name = read_bundle(folder).name
-            write_history_csv(folder / "history.csv", outcome.records)
-            if outcome.records:
-                training_curves(outcome.records, folder / "history.png", self._best_epoch)
+            write_history_csv(folder / "history.csv", self.history)
+            if self.history:
+                training_curves(self.history, folder / "history.png", self._best_epoch)
+        accuracy, loss = self._validation
         return TrainResult(
             model=settings.out,
             name=name,
             labels=prepared.labels,
-            history=outcome.records,
+            history=self.history,
             best_epoch=self._best_epoch,
             interrupted=outcome.interrupted,
             litert_max_abs_difference=difference,
-            history_picture=settings.out / "history.png" if outcome.records else None,
+            history_picture=settings.out / "history.png" if self.history else None,
             diverged=outcome.failure,
             refitted=self._refitted,
-            heads=heads,
-            val_accuracy=val_accuracy,
-            val_loss=val_loss,
+            heads=tuple(
+                HeadScore(one.stream, one.kind, weight, _finite(self.choice.accuracy[one]))
+                for one, weight in self.choice.weights.items()
+            ),
+            dropped=tuple(stream for stream in STREAMS if stream in {*self.plan.streams} - self._read_streams),
+            val_accuracy=accuracy,
+            val_loss=loss,
         )
 
     @property
-    def _splits(self) -> tuple[str, ...]:
-        if self.outcome.stage:
-            return self.outcome.stage.splits
-        return ("train", "val") if self.plan.refit else ("train",)
+    def _read_streams(self) -> set[str]:
+        return {stream for candidate in self.fitted for stream in candidate.reads}
 
     @property
     def _refitted(self) -> bool:
-        return "val" in self._splits and bool(self.prepared.in_split("val"))
+        return bool(self.outcome.stage and self.outcome.stage.refits and self.prepared.in_split("val"))
 
     @property
     def _best_epoch(self) -> int:
         best = self.outcome.best
         return best.epoch if best and best.stage == "main" else 0
 
-    def _linear_head(self, clips: ClipSet) -> LinearHead:
-        assert self.backbone
-        head = LinearHead(self.shape)
-        head.fit(clips.examples(self.backbone.files(clips.records)), clips.groups, self.settings.label_smoothing)
-        return head
+    @property
+    def _validation(self) -> tuple[float | None, float | None]:
+        """Accuracy and loss on clips that the heads were not trained on; None: there are none."""
+        answers = self.choice.log_probabilities
+        if not len(answers):
+            best = self.outcome.best
+            return (_finite(best.val_accuracy), _finite(best.val_loss)) if best else (None, None)
+        truth = self._answered.targets.argmax(axis=1)
+        return float(np.mean(answers.argmax(axis=1) == truth)), float(-answers[np.arange(len(truth)), truth].mean())
 
-    def _validate(self) -> tuple[tuple[HeadScore, ...], float | None, float | None]:
-        """Accuracy of each head alone, and accuracy and loss of the whole network, on validation clips.
+    @property
+    def _answered(self) -> ClipSet:
+        """The clips of the out-of-fold answers: all, or while an encoder is trained the validation clips."""
+        if len(self.choice.log_probabilities) == len(self.clips.records):
+            return self.clips
+        return self.clips.take(np.flatnonzero([record.split == "val" for record in self.clips.records]))
 
-        They are of the time before any refit, which is trained on these clips. A refit of the encoder leaves only the
-        figures that training recorded: those of the recurrent head alone.
-        """
-        weights = _head_weights(self.plan)
-        best = self.outcome.best
-        alone: dict[str, float | None] = dict.fromkeys(weights)
-        if best and math.isfinite(best.val_accuracy):
-            alone[self.plan.network.sequence] = best.val_accuracy
-        encoder_is_gone = self.outcome.stage and self.outcome.stage.refits and self.outcome.stage.trains_encoder
-        if not self.plan.network.linear_head or not self.prepared.in_split("val") or encoder_is_gone:
-            alone_counts = best and not self.plan.network.linear_head and math.isfinite(best.val_loss)
-            whole = (best.val_accuracy, best.val_loss) if best and alone_counts else (None, None)
-            return _head_scores(weights, alone), *whole
-        train = training_clips(self.prepared, ("train",), self.settings, self.plan)
-        val = validation_clips(self.prepared, self.settings, self.plan, int(train.kept_frames.max()))
-        assert self.backbone
-        examples = val.examples(self.backbone.files(val.records))
-        answers = {LINEAR: self._linear_head(train).predict(examples)}
-        if self.recurrent:
-            answers[self.recurrent.name] = self._validated_recurrent(examples)
-        truth = val.targets.argmax(axis=1)
-        for name, answer in answers.items():
-            alone[name] = float(np.mean(answer.argmax(axis=1) == truth))
-        probabilities = combine(answers, weights)
-        right = np.maximum(probabilities[np.arange(len(truth)), truth], np.finfo(np.float32).tiny)
-        accuracy = float(np.mean(probabilities.argmax(axis=1) == truth))
-        return _head_scores(weights, alone), accuracy, float(-np.log(right).mean())
+    def _write_heads(self, folder: Path) -> float:
+        largest = 0.0
+        for candidate, head in self.fitted.items():
+            if candidate.stream == "appearance":
+                assert self.network
+                found = write_appearance_files(self.network, folder, compared_clips(self.prepared), self.encoder_file)
+            else:
+                inputs = self.heads.inputs(candidate.reads)
+                found = write_head_file(head.model, head.shape, folder / head_file(candidate.stream), inputs)
+            largest = max(largest, found)
+        return largest
 
-    def _validated_recurrent(self, examples: Examples) -> Floats:
-        """Log probabilities of the recurrent head as it was before any refit."""
-        assert self.recurrent
-        final = self.recurrent.model.get_weights()
-        self.recurrent.model.set_weights(list(self.outcome.validated)[-len(final) :])
-        answers = self.recurrent.predict(examples)
-        self.recurrent.model.set_weights(final)
-        return answers
+    def _write_out_of_fold(self, folder: Path) -> None:
+        answers = self.choice.log_probabilities
+        if len(answers):
+            answered = self._answered
+            with (folder / OUT_OF_FOLD_FILE).open("wb") as file:
+                np.savez(
+                    file,
+                    clips=np.array([record.clip for record in answered.records]),
+                    truth=answered.targets.argmax(axis=1),
+                    log_probabilities=answers,
+                )
 
-    def _document(
-        self,
-        shape: NetworkShape,
-        heads: tuple[HeadScore, ...],
-        val_accuracy: float | None,
-        val_loss: float | None,
-        difference: float,
-    ) -> Document:
+    def _document(self, difference: float) -> Document:
         settings, plan, outcome = self.settings, self.plan, self.outcome
-        chosen = {name: value for name, value in asdict(plan).items() if name not in ("network", "augmentation")}
+        chosen = {
+            name: value
+            for name, value in asdict(plan).items()
+            if name not in ("network", "augmentation", "streams", "heads")
+        }
         ended = {"refitted": self._refitted, "interrupted": outcome.interrupted, "failure": outcome.failure}
+        accuracy, loss = self._validation
+        mirrored = mirrored_labels(self.prepared.labels, plan.augmentation)
         return Document(
             name=settings.out.resolve().name,
             labels=list(self.prepared.labels),
@@ -282,51 +381,64 @@ class _Trained:
                 "prepare": {**plain_values(self.prepared.sampling), **plain_values(self.prepared.split)},
                 "train": plain_values(settings, stored_only=True),
             },
-            network=plain_values(shape.settings),
-            shape=msgspec.convert({name: getattr(shape, name) for name in Shape.__struct_fields__}, Shape),
-            heads=[HeadEntry(one.name, head_file(one.name), one.weight, one.val_accuracy) for one in heads],
-            training=chosen | ended | {name: self.identity[name] for name in ("precision", "weights_sha256")},
-            metrics={"best_epoch": float(self._best_epoch), "val_accuracy": val_accuracy, "val_loss": val_loss},
-            data=trained_on(self.prepared, settings.out, self._splits),
+            network=plain_values(plan.network),
+            appearance=msgspec.convert(asdict(self.network.shape.head), HeadNumbers) if self.network else None,
+            heads=[
+                HeadEntry(
+                    one.stream,  # type: ignore[arg-type]
+                    list(one.reads),  # type: ignore[arg-type]
+                    one.kind,  # type: ignore[arg-type]
+                    head_file(one.stream),
+                    weight,
+                    _finite(self.choice.accuracy[one]),
+                )
+                for one, weight in self.choice.weights.items()
+            ],
+            streams={name: STREAMS[name].version for name in STREAMS if name in self._read_streams},
+            mirrored_labels=list(mirrored) if mirrored and "pose" in self._read_streams else None,
+            training=chosen | asdict(plan.heads) | ended
+            if plan.mode == "frozen"
+            else chosen | ended | {name: self.identity[name] for name in ("precision", "weights_sha256")},
+            metrics={"best_epoch": float(self._best_epoch), "val_accuracy": accuracy, "val_loss": loss},
+            data=trained_on(self.prepared, settings.out, self.splits),
             versions=package_versions(),
             litert={"max_abs_difference": difference},
         )
 
 
-def _head_scores(weights: Mapping[str, float], alone: Mapping[str, float | None]) -> tuple[HeadScore, ...]:
-    return tuple(HeadScore(name, weight, alone[name]) for name, weight in weights.items())
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
-def _with_shape(models: Mapping[str, keras.Model], shape: NetworkShape) -> dict[str, keras.Model]:
-    """The same heads for clips of this shape."""
-    heads = {name: build_head(shape, name) for name in models}
-    for name, head in heads.items():
-        head.set_weights(models[name].get_weights())
-    return heads
-
-
-def _head_weights(plan: TrainPlan) -> dict[str, float]:
-    """The heads of a network, and how much each counts."""
-    recurrent = plan.network.sequence
-    if recurrent == "none":
-        return {LINEAR: 1.0}
-    if not plan.network.linear_head:
-        return {recurrent: 1.0}
-    return {LINEAR: 1 - _RECURRENT_WEIGHT, recurrent: _RECURRENT_WEIGHT}
-
-
-def _shape(plan: TrainPlan, prepared: PreparedFolder, encoder: keras.Model) -> NetworkShape:
-    shape = NetworkShape(
-        settings=plan.network,
-        frame_size=prepared.sampling.frame_size,
-        num_frames=prepared.sampling.num_frames,
+def _appearance_network(plan: TrainPlan, prepared: PreparedFolder, encoder: keras.Model) -> NetworkShape:
+    """The network of an encoder that is trained together with its head."""
+    sampling = prepared.sampling
+    head = HeadShape(
+        kind="recurrent",
+        num_frames=sampling.num_frames,
         num_features=int(encoder.output_shape[-1]),
-        # Beside a linear head that reads all, the recurrent head would memorize the small cells.
-        num_read=num_larger_features(encoder) if plan.network.linear_head else 0,
         num_classes=len(prepared.labels),
-        pretrained=plan.pretrained,
+        units=plan.network.units,
+        dropout=plan.network.dropout,
     )
-    return measured_shape(shape, sum(record.clip_frames for record in prepared.in_split("train")))
+    num_rows = sum(record.clip_frames for record in prepared.in_split("train"))
+    shape = appearance_shape(head, plan, num_larger_features(encoder), num_rows)
+    return NetworkShape(plan.network, sampling.frame_size, shape)
+
+
+def _start_or_resume(settings: TrainSettings, store: FitStore, progress: Progress) -> None:
+    """Goes on with the fits of a training that was killed, or starts anew."""
+    differing = store.differing()
+    if differing == [] and not (settings.overwrite and not settings.resume):
+        progress.note(f"Resuming the unfinished training: {len(store)} fits are already done.")
+        return
+    if settings.resume and differing is None:
+        raise _nothing_to_resume(settings)
+    if settings.resume and differing:
+        raise _other_settings(settings, differing)
+    if differing:
+        progress.note(_starting_again(differing))
+    store.start()
 
 
 def _identity(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, policy: str) -> dict[str, Any]:
@@ -353,10 +465,7 @@ def _resumed(settings: TrainSettings, identity: Mapping[str, Any], path: Path, p
     found = read_checkpoint(path)
     if found is None:
         if settings.resume:
-            raise UsageError(
-                f"There is no interrupted training to resume for {str(settings.out)!r}.",
-                "Omit `resume` to start a new training.",
-            )
+            raise _nothing_to_resume(settings)
         return None
     differing = sorted(name for name in {*identity, *found.settings} if identity.get(name) != found.settings.get(name))
     if not differing:
@@ -364,13 +473,27 @@ def _resumed(settings: TrainSettings, identity: Mapping[str, Any], path: Path, p
         progress.note(f"Resuming the unfinished training after epoch {last.epoch} of the stage {last.stage!r}.")
         return found
     if settings.resume:
-        raise ConfigError(
-            f"The unfinished training for {str(settings.out)!r} was started with other settings: "
-            f"{', '.join(differing)}.",
-            "Use the same settings, or start again with `overwrite`.",
-        )
-    progress.note(f"Starting again: the settings of the unfinished training were different ({', '.join(differing)}).")
+        raise _other_settings(settings, differing)
+    progress.note(_starting_again(differing))
     return None
+
+
+def _nothing_to_resume(settings: TrainSettings) -> UsageError:
+    return UsageError(
+        f"There is no interrupted training to resume for {str(settings.out)!r}.",
+        "Omit `resume` to start a new training.",
+    )
+
+
+def _other_settings(settings: TrainSettings, differing: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"The unfinished training for {str(settings.out)!r} was started with other settings: {', '.join(differing)}.",
+        "Use the same settings, or start again with `overwrite`.",
+    )
+
+
+def _starting_again(differing: Sequence[str]) -> str:
+    return f"Starting again: the settings of the unfinished training were different ({', '.join(differing)})."
 
 
 def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:

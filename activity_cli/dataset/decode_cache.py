@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
 
 from activity_cli.dataset.clips import ClipStore, cache_key, pixel_identity
+from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.files import atomic_write, translate_os_error
 from activity_cli.results import ClipInfo, VideoInfo
 from activity_cli.sampling.plan import Segment, plan_identity
 from activity_cli.settings import Sampling
+from activity_cli.streams.registry import STREAMS
 
 __all__ = ["DecodeCache", "DecodeTask", "Decoded"]
 
@@ -27,16 +29,17 @@ __all__ = ["DecodeCache", "DecodeTask", "Decoded"]
 _TRANSIENT = frozenset(["video.unreadable", "video.crashed", "video.memory", "video.timeout"])
 
 # Raised when results have other fields or another meaning: earlier lines are not used any more.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeTask:
-    """One video to decode: where it is, its name in the manifest, and the parts to make clips of."""
+    """One video to decode: where it is, its name in the manifest, the parts to make clips of, and their streams."""
 
     path: Path
     name: str
     segments: tuple[Segment, ...] = (Segment(),)
+    streams: tuple[str, ...] = ("appearance",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Decoded:
         clips: Those of each segment, in the order of windows and variants; none where there was an error.
         file_bytes: Size of the file.
         error_code, error_message: Why there is no clip; empty where the file was decoded.
+        hands: In how many of how many pairs of a hand and a frame with a person the hand was found; None: the hands
+            stream was not computed.
     """
 
     video: VideoInfo = field(default_factory=VideoInfo)
@@ -55,18 +60,25 @@ class Decoded:
     file_bytes: int = 0
     error_code: str = ""
     error_message: str = ""
+    hands: tuple[int, int] | None = None
 
     @property
     def clip_names(self) -> list[str]:
         return [clip.clip for clips in self.clips for clip in clips]
 
+    def without_pose(self) -> Decoded:
+        """The same, as if the pose stream had not been computed."""
+        clips = tuple(tuple(replace(clip, person_frames=None) for clip in segment) for segment in self.clips)
+        return replace(self, clips=clips, hands=None)
+
 
 class _Line(msgspec.Struct, frozen=True):
-    """One file: its name, the key of its content and of what was made of it, the decoder, and the result."""
+    """One file: its name, the key of its content and of its clips, the decoder, the streams by key, and the result."""
 
     name: str
     key: str
     decoder: str
+    streams: dict[str, str]
     decoded: Decoded
 
 
@@ -74,7 +86,8 @@ class DecodeCache:
     """Results for files that have not changed since they were decoded.
 
     The key of a result is made of the size, the time of change and the segments of the file, and of what decides its
-    clips. Not used are lines that a killed run left incomplete, and errors of another version of the decoder.
+    clips; each stream has a key of its own. Not used are lines that a killed run left incomplete, and errors of another
+    version of the decoder.
     """
 
     def __init__(self, path: Path, sampling: Sampling, seed: int) -> None:
@@ -89,13 +102,19 @@ class DecodeCache:
         return len(self._lines)
 
     def lookup(self, task: DecodeTask, store: ClipStore) -> Decoded | None:
-        """The earlier result for this file, where it still holds."""
+        """The earlier result for this file, where it still holds, and its clips and their streams are there."""
         # Kept for ``add``: a file that changes while it is decoded must count as changed afterwards.
         key = self._keys[task.name] = self._key(task)
         line = self._lines.get(task.name)
         if line is None or not key or line.key != key:
             return None
-        return line.decoded if all(name in store for name in line.decoded.clip_names) else None
+        names, wanted = line.decoded.clip_names, _stream_keys(task.streams)
+        if names and not wanted.items() <= line.streams.items():
+            return None
+        arrays = StreamStore(store.folder.parent)
+        if not all(name in store and arrays.has(task.streams, name) for name in names):
+            return None
+        return line.decoded if "pose" in task.streams else line.decoded.without_pose()
 
     def add(self, task: DecodeTask, decoded: Decoded) -> None:
         """Writes one result at once.
@@ -106,7 +125,7 @@ class DecodeCache:
         key = self._keys.get(task.name) or self._key(task)
         if not key or decoded.error_code in _TRANSIENT:
             return
-        line = self._lines[task.name] = _Line(task.name, key, self._decoder, decoded)
+        line = self._lines[task.name] = _Line(task.name, key, self._decoder, _stream_keys(task.streams), decoded)
         with translate_os_error(self._path), self._path.open("a", encoding="ascii") as file:
             file.write(_text(line))
 
@@ -140,6 +159,10 @@ class DecodeCache:
             # The next line must not continue a cut one.
             with translate_os_error(self._path), self._path.open("a", encoding="ascii") as file:
                 file.write("\n")
+
+
+def _stream_keys(names: Sequence[str]) -> dict[str, str]:
+    return {name: cache_key(STREAMS[name].identity) for name in names if name != "appearance"}
 
 
 def _text(line: _Line) -> str:

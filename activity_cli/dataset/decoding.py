@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+
+import numpy as np
 
 from activity_cli.dataset.clips import ClipStore, clip_name
 from activity_cli.dataset.decode_cache import Decoded, DecodeTask
 from activity_cli.dataset.processes import Lost, call_in_processes, default_workers
+from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.errors import VideoError
 from activity_cli.files import sha256_of
 from activity_cli.leakage.signatures import SignatureStore
 from activity_cli.results import ClipInfo, VideoInfo
 from activity_cli.settings import Sampling
+from activity_cli.streams.frames import FULL_FRAME_STREAMS, FrameStreams
+from activity_cli.streams.hands import split_hands
+from activity_cli.video.opencv import FileSource
+from activity_cli.video.reader import ClipReader
 
 __all__ = ["decode_all", "decode_one"]
 
@@ -37,7 +44,8 @@ def decode_all(
     """Decodes files into the store and yields each as it is done, in no certain order.
 
     Args:
-        tasks, sampling, store: What to decode, which frames, and where the clips go.
+        tasks, sampling, store: What to decode, which frames, and where the clips go; what the streams say of them goes
+            beside them.
         workers: Processes.
         seed: Of random clips.
         time_limit_seconds: A file that keeps a process busy for longer is given up.
@@ -46,6 +54,7 @@ def decode_all(
 
     Raises:
         OutputError: The disk is full, or the store cannot be written.
+        BundleError: A model file of a stream is damaged.
     """
     number = max(1, min(workers, len(tasks)))
     # A core each; few files share all cores, so that a single long video uses every one.
@@ -86,15 +95,15 @@ def _failed(task: DecodeTask, code: str, reason: str) -> Decoded:
 
 
 def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: int, threads: int) -> Decoded:
-    """Hashes and decodes one file into the store; a file that cannot be used is a result, not an exception.
+    """Hashes, decodes and describes one file; a file that cannot be used is a result, not an exception.
 
     Raises:
         OutputError: The disk is full, or the store cannot be written.
+        BundleError: A model file of a stream is damaged.
     """
-    from activity_cli.video.opencv import FileSource  # here, so that only decoding processes load OpenCV
-    from activity_cli.video.reader import ClipReader
-
-    signatures = SignatureStore(store)
+    signatures, streams = SignatureStore(store), StreamStore(store.folder.parent)
+    describer = _frame_streams(task.streams, threads)
+    hands: tuple[int, int] | None = None
     content_hash, file_bytes = "", 0
     clips: list[list[ClipInfo]] = [[] for _ in task.segments]
     try:
@@ -102,10 +111,16 @@ def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: 
             # Opening a pipe would wait for a writer that may never come.
             content_hash = sha256_of(task.path) if task.path.is_file() else ""
             file_bytes = task.path.stat().st_size
-        reader = ClipReader(FileSource(task.path, threads), sampling, task.segments, seed=seed, key=content_hash)
+        source = FileSource(task.path, threads)
+        reader = ClipReader(source, sampling, task.segments, seed=seed, key=content_hash, describer=describer)
         for clip in reader:
             cut, name = clip.cut, clip_name(content_hash, clip.cut, sampling)
             store.write(name, clip.frames)
+            streams.write(name, clip.rows, clip.times_seconds)
+            persons = int(np.count_nonzero(clip.rows["pose"][:, 0])) if "pose" in clip.rows else None
+            if "hands" in clip.rows:
+                found, pairs = hands or (0, 0)
+                hands = found + int(np.count_nonzero(split_hands(clip.rows["hands"]).found)), pairs + 2 * (persons or 0)
             if not cut.variant:
                 signatures.write(name, clip.frames)
             clips[cut.segment].append(
@@ -115,6 +130,7 @@ def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: 
                     variant=cut.variant,
                     clip=name,
                     clip_frames=len(clip.frames),
+                    person_frames=persons,
                 )
             )
     except VideoError as error:
@@ -127,5 +143,10 @@ def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: 
         )
     else:
         ordered = (tuple(sorted(found, key=lambda clip: (clip.start_seconds, clip.variant))) for found in clips)
-        return Decoded(replace(reader.info, content_hash=content_hash), tuple(ordered), file_bytes)
+        return Decoded(replace(reader.info, content_hash=content_hash), tuple(ordered), file_bytes, hands=hands)
     return replace(failed, video=VideoInfo(content_hash=content_hash), file_bytes=file_bytes)
+
+
+@cache  # the files of a run are described by the same streams, and loading the models takes as long as a short clip
+def _frame_streams(names: tuple[str, ...], threads: int) -> FrameStreams | None:
+    return FrameStreams(names, threads) if set(names) & set(FULL_FRAME_STREAMS) else None

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -20,10 +20,12 @@ import msgspec
 
 from activity_cli._version import __version__
 from activity_cli.dataset.clips import ClipStore
+from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.errors import ActivityError, DatasetError
 from activity_cli.files import atomic_write, write_text
 from activity_cli.results import ClipRecord
-from activity_cli.settings import PrepareSettings, Sampling, Split, build, plain_values
+from activity_cli.settings import STREAM_NAMES, PrepareSettings, Sampling, Split, StreamName, build, plain_values
+from activity_cli.streams.registry import STREAMS
 
 __all__ = [
     "DECODE_CACHE",
@@ -37,7 +39,7 @@ __all__ = [
     "write_prepared",
 ]
 
-PREPARED_SCHEMA = "activity.prepared/3"
+PREPARED_SCHEMA = "activity.prepared/4"
 # The first file that prepare writes; it stays.
 DECODE_CACHE = "decoded.jsonl"
 
@@ -52,6 +54,7 @@ class PreparedConfig(msgspec.Struct, frozen=True):
 
     Attributes:
         labels, fingerprint: As in :class:`PreparedFolder`.
+        streams: Versions of the streams that the folder has.
         videos, labels_file: Absolute paths of the inputs.
         settings: Flat names and values.
         versions: Of the programs that made the folder.
@@ -60,6 +63,7 @@ class PreparedConfig(msgspec.Struct, frozen=True):
     schema: str
     labels: tuple[str, ...]
     fingerprint: str
+    streams: dict[str, int]
     videos: str
     labels_file: str | None
     settings: dict[str, Any]
@@ -73,7 +77,10 @@ class PreparedFolder:
     Attributes:
         labels: The activities, sorted; the index of a label is its class in the network.
         records: A row for every clip, and for every file without one.
-        fingerprint: SHA-256 of all clips, labels and splits: training on two folders with the same one is the same.
+        fingerprint: SHA-256 of all clips, streams, labels and splits: training on two folders with the same one is the
+            same.
+        stream_names: The streams that a network can read: appearance, which is computed from the clips, and those whose
+            rows ``prepare`` stored.
     """
 
     folder: Path
@@ -81,6 +88,7 @@ class PreparedFolder:
     records: tuple[ClipRecord, ...]
     settings: PrepareSettings
     fingerprint: str
+    stream_names: tuple[StreamName, ...]
 
     @property
     def sampling(self) -> Sampling:
@@ -93,6 +101,10 @@ class PreparedFolder:
     @property
     def clips(self) -> ClipStore:
         return ClipStore(self.folder / "clips")
+
+    @property
+    def streams(self) -> StreamStore:
+        return StreamStore(self.folder)
 
     def in_split(self, split: str) -> tuple[ClipRecord, ...]:
         """The clips of train, val or test, or (``all``) every clip."""
@@ -111,12 +123,19 @@ def is_prepared_folder(folder: Path) -> bool:
         return error.code == "dataset.schema"
 
 
-def config_of(settings: PrepareSettings, labels: Sequence[str] = (), fingerprint: str = "") -> PreparedConfig:
+def config_of(
+    settings: PrepareSettings, records: Sequence[ClipRecord] = (), streams: Iterable[str] = ()
+) -> PreparedConfig:
     """What ``config.json`` says of a folder that is prepared with these settings."""
+    versions: dict[str, int] = {}
+    for name in STREAM_NAMES:
+        if name == "appearance" or name in streams:
+            versions[name] = STREAMS[name].version
     return PreparedConfig(
         schema=PREPARED_SCHEMA,
-        labels=tuple(labels),
-        fingerprint=fingerprint,
+        labels=tuple(sorted({record.label for record in records if record.status == "ok"})),
+        fingerprint=_fingerprint(records, versions),
+        streams=versions,
         videos=os.path.abspath(settings.videos),
         labels_file=os.path.abspath(settings.labels) if settings.labels else None,
         settings=plain_values(settings, stored_only=True),
@@ -124,14 +143,19 @@ def config_of(settings: PrepareSettings, labels: Sequence[str] = (), fingerprint
     )
 
 
-def write_prepared(folder: Path, records: Sequence[ClipRecord], settings: PrepareSettings) -> PreparedFolder:
+def write_prepared(
+    folder: Path, records: Sequence[ClipRecord], settings: PrepareSettings, streams: Iterable[str] = ()
+) -> PreparedFolder:
     """Writes the manifest, with a row for each record, and last the config that makes the folder complete.
+
+    Args:
+        folder, records, settings: The prepared folder, its clips and files, and how it was prepared.
+        streams: Those whose rows were stored for every clip.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
     """
-    labels = tuple(sorted({record.label for record in records if record.status == "ok"}))
-    config = config_of(settings, labels, _fingerprint(records))
+    config = config_of(settings, records, streams)
     with atomic_write(folder / "manifest.csv") as aside:
         _write_csv(records, aside)
     write_text(folder / "config.json", json.dumps(msgspec.to_builtins(config), indent=2) + "\n")
@@ -177,13 +201,17 @@ def read_prepared(folder: Path) -> PreparedFolder:
         if is_prepared_folder(folder):
             raise DatasetError(f"The prepared folder {folder} is incomplete.", _AGAIN, code="dataset.unfinished")
         raise DatasetError(f"No prepared folder at {str(folder)!r}.", "Run 'activity prepare VIDEOS' first.")
+    for name, version in config.streams.items():
+        if name not in STREAMS or STREAMS[name].version != version:
+            reason = f"its {name} stream has version {version}"
+            raise DatasetError(f"{folder} was prepared by another version of activity: {reason}.", _AGAIN)
     try:
         with (folder / "manifest.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            records = [msgspec.convert(row, ClipRecord, strict=False) for row in csv.DictReader(file)]
+            records = [_record(row) for row in csv.DictReader(file)]
         prepared = _prepared(folder, config, records)
-    except (OSError, ValueError, csv.Error, msgspec.ValidationError, ActivityError) as error:
+    except (OSError, ValueError, csv.Error, KeyError, msgspec.ValidationError, ActivityError) as error:
         raise DatasetError(f"{folder} is damaged: {error}.", _AGAIN) from None
-    if _fingerprint(records) != config.fingerprint:
+    if _fingerprint(records, config.streams) != config.fingerprint:
         raise DatasetError(
             f"{folder / 'manifest.csv'} was changed after 'activity prepare' wrote it.",
             _AGAIN,
@@ -195,7 +223,12 @@ def read_prepared(folder: Path) -> PreparedFolder:
 def _prepared(folder: Path, config: PreparedConfig, records: Iterable[ClipRecord]) -> PreparedFolder:
     places = {"videos": config.videos, "labels": config.labels_file, "out": str(folder)}
     settings = build(PrepareSettings, places | config.settings)
-    return PreparedFolder(folder, config.labels, tuple(records), settings, config.fingerprint)
+    names = tuple(name for name in STREAM_NAMES if name in config.streams)
+    return PreparedFolder(folder, config.labels, tuple(records), settings, config.fingerprint, names)
+
+
+def _record(row: dict[str, str]) -> ClipRecord:
+    return msgspec.convert(row | {"person_frames": row["person_frames"] or None}, ClipRecord, strict=False)
 
 
 def _write_csv(records: Iterable[ClipRecord], path: Path) -> None:
@@ -209,11 +242,11 @@ def _write_csv(records: Iterable[ClipRecord], path: Path) -> None:
             (quoting if any("\r" in value for value in row if isinstance(value, str)) else writer).writerow(row)
 
 
-def _fingerprint(records: Iterable[ClipRecord]) -> str:
+def _fingerprint(records: Iterable[ClipRecord], streams: Mapping[str, int]) -> str:
     rows = sorted(
         [r.path, r.label, r.group, r.split, r.clip, r.start_seconds, r.variant] for r in records if r.status == "ok"
     )
-    return hashlib.sha256("".join(map(json.dumps, rows)).encode()).hexdigest()
+    return hashlib.sha256("".join(map(json.dumps, [*rows, streams])).encode()).hexdigest()
 
 
 _AGAIN = "Run 'activity prepare' again: it repeats only what is missing."

@@ -20,7 +20,8 @@ _PAIRS = (("left", "right"), ("counterclockwise", "clockwise"), ("ccw", "cw"), (
 _OTHERS = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])} | {"anticlockwise": "clockwise"}
 # A side, in any writing; a letter only between other signs than letters.
 _SIDE = re.compile(
-    r"left|right|counterclockwise|anticlockwise|clockwise|(?<![a-z])c?cw(?![a-z])|(?<![a-z])[lr](?![a-z])", re.IGNORECASE
+    r"left|right|counterclockwise|anticlockwise|clockwise|(?<![a-z])c?cw(?![a-z])|(?<![a-z])[lr](?![a-z])",
+    re.IGNORECASE,
 )
 # These start or end with a side, and name none.
 _NO_SIDES = frozenset({"bright", "cleft", "downright", "forthright", "fright", "leftover", "outright", "upright"})

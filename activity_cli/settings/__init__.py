@@ -16,14 +16,22 @@ from activity_cli.settings.declare import (
     show_value,
     suggest,
 )
-from activity_cli.settings.prepare import DEFAULT_PREPARED, SPLITS, PrepareSettings, Sampling, Split
+from activity_cli.settings.prepare import (
+    DEFAULT_PREPARED,
+    SPLITS,
+    STREAM_NAMES,
+    PrepareSettings,
+    Sampling,
+    Split,
+    StreamName,
+)
 from activity_cli.settings.resolve import TrainPlan, resolve_prepare, resolve_train, without_augmentation
 from activity_cli.settings.train import DEFAULT_MODEL, Augmentation, NetworkSettings, TrainSettings
 from activity_cli.settings.use import EvaluateSettings, ExportSettings, PredictSettings
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_PREPARED", "SETTINGS_OF", "SPLITS"]
+__all__ = ["DEFAULT_MODEL", "DEFAULT_PREPARED", "SETTINGS_OF", "SPLITS", "STREAM_NAMES"]
 __all__ += ["EvaluateSettings", "ExportSettings", "PredictSettings", "PrepareSettings", "TrainSettings"]
-__all__ += ["Augmentation", "NetworkSettings", "Sampling", "Split"]
+__all__ += ["Augmentation", "NetworkSettings", "Sampling", "Split", "StreamName"]
 __all__ += ["Leaf", "Settings", "build", "leaves", "parse_one", "parse_text", "plain_values", "show_value", "suggest"]
 __all__ += ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
 

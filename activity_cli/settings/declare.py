@@ -76,8 +76,9 @@ class Leaf:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values of a setting that takes one of a few texts, else nothing."""
-        return get_args(self.kind) if get_origin(self.kind) is Literal else ()
+        """The values of a setting that takes one of a few texts, or a list of them; else nothing."""
+        kind = get_args(self.kind)[0] if self.is_list else self.kind
+        return get_args(kind) if get_origin(kind) is Literal else ()
 
     @property
     def is_list(self) -> bool:
@@ -88,7 +89,7 @@ class Leaf:
     def allowed(self) -> str:
         """The possible values in words, such as ``1 to 512``."""
         if self.choices:
-            return ", ".join(self.choices)
+            return ", ".join(self.choices) + (", each at most once" if self.is_list else "")
         limits = {name: f"{limit:.12g}" for name, limit in self.setting.limits.items()}
         if {"ge", "le"} <= limits.keys():
             return f"{limits['ge']} to {limits['le']}"
@@ -113,6 +114,8 @@ class Leaf:
             kind = Annotated[self.kind, msgspec.Meta(**limits)] if limits else self.kind
             converted = msgspec.convert(_plain(value), kind, dec_hook=_to_path)
         except (msgspec.ValidationError, ValueError):
+            converted = ""
+        if self.is_list and self.choices and (not converted or len(set(converted)) < len(converted)):
             converted = ""
         if converted == "" or (isinstance(converted, float) and not math.isfinite(converted)):
             noun = "whole numbers, " if self.kind is int and not isinstance(value, int) else ""

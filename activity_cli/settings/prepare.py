@@ -1,20 +1,22 @@
-"""Settings of ``prepare``: which frames of a video make a clip, and which clips the test keeps."""
+"""Settings of ``prepare``: which frames of a video make a clip, what describes them, and which clips the test keeps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from activity_cli.settings.declare import Setting, Settings, setting
 
-__all__ = ["DEFAULT_PREPARED", "SPLITS", "Fit", "PrepareSettings", "Sampling", "Split", "StreamName"]
+__all__ = ["DEFAULT_PREPARED", "SPLITS", "STREAM_NAMES"]
+__all__ += ["Fit", "PrepareSettings", "Sampling", "Split", "StreamName"]
 
 DEFAULT_PREPARED = Path("prepared")
 SPLITS = ("train", "val", "test")
 Fit = Literal["stretch", "pad", "crop"]
-StreamName = Literal["appearance", "motion", "pose", "hands"]
 ShortClips = Literal["mask", "repeat_last", "wrap", "drop"]
+StreamName = Literal["appearance", "motion", "pose", "hands"]
+STREAM_NAMES: tuple[StreamName, ...] = get_args(StreamName)
 
 _CLIPS, _SPLITS, _FILES = "Clips", "Splits", "Input and output"
 
@@ -117,10 +119,15 @@ class PrepareSettings(Settings):
     )
     overwrite: bool = setting(False, "Replace a folder that was prepared with other settings.", _FILES, stored=False)
     sampling: Sampling = field(default_factory=Sampling)
-    split: Split = field(default_factory=Split)
-    workers: int = setting(
-        0, "Processes that decode videos. 0: one for each core.", "Options", "N", ge=0, le=1024, stored=False
+    streams: tuple[StreamName, ...] = setting(
+        STREAM_NAMES,
+        "What describes the frames of a clip. appearance: features of a CNN. motion: optical flow. pose: the joints of "
+        "a person. hands: the joints of the hands; prepare leaves them out if a sample of the videos shows few hands.",
+        _CLIPS,
+        "NAME,...",
     )
+    split: Split = field(default_factory=Split)
+    workers: int = setting(0, "Processes that decode videos. 0: one for each core.", ge=0, le=1024, stored=False)
     time_limit_seconds: float = setting(
         600.0, "Reject a video if decoding it takes longer than this.", gt=0, le=1e6, stored=False
     )

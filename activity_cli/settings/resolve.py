@@ -13,7 +13,7 @@ from typing import Any
 from activity_cli.errors import ConfigError
 from activity_cli.settings.declare import plain_values, show_value
 from activity_cli.settings.encoders import ENCODER_SPECS, EncoderSpec
-from activity_cli.settings.prepare import PrepareSettings
+from activity_cli.settings.prepare import STREAM_NAMES, PrepareSettings
 from activity_cli.settings.train import Augmentation, NetworkSettings, TrainSettings
 
 __all__ = ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
@@ -42,9 +42,22 @@ def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
             message = f"`group_by` is not a regular expression: {split.group_by!r} ({error})."
             hint = r"For example, 'person\d+' finds person07 in wave/person07_a.mp4."
             raise ConfigError(message, hint, setting="group_by") from None
-    # Windows that follow each other without a gap are the same sampling, whether the stride was typed or not.
-    stride_seconds = sampling.stride_seconds or sampling.window_seconds
-    return replace(settings, sampling=replace(sampling, stride_seconds=stride_seconds))
+    streams = _resolved_streams(settings.streams, STREAM_NAMES)
+    return replace(settings, sampling=replace(sampling, stride_seconds=stride_seconds), streams=streams)
+
+
+def _resolved_streams(wanted: Sequence[str], available: Sequence[str]) -> tuple[StreamName, ...]:
+    """The streams, in their usual order: what order they are typed in says nothing."""
+    if "hands" in wanted and "pose" not in wanted:
+        reason = "the hands are looked for where the pose says that they are, so `hands` needs `pose`"
+        raise _refused("streams", ",".join(wanted), reason)
+    if set(wanted) != set(STREAM_NAMES) and (missing := [name for name in wanted if name not in available]):
+        raise ConfigError(
+            f"`streams` cannot be {','.join(wanted)}: the prepared folder has no {' and no '.join(missing)}.",
+            f"It has {', '.join(available)}. 'activity prepare' computes the others, if it finds them.",
+            setting="streams",
+        )
+    return tuple(name for name in STREAM_NAMES if name in wanted and name in available)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +125,16 @@ class TrainPlan:
         return self.weights != "none"
 
 
-def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]) -> TrainPlan:
+def resolve_train(
+    settings: TrainSettings, num_clips: int, labels: Sequence[str], streams: Sequence[str] = STREAM_NAMES
+) -> TrainPlan:
     """The plan of a training.
 
     Args:
         settings: The settings of ``train``.
         num_clips: Number of training clips.
         labels: The activities.
+        streams: Those of the prepared folder.
 
     Raises:
         ConfigError: Settings do not fit together, or do not fit these clips.
@@ -139,7 +155,7 @@ def resolve_train(settings: TrainSettings, num_clips: int, labels: Sequence[str]
     patience = max(_PATIENCE.for_steps(steps), int(_PATIENCE_SHARE * max(epochs, warmup_epochs)))
     learning_rate = settings.learning_rate or _LEARNING_RATE
     plan = TrainPlan(
-        streams=settings.streams,
+        streams=_resolved_streams(settings.streams, streams),
         heads=_head_plan(settings if frozen else TrainSettings(), num_clips),
         network=network,
         weights=weights,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from activity_cli.settings.declare import Settings, setting
-from activity_cli.settings.prepare import DEFAULT_PREPARED, StreamName
+from activity_cli.settings.prepare import DEFAULT_PREPARED, STREAM_NAMES, StreamName
 
 __all__ = ["DEFAULT_MODEL", "Augmentation", "EncoderName", "NetworkSettings", "TrainSettings"]
 
@@ -115,7 +115,7 @@ class TrainSettings(Settings):
     overwrite: bool = setting(False, "Replace the model at `out`.", _FILES, stored=False)
     resume: bool = setting(False, "Continue a training that was killed or interrupted.", _FILES, stored=False)
     streams: tuple[StreamName, ...] = setting(
-        ("appearance", "motion", "pose", "hands"), "Streams to offer; those that do not help are dropped.", _NETWORK
+        STREAM_NAMES, "Streams to offer; training drops those that do not help.", _NETWORK, "NAME,..."
     )
     network: NetworkSettings = field(default_factory=NetworkSettings)
     weights: str | None = setting(

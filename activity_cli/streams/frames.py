@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from activity_cli.streams.hands import HandEstimator
 from activity_cli.streams.motion import MOTION_SECONDS, MOTION_WIDTH, MotionDescriber
 from activity_cli.streams.pose import PoseEstimator
+from activity_cli.video.opencv import cv2
 
 __all__ = ["FULL_FRAME_STREAMS", "FrameStreams"]
 

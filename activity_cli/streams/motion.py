@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from threading import Lock
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from activity_cli.video.opencv import cv2
 
 __all__ = ["MOTION_SECONDS", "MOTION_WIDTH", "MotionDescriber"]
 

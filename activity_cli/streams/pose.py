@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from activity_cli.streams.model_files import landmark_model
 from activity_cli.streams.regions import Region, cut_out
+from activity_cli.video.opencv import cv2
 
 __all__ = ["NUM_JOINTS", "POSE_WIDTH", "PoseEstimator", "PoseRows", "split_pose"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from activity_cli.video.opencv import cv2
 
 __all__ = ["Region", "cut_out"]
 

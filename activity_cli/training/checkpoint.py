@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zipfile import BadZipFile
 
 import msgspec
@@ -163,7 +163,7 @@ class FitStore:
             OutputError: The disk is full, or the place cannot be written.
         """
         with atomic_write(self.folder / _file_name(name)) as aside, aside.open("wb") as file:
-            np.savez(file, **dict(arrays))
+            np.savez(file, **cast(Any, arrays))
 
     def __len__(self) -> int:
         return len(list(self.folder.glob("*.npz")))

@@ -1,4 +1,6 @@
-"""Which streams a network reads, by which head, and what each counts: chosen by cross-validation (stacking: Wolpert 1992).
+"""Which streams a network reads, by which head, and what each counts: chosen by cross-validation.
+
+This is stacking (Wolpert 1992) with one number for each stream.
 
 The training clips are assigned to folds by group. Every candidate head is trained on all folds but one, and answers for
 the one that it has not seen. On these out-of-fold answers the better head of each stream is chosen, and then which
@@ -7,6 +9,7 @@ streams are added up.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,9 +85,80 @@ def group_folds(labels: Sequence[str], groups: Sequence[str], seed: int) -> list
 def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Floats) -> Choice:
     """Chooses among candidates by their out-of-fold answers.
 
+    Every candidate's log probabilities are first multiplied with a factor that makes it as certain as it is right
+    (temperature scaling: Guo et al. 2017). Then the candidates compete by their log loss:
+
+    - Of each set of streams that a head reads, the better kind of head is kept.
+    - Of a stream with two sets (pose, and pose with hands), the larger one has to be better by more than a standard
+      error, which is its price.
+    - Streams count equally. The smallest set of streams is kept that is no worse than the best one by more than a
+      standard error.
+
     Args:
         answers: Log probabilities ``[N, classes]`` of each candidate.
         truth: The number of each clip's label, ``[N]``.
         clip_weights: How much each clip counts, ``[N]``.
     """
-    raise NotImplementedError
+    scorer = _Scorer(truth, clip_weights)
+    factors = {candidate: scorer.factor(logs) for candidate, logs in answers.items()}
+    scaled = {candidate: factors[candidate] * logs for candidate, logs in answers.items()}
+    by_reads: dict[tuple[str, ...], Candidate] = {}
+    for candidate in sorted(answers, key=lambda one: scorer.loss(scaled[one])):
+        by_reads.setdefault(candidate.reads, candidate)
+    of_stream: dict[str, Candidate] = {}
+    for candidate in sorted(by_reads.values(), key=lambda one: len(one.reads)):
+        before = of_stream.get(candidate.stream)
+        if before is None or scorer.is_better(scaled[candidate], scaled[before]):
+            of_stream[candidate.stream] = candidate
+    sets = [
+        chosen for size in range(1, len(of_stream) + 1) for chosen in itertools.combinations(of_stream.values(), size)
+    ]
+    sums = {chosen: scorer.scaled(_sum([scaled[one] for one in chosen])) for chosen in sets}
+    best = min(sets, key=lambda chosen: scorer.loss(sums[chosen]))
+    kept = next(chosen for chosen in sets if not scorer.is_better(sums[best], sums[chosen]))
+    total = _sum([scaled[one] for one in kept])
+    factor = scorer.factor(total)
+    return Choice(
+        weights={one: float(factor * factors[one]) for one in kept},
+        accuracy={one: float(np.mean(answers[one].argmax(axis=1) == truth)) for one in kept},
+        log_probabilities=np.asarray(scorer.scaled(total), np.float32),
+    )
+
+
+class _Scorer:
+    """Scores log probabilities ``[N, classes]`` by the right answers."""
+
+    def __init__(self, truth: Numbers, clip_weights: Floats) -> None:
+        self._truth, self._weights = truth, clip_weights / clip_weights.sum()
+
+    def losses(self, logs: Floats) -> Floats:
+        """Log loss of each clip, ``[N]``."""
+        return np.asarray(_logsumexp(logs) - logs[np.arange(len(logs)), self._truth])
+
+    def loss(self, logs: Floats) -> float:
+        return float(self._weights @ self.losses(logs))
+
+    def factor(self, logs: Floats) -> float:
+        """What the log probabilities are multiplied with for the lowest loss."""
+        return float(min(_FACTORS, key=lambda one: self.loss(one * logs)))
+
+    def scaled(self, logs: Floats) -> Floats:
+        """Log probabilities with the lowest loss that a factor gives."""
+        logs = self.factor(logs) * logs
+        return logs - _logsumexp(logs)[:, np.newaxis]
+
+    def is_better(self, logs: Floats, others: Floats) -> bool:
+        """Whether the loss is lower than that of others by more than a standard error of the difference."""
+        gains = self.losses(others) - self.losses(logs)
+        mean = float(self._weights @ gains)
+        deviation = float(np.sqrt(self._weights @ (gains - mean) ** 2))
+        return mean > deviation * float(np.sqrt((self._weights**2).sum()))
+
+
+def _sum(logs: Sequence[Floats]) -> Floats:
+    return np.asarray(np.sum(logs, axis=0), np.float32)
+
+
+def _logsumexp(logs: Floats) -> Floats:
+    highest = logs.max(axis=1)
+    return np.asarray(highest + np.log(np.exp(logs - highest[:, np.newaxis]).sum(axis=1)))

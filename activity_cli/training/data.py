@@ -48,6 +48,16 @@ class ClipSet:
         """The group of each clip."""
         return [record.group for record in self.records]
 
+    def take(self, numbers: npt.NDArray[np.int64]) -> ClipSet:
+        """Some of the clips."""
+        return ClipSet(
+            tuple(self.records[number] for number in numbers),
+            self.targets[numbers],
+            self.weights[numbers],
+            self.kept_frames[numbers],
+            self.may_flip[numbers],
+        )
+
     def examples(self, paths: Sequence[Path]) -> Examples:
         """The clips with a file of each: its pictures, or its features."""
         return Examples(paths, self.targets, self.weights, self.kept_frames, self.may_flip)

@@ -129,9 +129,7 @@ class SkeletonInputs:
 
         return tf.data.Dataset.from_generator(endless, output_signature=signature).prefetch(2)
 
-    def _drawn(
-        self, draws: Draws, rng: np.random.Generator
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _drawn(self, draws: Draws, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Features and targets of all clips in one epoch."""
         if not draws.augmentation.skeleton:
             return skeleton_features(self.clips), self.targets

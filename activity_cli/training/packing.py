@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 import shutil
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
 from activity_cli._version import __version__
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.processes import default_workers
-from activity_cli.errors import BundleError, TrainingError
+from activity_cli.errors import TrainingError
 from activity_cli.model.bundle import (
     ENCODER_FILE,
     TRAINED_ON_DIGITS,
@@ -25,16 +26,18 @@ from activity_cli.model.bundle import (
     head_file,
 )
 from activity_cli.model.conversion import encoder_to_litert, head_to_litert
+from activity_cli.model.heads import HeadShape
 from activity_cli.model.network import Network
-from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime
+from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime
+from activity_cli.training.inputs import HeadInputs
 
 __all__ = [
     "MAX_LITERT_DIFFERENCE",
     "compared_clips",
-    "litert_difference",
     "package_versions",
     "trained_on",
-    "write_network_files",
+    "write_appearance_files",
+    "write_head_file",
 ]
 
 # Of a probability. Rounding causes about 1e-6; a larger difference is a wrong conversion.
@@ -42,10 +45,10 @@ MAX_LITERT_DIFFERENCE = 1e-3
 _CLIPS_COMPARED = 4
 
 
-def write_network_files(
+def write_appearance_files(
     network: Network, folder: Path, clips: Sequence[npt.NDArray[np.uint8]], litert_encoder: Path | None
 ) -> float:
-    """Writes the Keras and LiteRT files of a network and compares them.
+    """Writes the Keras and LiteRT files of the appearance stream's network and compares them.
 
     Args:
         network: The trained network, which computes in float32.
@@ -65,9 +68,43 @@ def write_network_files(
         encoder_to_litert(network.encoder, folder / ENCODER_FILE)
     else:
         shutil.copyfile(litert_encoder, folder / ENCODER_FILE)
-    for name, head in network.heads.items():
-        head_to_litert(head, name, network.shape, folder / head_file(name))
-    difference = litert_difference(network, folder, clips)
+    head_to_litert(network.head, network.shape.head, folder / head_file("appearance"))
+    encoder, head = (
+        EncoderRuntime(folder / ENCODER_FILE, default_workers()),
+        HeadRuntime(folder / head_file("appearance")),
+    )
+    whole, steps, largest = network.whole(), network.shape.head.num_frames, 0.0
+    for clip in clips:
+        frames = clip[:steps]
+        padded = np.zeros((1, steps, *frames.shape[1:]), np.uint8)
+        padded[0, : len(frames)] = frames
+        expected = np.asarray(whole.predict_on_batch([padded, np.arange(steps)[np.newaxis] < len(frames)]))[0]
+        # Unlike Python's max, NumPy's keeps a NaN.
+        largest = float(np.maximum(largest, _difference(expected, head.log_probabilities(encoder.features(frames)))))
+    return _checked(largest)
+
+
+def write_head_file(head: keras.Model, shape: HeadShape, path: Path, inputs: HeadInputs) -> float:
+    """Writes the LiteRT file of a head and compares it with Keras on some clips.
+
+    Returns, raises:
+        As :func:`write_appearance_files`.
+    """
+    head_to_litert(head, shape, path)
+    runtime, largest = HeadRuntime(path), 0.0
+    places = np.linspace(0, len(inputs.targets) - 1, min(_CLIPS_COMPARED, len(inputs.targets))).astype(np.int64)
+    for (features, mask), _, _ in inputs.take(places).batches(1):
+        expected = np.exp(np.asarray(head([features, mask], training=False)))[0]
+        found = runtime.log_probabilities(np.asarray(features)[0][np.asarray(mask)[0]])
+        largest = float(np.maximum(largest, _difference(expected, found)))
+    return _checked(largest)
+
+
+def _difference(probabilities: npt.NDArray[Any], log_probabilities: npt.NDArray[Any]) -> float:
+    return float(np.abs(probabilities - np.exp(log_probabilities)).max())
+
+
+def _checked(difference: float) -> float:
     if not difference <= MAX_LITERT_DIFFERENCE:
         raise TrainingError(
             f"The probabilities in LiteRT differ from those in Keras by {difference:.2g}, more than "
@@ -76,30 +113,6 @@ def write_network_files(
             code="training.conversion",
         )
     return difference
-
-
-def litert_difference(network: Network, folder: Path, clips: Sequence[npt.NDArray[np.uint8]]) -> float:
-    """The largest absolute difference of a probability between Keras and the LiteRT files in ``folder``.
-
-    It is NaN or infinite if the network gives no finite numbers.
-    """
-    encoder = EncoderRuntime(folder / ENCODER_FILE, default_workers())
-    heads = {name: HeadRuntime(folder / head_file(name)) for name in network.heads}
-    runtime, whole = NetworkRuntime(encoder, heads, network.weights), network.whole()
-    steps, largest = network.shape.num_frames, 0.0
-    for clip in clips:
-        frames = clip[:steps]
-        padded = np.zeros((1, steps, *frames.shape[1:]), np.uint8)
-        padded[0, : len(frames)] = frames
-        mask = np.arange(steps)[np.newaxis] < len(frames)
-        expected = np.asarray(whole.predict_on_batch([padded, mask]))[0]
-        try:
-            found = runtime.answer(encoder.features(frames)).probabilities
-        except BundleError:  # not finite numbers
-            return math.inf
-        # Unlike Python's max, NumPy's keeps a NaN.
-        largest = float(np.maximum(largest, np.abs(expected - found).max()))
-    return largest
 
 
 def compared_clips(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:

@@ -1,6 +1,5 @@
-"""The stages of a training, as data, and the one runner that goes through them.
+"""The stages of a training of an encoder and its head, as data, and the one runner that goes through them.
 
-    frozen                     main, refit
     finetune, joint            warm-up, main, refit warm-up, refit (joint: no refit by default)
     joint from random weights  main
 
@@ -75,9 +74,9 @@ def plan_stages(plan: TrainPlan, *, validates: bool) -> tuple[Stage, ...]:
         plan: The settings with every choice made.
         validates: Whether there are validation clips.
     """
-    if plan.network.sequence == "none":
+    if plan.mode == "frozen":
         return ()
-    main = Stage("main", "Training", ("train",), plan.mode != "frozen", plan.epochs, plan.learning_rate)
+    main = Stage("main", "Training", ("train",), True, plan.epochs, plan.learning_rate)
     first = [main]
     if plan.warmup_epochs:
         warmup = Stage("warm-up", "Warm-up", ("train",), False, plan.warmup_epochs, plan.learning_rate)

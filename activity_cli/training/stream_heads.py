@@ -56,7 +56,9 @@ def candidates_of(streams: Sequence[str], head: str, *, trained: Sequence[str] =
         trained: Streams that are left out, because an encoder is trained for them.
     """
     kinds = (RECURRENT, LINEAR) if head == "auto" else (head,)
-    reads = [(stream,) for stream in ("appearance", "motion", "pose") if stream in streams and stream not in trained]
+    reads: list[tuple[str, ...]] = [
+        (stream,) for stream in ("appearance", "motion", "pose") if stream in streams and stream not in trained
+    ]
     if "hands" in streams and "pose" in streams:
         reads.append(("pose", "hands"))
     return [Candidate(read[0], read, kind) for read in reads for kind in kinds]

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
-from activity_cli.dataset.batches import Examples
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.network import NetworkShape
@@ -23,11 +24,17 @@ from activity_cli.training.callbacks import Weights
 from activity_cli.training.data import ClipSet, training_clips, validation_clips
 from activity_cli.training.frozen_backbone import FrozenBackbone
 from activity_cli.training.heads import RecurrentHead
+from activity_cli.training.inputs import RowInputs
 from activity_cli.training.memory import translate_memory_error
 from activity_cli.training.runner import FitResult, FitState, Hyperparameters, OnEpoch, fit
 from activity_cli.training.stages import Stage
 
 __all__ = ["CnnLstm"]
+
+# Clips that are validated at once: as many as fit into memory with any encoder.
+_BATCH_SIZE = 4
+
+Floats = npt.NDArray[np.float32]
 
 
 class CnnLstm:
@@ -61,7 +68,7 @@ class CnnLstm:
         self._encoder, self._plain_encoder = encoder, plain_encoder
         self._scaled_loss = policy == "mixed_float16"
         self._shape = shape
-        self.head = RecurrentHead(shape)
+        self.head = RecurrentHead(shape.head)
         self._backbones: dict[bool, FrozenBackbone] = {}
 
     @translate_memory_error()
@@ -78,8 +85,8 @@ class CnnLstm:
         if not stage.refits and self._prepared.in_split("val"):
             most = int(clips.kept_frames.max())
             val = validation_clips(self._prepared, self._settings, self._plan, most)
-        examples = self._examples(clips, stage)
-        val_examples = self._examples(val, stage) if val else None
+        examples = self._examples(clips, trains_encoder=stage.trains_encoder)
+        val_examples = self._examples(val, trains_encoder=stage.trains_encoder) if val else None
         hyperparameters = self._hyperparameters(stage, len(clips.records))
         if not stage.trains_encoder:
             return self.head.fit(
@@ -89,7 +96,6 @@ class CnnLstm:
             self._end_to_end(),
             examples,
             val_examples,
-            self._shape.num_frames,
             hyperparameters,
             self._progress,
             resumed=resumed,
@@ -108,16 +114,32 @@ class CnnLstm:
             self._encoder.set_weights(list(weights[:split]))
         self.head.model.set_weights(list(weights[split:]))
 
-    def _examples(self, clips: ClipSet, stage: Stage) -> Examples:
-        return clips.examples(self._files(clips, stage))
+    def validated(self, weights: Weights) -> Floats | None:
+        """Log probabilities ``[N, classes]`` of the validation clips by earlier weights; None: there are no clips."""
+        records = self._prepared.in_split("val")
+        if not records or not weights:
+            return None
+        train = training_clips(self._prepared, ("train",), self._settings, self._plan)
+        val = validation_clips(self._prepared, self._settings, self._plan, int(train.kept_frames.max()))
+        final = self.get_weights()
+        self.set_weights(weights)
+        data = self._examples(val, trains_encoder=True).batches(_BATCH_SIZE)
+        answers = self._end_to_end().predict(data, verbose=0)
+        self.set_weights(final)
+        return np.asarray(answers, np.float32)
 
-    def _files(self, clips: ClipSet, stage: Stage) -> Sequence[Path]:
-        if stage.trains_encoder and self._plan.mode == "joint":
+    def _examples(self, clips: ClipSet, *, trains_encoder: bool) -> RowInputs:
+        paths = self._files(clips, trains_encoder=trains_encoder)
+        head = self._shape.head
+        return RowInputs(clips.examples(paths), head.num_frames, head.num_features)
+
+    def _files(self, clips: ClipSet, *, trains_encoder: bool) -> Sequence[Path]:
+        if trains_encoder and self._plan.mode == "joint":
             store = self._prepared.clips
             for record in clips.records:
                 store.read(record.clip)  # raises the error that says what to do, before hours of training
             return [store.folder / record.clip for record in clips.records]
-        return self.backbone(whole=not stage.trains_encoder).files(clips.records)
+        return self.backbone(whole=not trains_encoder).files(clips.records)
 
     def backbone(self, *, whole: bool) -> FrozenBackbone:
         """The encoder as it was before training, in LiteRT: all of it, or the blocks that are never trained."""
@@ -130,7 +152,7 @@ class CnnLstm:
 
     def _end_to_end(self) -> keras.Model:
         """From pictures, or from the maps of the frozen blocks, to log probabilities."""
-        steps, size = self._shape.num_frames, self._shape.frame_size
+        steps, size = self._shape.head.num_frames, self._shape.frame_size
         cnn, frames = self._encoder, keras.Input((steps, size, size, 3), dtype="uint8", name="clips")
         if self._plan.mode == "finetune":
             _, cnn = split_encoder(self._encoder, spec_of(self._plan.network), self._plan.trained_blocks)
@@ -146,10 +168,10 @@ class CnnLstm:
             title=stage.title,
             epochs=stage.epochs,
             patience=plan.patience,
-            batch_size=min(settings.batch_size, num_clips),
+            batch_size=min(plan.batch_size, num_clips),
             learning_rate=stage.learning_rate,
             rate_setting=stage.rate_setting,
-            weight_decay=settings.weight_decay,
+            weight_decay=plan.weight_decay,
             label_smoothing=settings.label_smoothing,
             seed=settings.seed,
             augmentation=plan.augmentation,
