@@ -20,25 +20,39 @@ from activity_cli import BundleError, ExportSettings, NetworkSettings, PredictSe
 from activity_cli.model.bundle import (
     BUNDLE_SCHEMA,
     ENCODER_FILE,
-    LINEAR,
     WEIGHTS_FILE,
     head_file,
     read_bundle,
     write_bundle,
 )
 from activity_cli.model.conversion import encoder_to_litert, head_to_litert
-from activity_cli.model.network import NetworkShape, build_encoder_for, build_head
-from bundle_support import BOTH_HEADS, LABELS, SIZE, STEPS, document_of, random_bundle, random_network
+from activity_cli.model.heads import HeadShape, build_head
+from activity_cli.model.network import build_encoder_for
+from activity_cli.streams.registry import STREAMS
+from bundle_support import (
+    LABELS,
+    MIRRORED,
+    SIZE,
+    SMALL,
+    STEPS,
+    document_of,
+    head_shape,
+    random_bundle,
+    random_head,
+    random_network,
+)
 
 Activity = Callable[..., Result]
 Edit = Callable[[dict[str, Any]], object]
-HEADS = (head_file(LINEAR), head_file("gru"))
+HEADS = (head_file("appearance"), head_file("motion"), head_file("pose"))
+READS = (("appearance",), ("motion",), ("pose", "hands"))
 
 
 @pytest.fixture(scope="module")
 def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with two heads."""
-    return random_bundle(tmp_path_factory.mktemp("models") / "mine", random_network(BOTH_HEADS))
+    """A bundle that reads all streams."""
+    folder = tmp_path_factory.mktemp("models") / "mine"
+    return random_bundle(folder, random_network(), others=READS[1:], mirrored_labels=MIRRORED)
 
 
 @pytest.fixture
@@ -88,6 +102,10 @@ def damage(path: Path, how: str) -> None:
         path.write_bytes({"cut": content[:middle], "empty": b"", "one bit": flipped}[how])
 
 
+def only_appearance(document: dict[str, Any]) -> None:
+    document.update(heads=document["heads"][:1], streams={"appearance": document["streams"]["appearance"]})
+
+
 def rejected(folder: Path, *words: str) -> BundleError:
     """The error of a model that cannot be used."""
     with pytest.raises(BundleError) as caught:
@@ -121,6 +139,7 @@ def test_damaged_keras_weights_matter_only_where_they_are_used(folder: Path, vid
     assert Recognizer(folder).predict(video).status == "ok"
     export(ExportSettings(folder, out=tmp_path / "litert"))
     out = tmp_path / "saved"
+    edit(folder, only_appearance)
     with pytest.raises(BundleError, match=r"copy/model\.keras"):
         export(ExportSettings(folder, format="saved_model", out=out))
     assert not out.exists()
@@ -160,9 +179,9 @@ def test_every_missing_key_is_rejected(folder: Path) -> None:
         (folder / "bundle.json").write_text(whole)
         edit(folder, lambda document, key=key: document.pop(key), forge=key != "hash")
         rejected(folder)
-    for key in json.loads(whole)["shape"]:
+    for key in json.loads(whole)["appearance"]:
         (folder / "bundle.json").write_text(whole)
-        edit(folder, lambda document, key=key: document["shape"].pop(key))
+        edit(folder, lambda document, key=key: document["appearance"].pop(key))
         rejected(folder, "bundle.json", key)
 
 
@@ -208,33 +227,51 @@ def whole(**values: object) -> Edit:
         part("network", no_such_setting=1),
         part("network", truncate_blocks=4),
         part("network", pyramid=2),
-        part("shape", num_classes=-3),
-        part("shape", num_classes=3.5),
-        part("shape", num_frames=0),
-        part("shape", num_frames=7),
-        part("shape", num_features=-1),
-        part("shape", num_features=10**400),
-        part("shape", num_read=1000),
-        part("shape", frame_size=33),
-        part("shape", pretrained="yes"),
-        part("shape", num_frames="\udcff"),
+        part("appearance", num_classes=-3),
+        part("appearance", num_classes=3.5),
+        part("appearance", num_classes=4),
+        part("appearance", num_frames=0),
+        part("appearance", num_frames=7),
+        part("appearance", num_features=-1),
+        part("appearance", num_features=10**400),
+        part("appearance", num_read=1000),
+        part("appearance", standardized="yes"),
+        part("appearance", kind="lstm"),
+        part("appearance", num_frames="\udcff"),
+        whole(appearance=None),
         whole(heads=[]),
         whole(heads={}),
         lambda document: document["heads"].append(document["heads"][0]),
-        head(0, name="gru"),
-        head(0, name="lstm", file="lstm.tflite"),
-        head(0, name="../linear", file="../linear.tflite"),
-        head(0, file="../mine/linear.tflite"),
+        lambda document: document["heads"].pop(0),
+        head(0, stream="motion"),
+        head(0, stream="hands", file="hands.tflite"),
+        head(0, stream="sound", reads=["sound"], file="sound.tflite"),
+        head(0, stream="../motion", file="../motion.tflite"),
+        head(0, file="../mine/appearance.tflite"),
         head(0, file="/etc/passwd"),
         head(0, file=ENCODER_FILE),
-        head(0, file="linear.tflite\n"),
-        head(0, file="gru.tflite"),
+        head(0, file="appearance.tflite\n"),
+        head(0, file="motion.tflite"),
+        head(0, reads=[]),
+        head(1, reads=["appearance"]),
+        head(1, reads=["motion", "hands"]),
+        head(2, reads=["hands"]),
+        head(2, reads=["hands", "pose"]),
+        head(2, kind="transformer"),
         head(0, weight=float("nan")),
         head(0, weight=float("inf")),
         head(0, weight=-0.5),
+        head(0, weight=0),
         head(0, weight=1e300),
         head(0, weight="0.8"),
-        head(0, val_accuracy=float("nan")),
+        head(0, accuracy=float("nan")),
+        whole(streams={}),
+        whole(streams={"appearance": 1, "motion": 1, "pose": 1}),
+        whole(streams={"appearance": 1, "motion": 1, "pose": "1", "hands": 1}),
+        whole(mirrored_labels=[0, 1]),
+        whole(mirrored_labels=[0, 0, 1]),
+        whole(mirrored_labels=[0, 1, -1]),
+        whole(mirrored_labels="no"),
         part("metrics", val_loss=float("nan")),
         part("data", prepared=3),
         part("data", trained_on=[1]),
@@ -252,28 +289,39 @@ def test_a_file_that_the_description_does_not_list_is_rejected(folder: Path) -> 
     rejected(folder, HEADS[0])
 
 
-SHAPE = NetworkShape(BOTH_HEADS, SIZE, STEPS, 256, 100, len(LABELS), pretrained=True)
+@pytest.mark.parametrize("stream", STREAMS)
+def test_another_version_of_a_stream_is_rejected_with_what_to_do(folder: Path, stream: str) -> None:
+    version = STREAMS[stream].version + 1
+    edit(folder, lambda document: document["streams"].update({stream: version}))
+    error = rejected(folder, f"version {version} of the {stream} stream", f"version {version - 1}")
+    assert error.code == "model.schema"
+    assert "train the model again" in error.hint
+
+
+SHAPES = {name: head_shape(reads) for name, reads in zip(HEADS[1:], READS[1:], strict=True)}
+SHAPES[HEADS[0]] = HeadShape("recurrent", STEPS, 256, len(LABELS), units=8)
 
 
 def encoder(settings: NetworkSettings, size: int) -> Callable[[Path], None]:
     return lambda path: encoder_to_litert(build_encoder_for(settings, size), path)
 
 
-def gru(shape: NetworkShape) -> Callable[[Path], None]:
-    return lambda path: head_to_litert(build_head(shape, "gru"), "gru", shape, path)
+def head_of(shape: HeadShape) -> Callable[[Path], None]:
+    return lambda path: head_to_litert(build_head(shape), shape, path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "write"),
     [
-        (ENCODER_FILE, encoder(BOTH_HEADS, 64)),
-        (ENCODER_FILE, encoder(replace(BOTH_HEADS, encoder="mobilenet_v3_small"), SIZE)),
-        (ENCODER_FILE, gru(SHAPE)),
-        (HEADS[1], encoder(BOTH_HEADS, SIZE)),
-        (HEADS[1], gru(replace(SHAPE, num_frames=5))),
-        (HEADS[1], gru(replace(SHAPE, num_features=255))),
-        (HEADS[1], gru(replace(SHAPE, num_classes=4))),
+        (ENCODER_FILE, encoder(SMALL, 64)),
+        (ENCODER_FILE, encoder(replace(SMALL, encoder="mobilenet_v3_small"), SIZE)),
+        (ENCODER_FILE, head_of(SHAPES[HEADS[0]])),
+        (HEADS[0], encoder(SMALL, SIZE)),
+        (HEADS[0], head_of(replace(SHAPES[HEADS[0]], num_frames=5))),
+        *((name, head_of(replace(shape, num_features=shape.num_features - 1))) for name, shape in SHAPES.items()),
+        *((name, head_of(replace(shape, num_classes=4))) for name, shape in SHAPES.items()),
+        (HEADS[2], head_of(head_shape(["pose"]))),  # without hands
         (HEADS[1], lambda path: path.write_bytes(b"not a model" * 50)),
         (HEADS[1], lambda path: path.write_bytes(b"")),
     ],
@@ -287,18 +335,20 @@ def test_a_litert_file_of_another_network_is_rejected(
 
 
 @pytest.fixture
-def without_numbers(folder: Path, tmp_path: Path) -> Path:
-    """A bundle whose recurrent head gives NaN."""
-    head = random_network(BOTH_HEADS).heads["gru"]
+def without_numbers(tmp_path: Path) -> Path:
+    """A bundle whose head gives NaN."""
+    folder = random_bundle(tmp_path / "nan", random_network())
+    head = random_head(SHAPES[HEADS[0]])
     head.get_layer("classes").bias.assign([0.0, np.nan, 0.0])
-    head_to_litert(head, "gru", SHAPE, tmp_path / "other")
-    replace_file(folder, HEADS[1], tmp_path / "other")
+    head_to_litert(head, SHAPES[HEADS[0]], tmp_path / "other")
+    replace_file(folder, HEADS[0], tmp_path / "other")
     return folder
 
 
 def test_an_answer_that_is_not_a_number_is_an_error(without_numbers: Path, video: Path, tmp_path: Path) -> None:
     recognizer = Recognizer(without_numbers)
-    for ask in (lambda: recognizer.predict(video), lambda: recognizer.scores(np.zeros((2, SIZE, SIZE, 3), np.uint8))):
+    frames = np.zeros((2, SIZE, SIZE, 3), np.uint8)
+    for ask in (lambda: recognizer.predict(video), lambda: recognizer.predict_frames(frames, [0, 1])):
         with pytest.raises(BundleError, match="not finite") as caught:
             ask()
         assert str(without_numbers) in caught.value.message
@@ -346,7 +396,8 @@ def test_commands_never_answer_ok_without_numbers(
 
 def test_metrics_that_were_not_measured_are_null(folder: Path) -> None:
     """Without validation clips, the validation loss is NaN."""
-    document = msgspec.structs.replace(document_of(random_network(BOTH_HEADS)), metrics={"val_loss": float("nan")})
+    document = document_of(random_network(), READS)
+    document = msgspec.structs.replace(document, metrics={"val_loss": float("nan")})
     write_bundle(folder, document)
     assert read_bundle(folder).document.metrics == {"val_loss": None}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,10 +14,14 @@ import pytest
 
 from activity_cli import BundleError, PredictSettings, Recognizer, VideoError, predict
 from activity_cli.model.network import Network
+from activity_cli.streams.frames import FrameStreams
+from activity_cli.video.opencv import FileSource
+from activity_cli.video.reader import ClipReader
 from bundle_support import (
-    BOTH_HEADS,
     LABELS,
+    MIRRORED,
     SAMPLING,
+    SMALL,
     probabilities_of,
     random_bundle,
     random_network,
@@ -23,22 +29,38 @@ from bundle_support import (
 )
 from conftest import draw_video
 from data_support import read_clip
+from person_support import FPS, moving_person, write_lossless
 
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return random_network(BOTH_HEADS)
+    return random_network(SMALL)
 
 
 @pytest.fixture(scope="module")
 def model(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of the network."""
+    """A bundle of the network, which reads the appearance alone."""
     return random_bundle(tmp_path_factory.mktemp("models") / "mine", network)
+
+
+@pytest.fixture(scope="module")
+def all_streams(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a model that reads all streams, and skeletons also as a mirror shows them."""
+    others = [("motion",), ("pose", "hands")]
+    return random_bundle(
+        tmp_path_factory.mktemp("models") / "all", network, others=others, mirrored_labels=MIRRORED, weight=0.4
+    )
 
 
 @pytest.fixture
 def video(videos: Path) -> Path:
     return videos / "left" / "person1_0.avi"
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lossless video of a person."""
+    return write_lossless(tmp_path_factory.mktemp("person") / "person.mkv", moving_person())
 
 
 def test_the_recognizer_agrees_with_the_keras_network(model: Path, network: Network, videos: Path) -> None:
@@ -53,9 +75,108 @@ def test_the_recognizer_agrees_with_the_keras_network(model: Path, network: Netw
         assert prediction.label == LABELS[int(np.argmax(found[-1]))]
         assert prediction.confidence == max(found[-1])
         assert prediction.frames_used == len(frames)
-        assert recognizer.scores(frames) == prediction.scores
         assert recognizer.predict(videos / name) == prediction
     assert np.ptp(found, axis=0).max() > 0.01, "all videos have the same answer, so the test shows nothing"
+
+
+def test_all_streams_of_a_person_are_read(all_streams: Path, person: Path) -> None:
+    """The answer is that of the runtime for rows that are computed one after the other."""
+    from activity_cli.commands.predict import open_network
+    from activity_cli.model.bundle import read_bundle
+
+    runtime = open_network(read_bundle(all_streams))
+    assert runtime.encoder is not None
+    streams = FrameStreams(runtime.streams, encode=runtime.encoder.features_of_one)
+    [clip] = ClipReader(FileSource(person), SAMPLING, describer=streams)
+    assert set(clip.rows) == {"appearance", "motion", "pose", "hands"}
+    assert (clip.rows["pose"][:, 0] > 0.5).all(), "nobody was found, so the test shows nothing"
+    recognizer = Recognizer(all_streams)
+    expected = runtime.answer(clip.rows, clip.times_seconds)
+    for _ in range(3):  # threads must not change it
+        np.testing.assert_array_equal(scores_in_order(recognizer.predict(person).scores), expected.astype(np.float64))
+    for name, alone in runtime.alone(clip.rows, clip.times_seconds).items():
+        assert np.abs(np.exp(alone) - expected).max() > 0.01, f"{name} alone gives the same answer"
+
+
+@pytest.mark.parametrize("which", ["model", "all_streams"])
+def test_frames_get_the_answer_of_their_video(
+    which: str, person: Path, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    recognizer = Recognizer(request.getfixturevalue(which))
+    frames = moving_person()
+    by_file = recognizer.predict(person)
+    # Any clock will do.
+    times = 100 + np.arange(len(frames)) / FPS
+    assert replace(recognizer.predict_frames(frames, times), source=str(person)) == by_file
+    one = recognizer.predict_frames(frames[:1], [7.0])
+    assert (one.source, one.status, one.frames_used) == ("frames", "ok", 1)
+    assert one.scores == recognizer.predict(write_lossless(tmp_path / "one.mkv", frames[:1])).scores
+
+
+def test_frames_are_cut_into_windows(network: Network, tmp_path: Path) -> None:
+    sampling = replace(SAMPLING, window_seconds=0.3)  # 6 frames of 20 each second
+    recognizer, frames = Recognizer(random_bundle(tmp_path / "mine", network, sampling)), moving_person()
+    whole = recognizer.predict_frames(frames, np.arange(12) / FPS)
+    halves = [recognizer.predict_frames(frames[part], np.arange(6) / FPS) for part in (slice(6), slice(6, 12))]
+    each = [scores_in_order(half.scores) for half in halves]
+    assert whole.frames_used == 12
+    np.testing.assert_allclose(scores_in_order(whole.scores), np.mean(each, axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(0, 32, 32, 3), (6, 32, 32, 4), (32, 32, 3), (6, 0, 32, 3)])
+def test_frames_of_another_shape_are_rejected(model: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"uint8 \[T, H, W, 3\], got"):
+        Recognizer(model).predict_frames(np.zeros(shape, np.uint8), np.arange(shape[0]))
+    with pytest.raises(ValueError, match="got float32"):
+        Recognizer(model).predict_frames(np.zeros((2, 4, 4, 3), np.float32), [0, 1])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "times", [[0.0], [0.0, 0.0], [1.0, 0.5], [0.0, float("nan")], [0.0, float("inf")], [[0.0, 1.0]]]
+)
+def test_times_that_do_not_rise_are_rejected(model: Path, times: list[float]) -> None:
+    with pytest.raises(ValueError, match="rising, finite number for each frame"):
+        Recognizer(model).predict_frames(np.zeros((2, 4, 4, 3), np.uint8), times)
+
+
+@pytest.mark.parametrize("short_clips", ["repeat_last", "wrap", "drop", "mask"])
+def test_a_short_video_is_answered_by_its_pose(tmp_path: Path, short_clips: str) -> None:
+    sampling = replace(SAMPLING, short_clips=short_clips)
+    recognizer = Recognizer(random_bundle(tmp_path / "pose", others=[("pose", "hands")], sampling=sampling))
+    expected = Recognizer(random_bundle(tmp_path / "mask", others=[("pose", "hands")]))
+    frames = moving_person(4)
+    found, same = (who.predict_frames(frames, np.arange(4) / FPS) for who in (recognizer, expected))
+    assert found.frames_used == (6 if short_clips in ("repeat_last", "wrap") else 4)
+    assert found.scores == same.scores
+
+
+def test_a_video_without_anybody_is_answered(all_streams: Path, video: Path) -> None:
+    prediction = Recognizer(all_streams).predict(video)
+    assert prediction.status == "ok"
+    assert sum(scores_in_order(prediction.scores)) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_model_of_appearance_alone_opens_no_model_of_poses_and_hands(
+    model: Path, all_streams: Path, video: Path
+) -> None:
+    """By the files that a new process opens."""
+    code = """
+import sys
+opened = []
+sys.addaudithook(lambda event, words: opened.append(str(words[0])) if event == "open" else None)
+from activity_cli import Recognizer
+Recognizer(sys.argv[1]).predict(sys.argv[2])
+maps = open("/proc/self/maps").read()
+names = "pose_detection", "pose_landmark_full", "hand_landmark_full", "encoder"
+print(*(name for name in names if f"{name}.tflite" in maps or any(f"{name}.tflite" in path for path in opened)))
+"""
+
+    def files(folder: Path) -> list[str]:
+        command = [sys.executable, "-c", code, str(folder), str(video)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+
+    assert files(model) == ["encoder"]
+    assert files(all_streams) == ["pose_detection", "pose_landmark_full", "hand_landmark_full", "encoder"]
 
 
 def test_the_answer_for_a_video_is_the_mean_over_its_windows(
@@ -104,22 +225,6 @@ def test_random_clips_and_dropped_short_clips_are_for_training_only(
     short = draw_video(tmp_path / "short.avi", num_frames=3)
     for path in (video, short):
         assert Recognizer(other).predict(path).scores == Recognizer(model).predict(path).scores
-
-
-@pytest.mark.parametrize(
-    ("shape", "kind"),
-    [
-        ((0, 32, 32, 3), "uint8"),
-        ((7, 32, 32, 3), "uint8"),
-        ((6, 33, 32, 3), "uint8"),
-        ((6, 32, 32, 4), "uint8"),
-        ((32, 32, 3), "uint8"),
-        ((6, 32, 32, 3), "float32"),
-    ],
-)
-def test_frames_of_another_shape_are_rejected(model: Path, shape: tuple[int, ...], kind: str) -> None:
-    with pytest.raises(ValueError, match=r"uint8 \[1\.\.6, 32, 32, 3\], got"):
-        Recognizer(model).scores(np.zeros(shape, kind))
 
 
 def test_a_video_that_cannot_be_used_is_an_error(model: Path, tmp_path: Path) -> None:

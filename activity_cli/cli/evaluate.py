@@ -30,9 +30,10 @@ def run_evaluate(
     \b
         activity evaluate
 
-    evaluate also scores four baselines (simpler classifiers) on the same clips. The first
-    ignores the video. The others see the middle frame, the mean over all frames, or statistics over all frames. The
-    difference between the model and the best baseline shows what the network adds.
+    evaluate also scores baselines (simpler classifiers) on the same clips. The first
+    ignores the video. The others see the middle frame, the mean over all frames, or statistics over all frames, of all
+    streams that the model could read, and of each stream alone. The difference between the model and the best baseline
+    shows what the network adds.
 
     Exit codes: 0 done, 2 usage error, 130 interrupted.
     """

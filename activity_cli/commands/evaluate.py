@@ -6,9 +6,11 @@ It runs the same LiteRT files as ``predict``.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from activity_cli.commands.predict import open_network
 from activity_cli.dataset.features import ensure_features, feature_folder, note_feature_cache
@@ -18,8 +20,10 @@ from activity_cli.evaluation.baselines import score_baselines
 from activity_cli.evaluation.metrics import class_scores, confusion_matrix, macro_f1
 from activity_cli.model.bundle import TRAINED_ON_DIGITS, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.results import ClipRecord, EvaluationResult
+from activity_cli.results import ClipRecord, EvaluationResult, HeadScore
+from activity_cli.runtime.litert import NetworkRuntime, combine
 from activity_cli.settings import EvaluateSettings, plain_values
+from activity_cli.streams.views import views_of
 
 __all__ = ["evaluate"]
 
@@ -35,7 +39,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
 
     Raises:
         BundleError: There is no such model, it is damaged, or the clips have other settings or labels.
-        DatasetError: The clips are missing or damaged.
+        DatasetError: The clips are missing or damaged, or a stream that the model reads was not computed for them.
         OutputError: The features cannot be cached.
     """
     progress = progress or SilentProgress()
@@ -50,6 +54,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     records = prepared.in_split(settings.split)
     _check(bundle, prepared, records, settings.split)
     network = open_network(bundle)
+    _check_streams(bundle, network, prepared)
     warnings = _warnings(bundle, prepared, records, settings.split)
     for warning in warnings:
         progress.warn(warning)
@@ -57,18 +62,18 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     # The baselines get the training clips of the model.
     trained = [record for split in bundle.document.data.splits for record in prepared.in_split(split)]
     known = [record for record in trained if record.label in bundle.labels]
-    note_feature_cache(prepared, progress)
-    cache = feature_folder(prepared, network.encoder.path)
-    names = [record.clip for record in (*records, *known)]
-    paths = ensure_features(names, prepared.clips, cache, network.encoder.features, progress)
-    features = [np.asarray(np.load(path, allow_pickle=False), np.float32) for path in paths]
-    tested, fitted = features[: len(records)], features[len(records) :]
-
+    clips = _Clips(prepared, network, [record.clip for record in (*records, *known)], progress)
     number_of = {label: number for number, label in enumerate(bundle.labels)}
-    truth = np.array([number_of[record.label] for record in records], np.int64)
-    answers = np.array([network.answer(clip).probabilities.argmax() for clip in tested], np.int64)
+    truth, known_truth = (np.array([number_of[r.label] for r in some], np.int64) for some in (records, known))
+
+    alone: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in network.heads}
+    for record in records:
+        for name, answer in network.alone(clips.rows(record.clip, network.streams), clips.times(record.clip)).items():
+            alone[name].append(answer)
+    each = {name: np.stack(answers) for name, answers in alone.items()}
+    answers = combine(each, {name: head.weight for name, head in network.heads.items()}).argmax(axis=1)
     scores = class_scores(truth, answers, bundle.labels)
-    known_numbers = np.array([number_of[record.label] for record in known], np.int64)
+    offered = _offered(bundle, network, prepared)
     return EvaluationResult(
         model=bundle.name,
         prepared=folder,
@@ -79,9 +84,86 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
         macro_f1=macro_f1(scores),
         classes=scores,
         confusion=confusion_matrix(truth, answers, len(bundle.labels)),
-        baselines=score_baselines(fitted, known_numbers, tested, truth, bundle.labels),
+        baselines=score_baselines(
+            (clips.views(record.clip, offered) for record in known),
+            known_truth,
+            (clips.views(record.clip, offered) for record in records),
+            truth,
+            bundle.labels,
+        ),
+        heads=tuple(
+            HeadScore(head.stream, head.kind, head.weight, float(np.mean(each[head.stream].argmax(axis=1) == truth)))
+            for head in bundle.document.heads
+        ),
         warnings=warnings,
     )
+
+
+class _Clips:
+    """What the streams say of prepared clips.
+
+    Args:
+        prepared: The prepared folder.
+        network: The encoder that computes the appearance, if it has one; its features are cached.
+        names: File names of the clips.
+        progress: Shows a bar.
+
+    Raises:
+        DatasetError: A clip is missing or damaged.
+        OutputError: The features cannot be cached.
+    """
+
+    def __init__(
+        self, prepared: PreparedFolder, network: NetworkRuntime, names: Sequence[str], progress: Progress
+    ) -> None:
+        self._prepared, self._features = prepared, dict[str, Path]()
+        if network.encoder:
+            note_feature_cache(prepared, progress)
+            cache = feature_folder(prepared, network.encoder.path)
+            paths = ensure_features(names, prepared.clips, cache, network.encoder.features, progress)
+            self._features = dict(zip(names, paths, strict=True))
+
+    def times(self, clip: str) -> list[float]:
+        """When each frame is shown."""
+        times: list[float] = self._prepared.streams.times(clip).tolist()
+        return times
+
+    def rows(self, clip: str, streams: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """``float32 [T, width]`` of each stream."""
+        return {
+            name: np.asarray(np.load(self._features[clip], allow_pickle=False), np.float32)
+            if name == "appearance"
+            else self._prepared.streams.read(name, clip)
+            for name in streams
+        }
+
+    def views(self, clip: str, offered: Mapping[str, tuple[str, ...]]) -> dict[str, npt.NDArray[np.float32]]:
+        """What a head of each stream reads of the clip, unaltered; ``offered`` names the streams that it reads."""
+        times, found = self.times(clip), {}
+        for name, reads in offered.items():
+            rows = self.rows(clip, reads)
+            found[name] = views_of(reads, rows, times, self._prepared.sampling.num_frames, mirror=False)[0].features
+        return found
+
+
+def _offered(bundle: Bundle, network: NetworkRuntime, prepared: PreparedFolder) -> dict[str, tuple[str, ...]]:
+    """The streams that the training could choose from, each with the streams whose rows its head could read."""
+    given = bundle.document.settings["train"].get("streams") or ()
+    names = [name for name in prepared.stream_names if name in given or name in network.streams]
+    if network.encoder is None and "appearance" in names:
+        names.remove("appearance")  # the bundle has no encoder, so the network does without it, too
+    return {
+        name: ("pose", "hands") if name == "pose" and "hands" in names else (name,) for name in names if name != "hands"
+    }
+
+
+def _check_streams(bundle: Bundle, network: NetworkRuntime, prepared: PreparedFolder) -> None:
+    if missing := [name for name in network.streams if name not in prepared.stream_names]:
+        raise DatasetError(
+            f"{prepared.folder} was prepared without {' and '.join(missing)}, which {bundle.name} reads.",
+            f"Run 'activity prepare VIDEOS --streams {','.join(dict.fromkeys(['appearance', *network.streams]))}'.",
+            code="dataset.streams",
+        )
 
 
 def _training_folder(bundle: Bundle) -> Path:

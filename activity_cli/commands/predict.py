@@ -16,13 +16,18 @@ import numpy.typing as npt
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import ActivityError, BundleError, VideoError
 from activity_cli.labels.discovery import find_videos
-from activity_cli.model.bundle import ENCODER_FILE, Bundle, read_bundle
+from activity_cli.model.bundle import ENCODER_FILE, Bundle, HeadEntry, read_bundle
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.results import FrameAnswer, Prediction
-from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime
+from activity_cli.results import Prediction
+from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime, StreamHead
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
+from activity_cli.streams.frames import FrameStreams
+from activity_cli.streams.registry import STREAMS
+from activity_cli.streams.views import views_of
+from activity_cli.video.arrays import ArraySource
 from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import Clip, ClipReader
+from activity_cli.video.source import Source
 
 __all__ = ["Recognizer", "find_model", "open_network", "predict"]
 
@@ -30,6 +35,8 @@ __all__ = ["Recognizer", "find_model", "open_network", "predict"]
 _AHEAD = 2
 # Clips that are decoded in one go. A long video is never in memory as a whole.
 _CLIPS_AHEAD = 8
+# Threads that describe frames. Each model of a stream reads one frame at a time, so that more would wait.
+_MOST_DESCRIBING = 4
 
 
 class Recognizer:
@@ -54,7 +61,12 @@ class Recognizer:
         self.labels = bundle.labels
         self.sampling: Sampling = bundle.sampling
         self.folder = bundle.folder
-        self._network = open_network(bundle)
+        self._network = network = open_network(bundle)
+        # Only the streams that the model reads are computed, and only their models are loaded.
+        self._streams = FrameStreams(
+            network.streams, encode=network.encoder.features_of_one if network.encoder else None
+        )
+        self._describing = ThreadPoolExecutor(min(default_workers(), _MOST_DESCRIBING))
 
     def predict(self, video: str | os.PathLike[str]) -> Prediction:
         """Recognizes the activity in one video file.
@@ -63,25 +75,26 @@ class Recognizer:
             VideoError: The video cannot be used.
             BundleError: The network gives no finite number.
         """
-        reader = self._reader(Path(video))
+        reader = self._reader(FileSource(Path(video)))
         return self._answer(os.fspath(video), reader, reader)
 
-    def scores(self, frames: npt.NDArray[np.uint8]) -> dict[str, float]:
-        """The score of every activity for the frames of one clip, highest first.
+    def predict_frames(self, frames: npt.NDArray[np.uint8], times_seconds: Sequence[float]) -> Prediction:
+        """Recognizes the activity in the frames of a video.
+
+        The frames are sampled, resized and described as those of a file: the same frames give the same answer. So pass
+        every frame of the video, at its full size. The ``source`` of the prediction is ``frames``.
 
         Args:
-            frames: ``uint8 [T, frame_size, frame_size, 3]``, RGB, at most ``sampling.num_frames``.
+            frames: ``uint8 [T, H, W, 3]``, RGB, of square pixels.
+            times_seconds: When each frame is shown, rising, from any moment on.
 
         Raises:
-            ValueError: The frames have another shape or type.
+            ValueError: The frames or the times have another shape or type, or the times do not rise.
             BundleError: The network gives no finite number.
         """
-        size, most = self.sampling.frame_size, self.sampling.num_frames
-        fits = frames.ndim == 4 and frames.shape[1:] == (size, size, 3) and 1 <= len(frames) <= most
-        if not fits or frames.dtype != np.uint8:
-            wanted = f"uint8 [1..{most}, {size}, {size}, 3]"
-            raise ValueError(f"frames must be {wanted}, got {frames.dtype}{list(frames.shape)}")
-        return self._scored(self._network.answer(self._network.encoder.features(frames)).probabilities)
+        source = ArraySource(frames, times_seconds)
+        reader = self._reader(source)
+        return self._answer(source.name, reader, reader)
 
     def _scored(self, probabilities: npt.NDArray[np.floating]) -> dict[str, float]:
         order = np.argsort(-probabilities, kind="stable")
@@ -90,17 +103,10 @@ class Recognizer:
     def _answer(self, source: str, reader: ClipReader, clips: Iterable[Clip]) -> Prediction:
         """Averages the answers for all windows of the video; without windows there is one clip."""
         probabilities: list[npt.NDArray[np.floating]] = []
-        frames: list[FrameAnswer] = []
         frames_used = 0
         for clip in clips:
-            answer = self._network.answer(self._network.encoder.features(clip.frames))
-            probabilities.append(answer.probabilities)
+            probabilities.append(self._network.answer(clip.rows, clip.times_seconds))
             frames_used += len(clip.frames)
-            if answer.frames is not None:
-                frames += [
-                    FrameAnswer(seconds, self.labels[int(scores.argmax())], float(scores.max()))
-                    for seconds, scores in zip(clip.times_seconds, answer.frames, strict=True)
-                ]
         scores = self._scored(np.mean(probabilities, axis=0, dtype=np.float64))
         label, confidence = next(iter(scores.items()))
         return Prediction(
@@ -112,7 +118,6 @@ class Recognizer:
             duration_seconds=reader.info.duration_seconds,
             frames_used=frames_used,
             model=self.name,
-            frames=tuple(frames) or None,  # None: the model classifies clips only
         )
 
     def _answer_all(self, sources: Sequence[_Source]) -> Iterator[Prediction]:
@@ -138,14 +143,15 @@ class Recognizer:
     def _open(self, source: _Source) -> _Decoding:
         if source.error is not None:
             raise source.error
-        reader = self._reader(source.path)
+        reader = self._reader(FileSource(source.path))
         clips = iter(reader)
         return _Decoding(reader, clips, list(islice(clips, _CLIPS_AHEAD)))
 
-    def _reader(self, path: Path) -> ClipReader:
+    def _reader(self, source: Source) -> ClipReader:
         # Random clips are for training only, and a short video gets an answer, too.
         short = "mask" if self.sampling.short_clips == "drop" else self.sampling.short_clips
-        return ClipReader(FileSource(path), replace(self.sampling, clips_per_video=1, short_clips=short))
+        sampling = replace(self.sampling, clips_per_video=1, short_clips=short)
+        return ClipReader(source, sampling, describer=self._streams, executor=self._describing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,19 +214,50 @@ def open_network(bundle: Bundle) -> NetworkRuntime:
     """Loads the LiteRT files of a bundle.
 
     Raises:
-        BundleError: A file is missing, damaged, or does not fit ``bundle.json``.
+        BundleError: A stream has another version now (``model.schema``), or a file is missing, damaged, or does not fit
+            ``bundle.json``.
     """
-    encoder = EncoderRuntime(bundle.file(ENCODER_FILE), default_workers())
-    entries, shape = bundle.document.heads, bundle.document.shape
-    heads = {head.name: HeadRuntime(bundle.file(head.file)) for head in entries}
-    fits = {encoder.path: (encoder.frame_size, encoder.num_features) == (shape.frame_size, shape.num_features)}
-    for entry, head in zip(entries, heads.values(), strict=True):
-        expected = (shape.num_frames, shape.num_features, shape.num_classes)
-        fits[bundle.folder / entry.file] = (head.num_frames, head.num_features, head.num_classes) == expected
-    for path, does_fit in fits.items():
-        if not does_fit:
-            raise BundleError(f"{path} does not fit bundle.json.", "Train the model again.", code="model.damaged")
-    return NetworkRuntime(encoder, heads, {head.name: head.weight for head in entries})
+    document = bundle.document
+    for name, version in document.streams.items():
+        if STREAMS[name].version != version:
+            raise BundleError(
+                f"{bundle.folder} reads version {version} of the {name} stream, but this version of activity computes "
+                f"version {STREAMS[name].version}.",
+                "Prepare the videos and train the model again, or update activity if the model is newer.",
+                code="model.schema",
+            )
+    encoder = None
+    if "appearance" in document.streams:
+        # Beside other streams, the encoder runs while other threads run their models.
+        encoder = EncoderRuntime(bundle.file(ENCODER_FILE), 1 if len(document.streams) > 1 else default_workers())
+    heads: dict[str, StreamHead] = {}
+    for entry in document.heads:
+        runtime = HeadRuntime(bundle.file(entry.file))
+        if (runtime.num_features, runtime.num_classes) != (_width(entry, encoder), len(bundle.labels)):
+            raise _does_not_fit(runtime.path)
+        heads[entry.stream] = StreamHead(runtime, tuple(entry.reads), entry.weight)
+    head = document.appearance
+    if (
+        encoder
+        and head
+        and (encoder.frame_size, encoder.num_features) != (bundle.sampling.frame_size, head.num_features)
+    ):
+        raise _does_not_fit(encoder.path)
+    return NetworkRuntime(encoder, heads, document.mirrored_labels)
+
+
+def _width(entry: HeadEntry, encoder: EncoderRuntime | None) -> int:
+    """Number of features that a head reads of each frame."""
+    if encoder and entry.stream == "appearance":
+        return encoder.num_features
+    rows: dict[str, npt.NDArray[np.float32]] = {
+        name: np.zeros((1, STREAMS[name].width), np.float32) for name in entry.reads
+    }
+    return int(views_of(entry.reads, rows, [0.0], 1, mirror=False)[0].features.shape[1])
+
+
+def _does_not_fit(path: Path) -> BundleError:
+    return BundleError(f"{path} does not fit bundle.json.", "Train the model again.", code="model.damaged")
 
 
 def find_model(model: Path | None) -> Path:

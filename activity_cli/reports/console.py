@@ -26,7 +26,15 @@ from activity_cli.reports.summaries import (
     unused_files,
 )
 from activity_cli.reports.text import counted, duration, escape_control, percent, points
-from activity_cli.results import ClipRecord, EvaluationResult, LayerRow, Prediction, PrepareResult, TrainResult
+from activity_cli.results import (
+    ClipRecord,
+    EvaluationResult,
+    HeadScore,
+    LayerRow,
+    Prediction,
+    PrepareResult,
+    TrainResult,
+)
 from activity_cli.settings.encoders import EncoderSpec
 
 __all__ = [
@@ -122,22 +130,15 @@ def print_training(console: Console, result: TrainResult) -> None:
     best = next((record for record in main if record.epoch == result.best_epoch), None)
     table = _table("", "loss", "accuracy")
     if best:
-        # The linear head is fitted after the last epoch.
-        alone = ", without the linear head" if len(result.heads) > 1 else ""
-        table.add_row(f"training, epoch {result.best_epoch}{alone}", f"{best.loss:.4f}", percent(best.accuracy))
+        table.add_row(f"training, epoch {result.best_epoch}", f"{best.loss:.4f}", percent(best.accuracy))
     if result.val_loss is not None and result.val_accuracy is not None:
         table.add_row("validation", f"{result.val_loss:.4f}", percent(result.val_accuracy))
     if table.row_count:
         _print_table(console, table)
-    if len(result.heads) > 1:
-        table = _table("head", "weight", "validation accuracy")
-        for head in result.heads:
-            table.add_row(_name(console, head.name), f"{head.weight:.2f}", _share(head.val_accuracy))
-        _print_table(console, table)
-        explained = (
-            "Each head classifies the clip. The model adds their log probabilities, multiplied by these weights."
-        )
-        _print(console, explained, "dim")
+    if result.heads:
+        _print_heads(console, result.heads)
+    if result.dropped:
+        _print(console, f"Streams that did not help, which the model does not read: {', '.join(result.dropped)}.")
     if result.refitted:
         _print(console, "The model was trained again (refit) on the training and validation clips together.")
     elif best:
@@ -149,6 +150,20 @@ def print_training(console: Console, result: TrainResult) -> None:
     _print_path(console, "Model:", result.model)
 
 
+def _print_heads(console: Console, heads: Sequence[HeadScore]) -> None:
+    table = _table("stream", "head", "weight", "accuracy alone", text_columns=2)
+    for head in heads:
+        table.add_row(
+            _name(console, head.stream), _name(console, head.kind), f"{head.weight:.2f}", _share(head.accuracy)
+        )
+    _print_table(console, table)
+    if len(heads) > 1:
+        explained = (
+            "Each head classifies the clip. The model adds their log probabilities, multiplied by these weights."
+        )
+        _print(console, explained, "dim")
+
+
 def print_evaluation(console: Console, result: EvaluationResult) -> None:
     """Prints the scores, the baselines, and the confusion matrix or the most frequent mistakes."""
     which = "all" if result.split == "all" else f"the {result.split}"
@@ -156,6 +171,8 @@ def print_evaluation(console: Console, result: EvaluationResult) -> None:
     scores = f"Accuracy {percent(result.accuracy)}, macro F1 {percent(result.macro_f1)}"
     _print(console, f"{scores} ({num_correct(result)} of {counted(result.num_clips, 'clip')} correct)", "bold green")
     _print_warnings(console, result.warnings)
+    if result.heads:
+        _print_heads(console, result.heads)
     if result.baselines:
         _print_baselines(console, result)
     _print(console, "Scores by activity", "bold")

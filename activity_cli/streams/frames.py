@@ -1,8 +1,8 @@
-"""Full frames -> rows of the streams that need them: motion, pose and hands."""
+"""Full frames -> rows of the streams: motion, pose and hands, and the appearance where an encoder is given."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,13 @@ Picture = npt.NDArray[np.uint8]
 class FrameStreams:
     """Describes full frames, each by itself, so that overlapping clips share their rows.
 
+    Several threads may use it at once; each of its models reads one frame at a time.
+
     Args:
         names: Some of :data:`FULL_FRAME_STREAMS`. Hands need the pose.
-        threads: Number of threads.
+        threads: Number of threads of each model.
+        encode: Computes the row of the appearance stream from a frame ``uint8 [S, S, 3]``, RGB, of the network's size;
+            None: there is no such row.
 
     Attributes:
         names: The streams, in the order in which they are computed.
@@ -37,27 +41,34 @@ class FrameStreams:
         BundleError: A model file is damaged.
     """
 
-    def __init__(self, names: Collection[str], threads: int = 1) -> None:
+    def __init__(
+        self, names: Collection[str], threads: int = 1, encode: Callable[[Picture], Floats] | None = None
+    ) -> None:
         self.names = tuple(name for name in FULL_FRAME_STREAMS if name in names)
         self.motion_seconds = MOTION_SECONDS if "motion" in names else 0.0
         self._motion = MotionDescriber() if "motion" in names else None
         self._pose = PoseEstimator(threads) if "pose" in names else None
         self._hands = HandEstimator(threads) if "hands" in names else None
+        self._encode = encode
 
-    def describe(self, bgr: Picture, sample_aspect_ratio: float = 1.0) -> dict[str, Floats]:
+    def describe(
+        self, bgr: Picture, sample_aspect_ratio: float = 1.0, fitted: Picture | None = None
+    ) -> dict[str, Floats]:
         """The rows of the streams that need one frame alone, ``float32 [width]`` by name.
 
         Args:
             bgr: ``uint8 [H, W, 3]``, blue, green and red.
             sample_aspect_ratio: Width of a stored pixel over its height as it is shown.
+            fitted: The frame as the encoder reads it.
         """
+        rows = {"appearance": self._encode(fitted)} if self._encode and fitted is not None else {}
         if self._pose is None:
-            return {}
+            return rows
         frame = np.asarray(cv2.cvtColor(_square_pixels(bgr, sample_aspect_ratio), cv2.COLOR_BGR2RGB), np.uint8)
-        pose = self._pose.describe(frame)
-        if self._hands is None:
-            return {"pose": pose}
-        return {"pose": pose, "hands": self._hands.describe(frame, pose)}
+        rows["pose"] = self._pose.describe(frame)
+        if self._hands is not None:
+            rows["hands"] = self._hands.describe(frame, rows["pose"])
+        return rows
 
     def shrink(self, bgr: Picture, sample_aspect_ratio: float = 1.0) -> Picture:
         """What the motion stream needs of a frame, ``uint8 [h, w]``."""

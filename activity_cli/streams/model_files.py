@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,11 @@ from activity_cli.errors import BundleError
 from activity_cli.files import sha256_of
 from activity_cli.streams.interpreter import load_interpreter
 
-__all__ = ["MODEL_FILES", "landmark_model"]
+__all__ = ["MODEL_FILES", "MODEL_FOLDER", "landmark_model"]
 
 Floats = npt.NDArray[np.float32]
 
-_FOLDER = Path(__file__).parent / "models"
+MODEL_FOLDER = Path(__file__).parent / "models"
 # SHA-256 of each file. ``tools/get_mediapipe_models.py`` gets them again.
 MODEL_FILES = {
     "pose_detection": "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
@@ -28,10 +29,12 @@ MODEL_FILES = {
 def landmark_model(name: str, threads: int) -> Callable[[Floats], list[Floats]]:
     """A model of :data:`MODEL_FILES` as a function: from one picture ``float32 [H, W, 3]`` to its outputs.
 
+    Several threads may call it; it computes one picture at a time.
+
     Raises:
         BundleError: The file is damaged (``weights.unreadable``).
     """
-    path = _FOLDER / f"{name}.tflite"
+    path = MODEL_FOLDER / f"{name}.tflite"
     try:
         intact = sha256_of(path) == MODEL_FILES[name]
         reason = "its content was changed"
@@ -43,9 +46,12 @@ def landmark_model(name: str, threads: int) -> Callable[[Floats], list[Floats]]:
     source = interpreter.get_input_details()[0]["index"]
     outputs = [one["index"] for one in sorted(interpreter.get_output_details(), key=lambda one: str(one["name"]))]
 
+    lock = Lock()
+
     def run(picture: Floats) -> list[Floats]:
-        interpreter.set_tensor(source, picture[np.newaxis])
-        interpreter.invoke()
-        return [np.array(interpreter.get_tensor(index)[0]) for index in outputs]
+        with lock:
+            interpreter.set_tensor(source, picture[np.newaxis])
+            interpreter.invoke()
+            return [np.array(interpreter.get_tensor(index)[0]) for index in outputs]
 
     return run

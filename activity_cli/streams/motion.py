@@ -7,6 +7,8 @@ motion boundaries (MBH: Dalal et al. 2006; Wang et al. 2013).
 
 from __future__ import annotations
 
+from threading import Lock
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,9 +30,10 @@ Floats = npt.NDArray[np.float32]
 
 
 class MotionDescriber:
-    """Describes what moves between two frames."""
+    """Describes what moves between two frames. Several threads may use it."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     @staticmethod
@@ -45,7 +48,9 @@ class MotionDescriber:
 
     def describe(self, now: npt.NDArray[np.uint8], later: npt.NDArray[np.uint8], seconds: float) -> Floats:
         """A row ``float32 [MOTION_WIDTH]`` for two shrunk frames, shown ``seconds`` apart."""
-        flow = self._flow.calc(now, later, None) * (MOTION_SECONDS / seconds)
+        with self._lock:
+            flow = self._flow.calc(now, later, None)
+        flow = flow * (MOTION_SECONDS / seconds)
         camera = _camera(flow)
         y, x = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
         left = flow - np.stack([camera[i, 0] + camera[i, 1] * x + camera[i, 2] * y for i in range(2)], axis=-1)

@@ -42,8 +42,9 @@ def views_of(
     if "pose" not in reads:
         [name] = reads
         return [View(rows[name][list(evenly_spaced(len(rows[name]), num_frames))])]
-    times = np.asarray(times_seconds, np.float64)
-    clip = read_skeleton(rows["pose"], rows["hands"] if "hands" in reads else None, times, num_frames)
+    # A short clip may show frames twice.
+    times, kept = np.unique(np.asarray(times_seconds, np.float64), return_index=True)
+    clip = read_skeleton(rows["pose"][kept], rows["hands"][kept] if "hands" in reads else None, times, num_frames)
     views = []
     for start, end in CUTS:
         part = cut(clip, start, end)

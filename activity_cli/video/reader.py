@@ -14,11 +14,12 @@ video. So an ordinary file is decoded once, and memory holds the clips under way
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,11 @@ __all__ = ["Clip", "ClipReader", "FrameDescriber"]
 _SAME_SECONDS = 0.0006
 # Of clips that wait for the end of a video whose list is wrong; more are dropped and read again.
 _MOST_WAITING_BYTES = 64 << 20
+# Calls of the describer that an executor has not finished; each may hold a full frame.
+_MOST_CALLS = 4
+
+Row = npt.NDArray[np.float32]
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +59,7 @@ class Clip:
     frames: npt.NDArray[np.uint8]
     cut: Cut
     times_seconds: tuple[float, ...]
-    rows: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    rows: Mapping[str, Row] = field(default_factory=dict)
 
 
 class FrameDescriber(Protocol):
@@ -63,15 +69,15 @@ class FrameDescriber(Protocol):
     def motion_seconds(self) -> float:
         """Time from a frame to the one that its motion is measured to; 0: motion is not measured."""
 
-    def describe(self, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float) -> dict[str, npt.NDArray[np.float32]]:
-        """The rows of the streams that need one frame alone, by name."""
+    def describe(
+        self, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float, fitted: npt.NDArray[np.uint8]
+    ) -> dict[str, Row]:
+        """The rows of the streams that need one frame alone, by name; ``fitted`` is that frame in the clip."""
 
     def shrink(self, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float) -> npt.NDArray[np.uint8]:
         """What measuring motion needs of a frame."""
 
-    def motion(
-        self, earlier: npt.NDArray[np.uint8], later: npt.NDArray[np.uint8], seconds: float
-    ) -> npt.NDArray[np.float32]:
+    def motion(self, earlier: npt.NDArray[np.uint8], later: npt.NDArray[np.uint8], seconds: float) -> Row:
         """The row of the motion stream for two shrunk frames, shown ``seconds`` apart."""
 
 
@@ -88,6 +94,8 @@ class ClipReader:
         seed: Of random clips.
         key: Names the video for random clips, as by its content.
         describer: Describes full frames, each once, however many clips it is in; None: clips have no rows.
+        executor: Calls the describer while the next frames are decoded, from several threads at once if it has several;
+            None: the describer is called in between.
 
     Attributes:
         info: What is known of the video, once all clips have been read.
@@ -105,9 +113,10 @@ class ClipReader:
         seed: int = 0,
         key: str = "",
         describer: FrameDescriber | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._source, self._sampling, self._segments, self._seed, self._key = source, sampling, segments, seed, key
-        self._describer = describer
+        self._describer, self._executor = describer, executor or _AtOnce()
         self._delivered: set[tuple[int, int, float]] = set()
         self.info = VideoInfo()
 
@@ -149,7 +158,7 @@ class ClipReader:
         return array("d", (index / rate for index in range(len(stamps))))
 
     def _gathering(self, stamps: Sequence[float]) -> _Gathering:
-        return _Gathering(self._plan(stamps), self._times(stamps), self._sampling, self._describer)
+        return _Gathering(self._plan(stamps), self._times(stamps), self._sampling, self._describer, self._executor)
 
     def _jump(self, stamps: Sequence[float], wanted: Sequence[int]) -> Iterator[Clip]:
         gathering = self._gathering(stamps)
@@ -208,8 +217,10 @@ class _Gathering:
         times_seconds: Sequence[float],
         sampling: Sampling,
         describer: FrameDescriber | None,
+        executor: Executor,
     ) -> None:
-        self._times, self._sampling, self._describer = times_seconds, sampling, describer
+        self._times, self._sampling, self._describer, self._executor = times_seconds, sampling, describer, executor
+        self._calls: deque[Future[Any]] = deque()
         self._needed = Counter(index for cut in cuts for index in set(cut.indices))
         self._pairs: dict[int, tuple[int, int]] = {}
         if describer and describer.motion_seconds:
@@ -222,7 +233,8 @@ class _Gathering:
         for cut in cuts:
             self._completed_by[max(max(self._pairs.get(index, (index,))) for index in cut.indices)].append(cut)
         self._frames: dict[int, npt.NDArray[np.uint8]] = {}
-        self._rows: dict[int, dict[str, npt.NDArray[np.float32]]] = {}
+        self._rows: dict[int, Future[dict[str, Row]]] = {}
+        self._motion: dict[int, Future[Row]] = {}
         self._shrunk: dict[int, npt.NDArray[np.uint8]] = {}
 
     @property
@@ -242,7 +254,8 @@ class _Gathering:
             fitted = fit_frame(bgr, self._sampling.frame_size, self._sampling.fit, sample_aspect_ratio)
             self._frames[index] = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
             if describer:
-                self._rows[index] = describer.describe(bgr, sample_aspect_ratio)
+                fitted = self._frames[index]
+                self._rows[index] = self._call(describer.describe, bgr, sample_aspect_ratio, fitted)
         if describer and index in self._shrunk_for:
             self._shrunk[index] = describer.shrink(bgr, sample_aspect_ratio)
             for measured in self._measured_at.pop(index, ()):
@@ -253,9 +266,8 @@ class _Gathering:
         """Gives all clips up: no frame is wanted any more."""
         for kept in (self._needed, self._pairs, self._shrunk_for, self._measured_at, self._completed_by):
             kept.clear()  # type: ignore[attr-defined]
-        self._frames.clear()
-        self._rows.clear()
-        self._shrunk.clear()
+        for rows in (self._frames, self._rows, self._motion, self._shrunk):
+            rows.clear()  # type: ignore[attr-defined]
 
     def has_measured(self, cut: Cut, times_seconds: Sequence[float]) -> bool:
         """Whether the motion of a clip's frames is as these time stamps, the true ones, say."""
@@ -271,22 +283,43 @@ class _Gathering:
     def _measure(self, index: int, describer: FrameDescriber) -> None:
         earlier, later = self._pairs[index]
         seconds = self._times[later] - self._times[earlier]
-        self._rows[index]["motion"] = describer.motion(self._shrunk[earlier], self._shrunk[later], seconds)
+        self._motion[index] = self._call(describer.motion, self._shrunk[earlier], self._shrunk[later], seconds)
         for one in (earlier, later):
             self._shrunk_for[one] -= 1
             if not self._shrunk_for[one]:
                 del self._shrunk[one]
 
+    def _call(self, function: Callable[..., _Answer], *arguments: object) -> Future[_Answer]:
+        while len(self._calls) >= _MOST_CALLS:
+            self._calls.popleft().result()
+        future = self._executor.submit(function, *arguments)
+        self._calls.append(future)
+        return future
+
     def _take(self, cut: Cut) -> Clip:
         frames = np.stack([self._frames[index] for index in cut.indices])
-        names = self._rows[cut.indices[0]] if self._rows else ()
-        rows = {name: np.stack([self._rows[index][name] for index in cut.indices]) for name in names}
+        each = [self._rows_of(index) for index in cut.indices]
+        rows = {name: np.stack([one[name] for one in each]) for name in each[0]}
         for index in set(cut.indices):
             self._needed[index] -= 1
             if not self._needed[index]:
                 del self._frames[index]
                 self._rows.pop(index, None)
+                self._motion.pop(index, None)
         return Clip(frames, cut, tuple(self._times[index] for index in cut.indices), rows)
+
+    def _rows_of(self, index: int) -> dict[str, Row]:
+        rows = dict(self._rows[index].result()) if index in self._rows else {}
+        return rows | {"motion": self._motion[index].result()} if index in self._motion else rows
+
+
+class _AtOnce(Executor):
+    """Calls a function when it is submitted."""
+
+    def submit(self, function: Callable[..., _Answer], /, *arguments: Any, **keywords: Any) -> Future[_Answer]:
+        future: Future[_Answer] = Future()
+        future.set_result(function(*arguments, **keywords))
+        return future
 
 
 def _pair(index: int, times_seconds: Sequence[float], motion_seconds: float) -> tuple[int, int]:
