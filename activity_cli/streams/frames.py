@@ -26,8 +26,8 @@ class FrameStreams:
     """Describes full frames, each by itself, so that overlapping clips share their rows.
 
     Args:
-        names: Some of :data:`FULL_FRAME_STREAMS`. Hands need the pose.
-        threads: Number of threads.
+        names: Some of :data:`FULL_FRAME_STREAMS`, and others, which are left alone. Hands need the pose.
+        threads: Number of threads; the rows do not depend on it.
 
     Attributes:
         names: The streams, in the order in which they are computed.
@@ -67,6 +67,8 @@ class FrameStreams:
         """The row of the motion stream for two shrunk frames, shown ``seconds`` apart; 0 where they are one frame."""
         if self._motion is None or seconds <= 0:
             return np.zeros(MOTION_WIDTH, np.float32)
+        if earlier.shape != later.shape:  # the size of the frames changes within the video
+            later = np.asarray(cv2.resize(later, earlier.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         return self._motion.describe(earlier, later, seconds)
 
 
