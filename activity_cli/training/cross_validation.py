@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -75,12 +76,15 @@ def group_folds(labels: Sequence[str], groups: Sequence[str], seed: int) -> list
     from sklearn.model_selection import StratifiedGroupKFold  # takes a second to load
 
     apart = list(groups) if len(set(groups)) > 1 else [str(number) for number in range(len(labels))]
-    folds = StratifiedGroupKFold(min(_FOLDS, len(set(apart))), shuffle=True, random_state=seed)
+    count = min(_FOLDS, len(set(apart)))
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    # Labels of fewer clips than there are folds cannot be spread evenly; scikit-learn refuses if all are so rare.
+    spread = labels if max(Counter(labels).values()) >= count else [""] * len(labels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a label that is in fewer clips than there are folds
         return [
             (np.asarray(train, np.int64), np.asarray(test, np.int64))
-            for train, test in folds.split(labels, labels, apart)
+            for train, test in folds.split(labels, spread, apart)
         ]
 
 
@@ -94,7 +98,7 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
     - Of a stream with two sets (pose, and pose with hands), the larger one has to be better by more than a standard
       error, which is its price.
     - Streams count equally. The smallest set of streams is kept that is no worse than the best one by more than a
-      standard error.
+      standard error; among equally small ones, the best.
 
     Args:
         answers: Log probabilities ``[N, classes]`` of each candidate.
@@ -116,8 +120,10 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
         chosen for size in range(1, len(of_stream) + 1) for chosen in itertools.combinations(of_stream.values(), size)
     ]
     sums = {chosen: scorer.scaled(_sum([scaled[one] for one in chosen])) for chosen in sets}
-    best = min(sets, key=lambda chosen: scorer.loss(sums[chosen]))
-    kept = next(chosen for chosen in sets if not scorer.is_better(sums[best], sums[chosen]))
+    losses = {chosen: scorer.loss(logs) for chosen, logs in sums.items()}
+    best = min(sets, key=losses.__getitem__)
+    smallest_first = sorted(sets, key=lambda chosen: (len(chosen), losses[chosen]))
+    kept = next(chosen for chosen in smallest_first if not scorer.is_better(sums[best], sums[chosen]))
     total = _sum([scaled[one] for one in kept])
     factor = scorer.factor(total)
     return Choice(
