@@ -110,7 +110,9 @@ def test_two_clips_are_enough() -> None:
 
 
 def test_a_single_clip_gives_no_evidence_but_its_label() -> None:
-    kernel, bias = solve_linear(np.ones((1, 4), np.float32), np.eye(2, dtype=np.float32)[:1], np.ones(1, np.float32), ["a"])
+    kernel, bias = solve_linear(
+        np.ones((1, 4), np.float32), np.eye(2, dtype=np.float32)[:1], np.ones(1, np.float32), ["a"]
+    )
     assert not kernel.any() and bias[0] > bias[1]
 
 
