@@ -25,6 +25,8 @@ Numbers = npt.NDArray[np.int64]
 _FOLDS = 3
 # Factors of a head's log probabilities that are tried, so that it is as certain as it is right.
 _FACTORS = np.geomspace(0.1, 10.0, 41)
+# What a stream must gain, in standard errors. With a whole one, sets of a few hundred clips lose streams that help.
+_PRICE = 0.5
 # Share of a label that the log loss spreads evenly: a few clips without a mistake are no reason to be certain.
 _SMOOTHING = 0.05
 
@@ -93,7 +95,7 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
     - Of each set of streams that a head reads, the better kind of head is kept.
     - Of a stream with two sets (pose, and pose with hands), the larger one has to be better by more than a standard
       error, which is its price.
-    - Streams count equally. The smallest set of streams is kept that is no worse than the best one by more than a
+    - Streams count equally. The smallest set of streams is kept that is no worse than the best one by more than half a
       standard error.
 
     Args:
@@ -117,7 +119,7 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
     ]
     sums = {chosen: scorer.scaled(_sum([scaled[one] for one in chosen])) for chosen in sets}
     best = min(sets, key=lambda chosen: scorer.loss(sums[chosen]))
-    kept = next(chosen for chosen in sets if not scorer.is_better(sums[best], sums[chosen]))
+    kept = next(chosen for chosen in sets if not scorer.is_better(sums[best], sums[chosen], _PRICE))
     total = _sum([scaled[one] for one in kept])
     factor = scorer.factor(total)
     return Choice(
@@ -155,10 +157,10 @@ class Scorer:
         logs = self.factor(logs) * logs
         return logs - _logsumexp(logs)[:, np.newaxis]
 
-    def is_better(self, logs: Floats, others: Floats) -> bool:
-        """Whether the loss is lower than that of others by more than a standard error of the difference."""
+    def is_better(self, logs: Floats, others: Floats, errors: float = 1.0) -> bool:
+        """Whether the loss is lower than that of others by more than so many standard errors of the difference."""
         mean, error = self._gain(logs, others, np.arange(len(logs)))
-        return mean > error
+        return mean > errors * error
 
     def is_far_behind(self, logs: Floats, others: Floats, clips: Numbers) -> bool:
         """Whether the loss on some clips is higher than that of others by more than two standard errors."""
