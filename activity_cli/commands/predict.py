@@ -226,23 +226,20 @@ def open_network(bundle: Bundle) -> NetworkRuntime:
                 "Prepare the videos and train the model again, or update activity if the model is newer.",
                 code="model.schema",
             )
-    encoder = None
-    if "appearance" in document.streams:
+    encoder, head = None, document.appearance
+    if head is not None:
         # Beside other streams, the encoder runs while other threads run their models.
         encoder = EncoderRuntime(bundle.file(ENCODER_FILE), 1 if len(document.streams) > 1 else default_workers())
+        if (encoder.frame_size, encoder.num_features) != (bundle.sampling.frame_size, head.num_features):
+            raise _does_not_fit(encoder.path)
     heads: dict[str, StreamHead] = {}
     for entry in document.heads:
         runtime = HeadRuntime(bundle.file(entry.file))
-        if (runtime.num_features, runtime.num_classes) != (_width(entry, encoder), len(bundle.labels)):
+        num_frames = head.num_frames if head and entry.stream == "appearance" else runtime.num_frames
+        expected = num_frames, _width(entry, encoder), len(bundle.labels)
+        if (runtime.num_frames, runtime.num_features, runtime.num_classes) != expected:
             raise _does_not_fit(runtime.path)
         heads[entry.stream] = StreamHead(runtime, tuple(entry.reads), entry.weight)
-    head = document.appearance
-    if (
-        encoder
-        and head
-        and (encoder.frame_size, encoder.num_features) != (bundle.sampling.frame_size, head.num_features)
-    ):
-        raise _does_not_fit(encoder.path)
     return NetworkRuntime(encoder, heads, document.mirrored_labels)
 
 
