@@ -16,6 +16,7 @@ from activity_cli.dataset.hands_sample import MIN_HANDS_SHARE, hands_share, samp
 from activity_cli.dataset.manifest import DECODE_CACHE, config_of, is_prepared_folder, read_config, write_prepared
 from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
+from activity_cli.dataset.sheets import draw_sheets
 from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.errors import DatasetError, OutputError
 from activity_cli.files import folder_lock, is_empty, remove_stale_files, translate_os_error, write_text
@@ -25,13 +26,12 @@ from activity_cli.leakage.signatures import SignatureStore
 from activity_cli.leakage.split_dataset import split_dataset
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.leaks import leak_document
-from activity_cli.results import ClipRecord, LeakReport, PrepareResult
-from activity_cli.sampling.plan import Segment, evenly_spaced
+from activity_cli.reports.poses import find_person_gaps
+from activity_cli.results import LeakReport, PrepareResult
+from activity_cli.sampling.plan import Segment
 from activity_cli.settings import PrepareSettings, resolve_prepare
 
 __all__ = ["prepare"]
-
-_SHEET_CLIPS_PER_LABEL = 3
 
 
 def prepare(settings: PrepareSettings, progress: Progress | None = None) -> PrepareResult:
@@ -70,7 +70,9 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
     del read
 
     split = split_dataset(records, settings.split, store, progress)
-    for warning in split.warnings:
+    person_warnings, person_notes = find_person_gaps(split.records)
+    warnings, notes = (*split.warnings, *person_warnings), (*person_notes, *notes)
+    for warning in warnings:
         progress.warn(warning)
 
     with suppress(DatasetError):
@@ -80,9 +82,7 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
     StreamStore(out).remove_stale(streams, clips)
     remove_stale_arrays(SignatureStore(store).folder, clips)
     remove_stale_files(out)
-    sheet = out / "contact_sheet.png"
-    if not sheet.exists() or before is None or before.fingerprint != prepared.fingerprint:
-        _draw_contact_sheet(prepared.in_split("all"), store, sheet, settings.sampling.num_frames)
+    sheet, pose_sheet = draw_sheets(prepared, is_changed=before is None or before.fingerprint != prepared.fingerprint)
     leak_report, leak_picture = _write_leaks(split.leaks, store, out)
     return PrepareResult(
         folder=out,
@@ -90,10 +90,10 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
         labels=prepared.labels,
         records=split.records,
         streams=prepared.stream_names,
-        warnings=split.warnings,
+        warnings=warnings,
         notes=notes,
         contact_sheet=sheet,
-        pose_sheet=None,
+        pose_sheet=pose_sheet,
         leaks=split.leaks,
         leak_report=leak_report,
         leak_picture=leak_picture,
@@ -230,22 +230,6 @@ def _decode(
             seconds = max(time.monotonic() - began, 1e-3)
             stage.advance(note=f"{num_frames / seconds:,.0f} frames/s, {num_bytes / seconds / 1e6:,.1f} MB/s")
     return results
-
-
-def _draw_contact_sheet(records: Sequence[ClipRecord], store: ClipStore, path: Path, num_frames: int) -> None:
-    from activity_cli.reports.sheet import contact_sheet  # here: it loads OpenCV
-
-    by_label: dict[str, list[ClipRecord]] = defaultdict(list)
-    for record in records:
-        by_label[record.label].append(record)
-    chosen = [
-        by_label[label][place]
-        for label in sorted(by_label)
-        # From all over the list, to show different persons instead of several clips of the first.
-        for place in evenly_spaced(len(by_label[label]), _SHEET_CLIPS_PER_LABEL)
-    ]
-    rows = [(r.label, f"{r.path} · {r.split} · {r.clip_frames} frames", store.read(r.clip)) for r in chosen]
-    contact_sheet(rows, path, num_frames)
 
 
 def _write_leaks(leaks: LeakReport, store: ClipStore, out: Path) -> tuple[Path, Path | None]:

@@ -149,7 +149,7 @@ def _train_heads(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFol
     labels = [record.label for record in clips.records]
     folds = group_folds(labels, clips.groups, settings.seed)
     candidates = candidates_of(plan.streams, plan.network.head)
-    answers = {candidate: heads.cross_fit(candidate, folds) for candidate in candidates}
+    answers = heads.cross_fit(candidates, folds)
     choice = choose(answers, clips.targets.argmax(axis=1), clips.weights)
     fitted = {candidate: heads.fit(candidate) for candidate in choice.weights}
     network = None
@@ -251,7 +251,7 @@ class _OtherStreams:
             return Choice({_JOINT_HEAD: 1.0}, {_JOINT_HEAD: accuracy}, np.zeros((0, 0), np.float32))
         folds = [(np.flatnonzero(~self._is_val), np.flatnonzero(self._is_val))]
         candidates = candidates_of(self._plan.streams, self._plan.network.head, trained=["appearance"])
-        answers = {candidate: self.heads.cross_fit(candidate, folds)[self._is_val] for candidate in candidates}
+        answers = {one: logs[self._is_val] for one, logs in self.heads.cross_fit(candidates, folds).items()}
         truth, weights = self.clips.targets[self._is_val].argmax(axis=1), self.clips.weights[self._is_val]
         return choose({_JOINT_HEAD: validated} | answers, truth, weights)
 

@@ -77,7 +77,7 @@ def _recurrent(shape: HeadShape, features: keras.KerasTensor, mask: keras.KerasT
         projection.trainable = False
         x = projection(x)
     else:
-        x = keras.layers.Normalization(dtype="float32", name=SCALE)(x)
+        x = _standardize()(x)
     if shape.subtract_mean:
         x = SubtractMean(dtype="float32", name="subtract_mean")(x, mask=mask)
     x = keras.layers.Dense(shape.units, activation="relu", dtype="float32", name="dense")(x)
@@ -92,10 +92,17 @@ def _recurrent(shape: HeadShape, features: keras.KerasTensor, mask: keras.KerasT
     return ops.log_softmax(keras.layers.Dense(shape.num_classes, dtype="float32", name="classes")(x))
 
 
+def _standardize() -> keras.layers.Layer:
+    # Its weights are measured once. Keras' Normalization would ignore those that are set.
+    layer = keras.layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, dtype="float32", name=SCALE)
+    layer.trainable = False
+    return layer
+
+
 def _linear(shape: HeadShape, features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
     x = features
     if shape.standardized:
-        x = keras.layers.Normalization(dtype="float32", name=SCALE)(x)
+        x = _standardize()(x)
     x = TimeStatistics(dtype="float32", name="statistics")(x, mask=mask)
     classes = keras.layers.Dense(shape.num_classes, kernel_initializer="zeros", dtype="float32", name="classes")
     classes.trainable = False

@@ -74,7 +74,11 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
         _print(console, line)
     reused = f"Reused the clips of {counted(result.reused, 'video')} from an earlier run."
     _print(console, f"Decoded {counted(result.decoded, 'video')}. {reused}")
+    for note in result.notes:
+        _print(console, note)
     _print_path(console, "Contact sheet:", result.contact_sheet)
+    if result.pose_sheet:
+        _print_path(console, "Pose sheet:", result.pose_sheet)
     _print_path(console, "Leak report:", result.leak_picture or result.leak_report)
     _print_path(console, "Prepared folder:", result.folder)
 

@@ -1,17 +1,36 @@
-"""The contact sheet: the frames that the network receives, so that people can check them."""
+"""Sheets of clips, a strip of frames for each, so that people can check what the network receives."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from activity_cli.reports.canvas import GRID, INK, MUTED, Canvas, Pixels, fit_into
+from activity_cli.reports.canvas import GRID, INK, MUTED, Canvas, Color, Pixels, fit_into
 from activity_cli.reports.text import counted
 
-__all__ = ["ClipStrip", "contact_sheet"]
+__all__ = ["ClipStrip", "Strip", "contact_sheet", "draw_sheet"]
 
 ClipStrip = tuple[str, str, Pixels]
 """A label, a caption, and the frames of the clip: uint8 [T, H, W, 3], RGB."""
+
+
+class Strip(NamedTuple):
+    """The pictures of one clip.
+
+    Attributes:
+        label, caption: What stands beside it.
+        length: Number of pictures.
+        aspect: Height of a picture over its width.
+        picture: From the index of a picture to ``uint8 [H, W, 3]``, RGB; called only for those that are drawn.
+    """
+
+    label: str
+    caption: str
+    length: int
+    aspect: float
+    picture: Callable[[int], Pixels]
+
 
 _MAX_ROWS = 40
 _MAX_SLOTS = 8
@@ -40,23 +59,54 @@ def contact_sheet(rows: Sequence[ClipStrip], path: Path, num_frames: int | None 
     Raises:
         OutputError: The picture cannot be written.
     """
-    longest = max((len(frames) for _, _, frames in rows), default=1)
+    strips = [
+        Strip(
+            label, caption, len(frames), frames.shape[1] / frames.shape[2] if frames.size else 1.0, frames.__getitem__
+        )
+        for label, caption, frames in rows
+    ]
+    draw_sheet(strips, path, "as the network receives them", num_frames)
+
+
+def draw_sheet(
+    strips: Sequence[Strip],
+    path: Path,
+    title: str,
+    num_frames: int | None = None,
+    legend: Sequence[tuple[str, Color]] = (),
+) -> None:
+    """Draws strips below a heading: how many clips, and the ``title``.
+
+    Args:
+        strips, num_frames: As in :func:`contact_sheet`.
+        path: PNG to write or replace.
+        title: What is drawn.
+        legend: What further colors mean.
+
+    Raises:
+        OutputError: The picture cannot be written.
+    """
+    longest = max((strip.length for strip in strips), default=1)
     places = _evenly_spaced(max(num_frames or longest, 1), _MAX_SLOTS)
-    drawn = [rows[index] for index in _evenly_spaced(len(rows), _MAX_ROWS)]
+    drawn = [strips[index] for index in _evenly_spaced(len(strips), _MAX_ROWS)]
     across = (_WIDTH - 2 * _MARGIN - _TEXT_WIDTH + _GAP) / len(places) - _GAP
     slot = int(min(across, _MAX_SLOT))
-    heights = [_strip_height(frames, slot) for _, _, frames in drawn]
-    starts_group = [index == 0 or row[0] != drawn[index - 1][0] for index, row in enumerate(drawn)]
+    heights = [max(round(slot * min(1.0, strip.aspect)), _MIN_STRIP) for strip in drawn]
+    starts_group = [index == 0 or strip.label != drawn[index - 1].label for index, strip in enumerate(drawn)]
     total = sum(heights) + 2 * _GAP * len(drawn) + 2 * _GAP * sum(starts_group)
     canvas = Canvas(_WIDTH, _HEAD + total + _MARGIN - 4 * _GAP)
-    _draw_head(canvas, len(drawn), len(rows), places, slot)
+    some = f"{len(drawn)} of " if len(drawn) < len(strips) else ""
+    canvas.text(_MARGIN, 56, f"{some}{counted(len(strips), 'clip')}, {title}", size=24, weight=600)
+    _draw_legend(canvas, [*legend, ("no frame (padding)", GRID)])
+    for column, place in enumerate(places):
+        canvas.text(_slot_x(column, slot), 92, f"frame {place + 1}", size=13, color=MUTED, max_width=slot)
     y = _HEAD - 2 * _GAP
-    for (label, caption, frames), height, starts in zip(drawn, heights, starts_group, strict=True):
+    for strip, height, starts in zip(drawn, heights, starts_group, strict=True):
         if starts:
             canvas.rectangle(_MARGIN, y, _WIDTH - 2 * _MARGIN, 1, GRID)
             y += 2 * _GAP
-        _draw_names(canvas, y, label if starts else "", caption)
-        _draw_strip(canvas, y, height, slot, places, frames)
+        _draw_names(canvas, y, strip.label if starts else "", strip.caption)
+        _draw_strip(canvas, y, height, slot, places, strip)
         y += height + 2 * _GAP
     canvas.save(path)
 
@@ -68,20 +118,14 @@ def _evenly_spaced(total: int, count: int) -> tuple[int, ...]:
     return tuple((index * (total - 1) + (count - 1) // 2) // (count - 1) for index in range(count))
 
 
-def _strip_height(frames: Pixels, slot: int) -> int:
-    height, width = (frames.shape[1], frames.shape[2]) if frames.size else (1, 1)
-    return max(round(slot * min(1.0, height / width)), _MIN_STRIP)
-
-
-def _draw_head(canvas: Canvas, drawn: int, total: int, places: Sequence[int], slot: int) -> None:
-    some = f"{drawn} of " if drawn < total else ""
-    canvas.text(_MARGIN, 56, f"{some}{counted(total, 'clip')}, as the network receives them", size=24, weight=600)
-    swatch = canvas.width - _MARGIN - canvas.text_width("no frame (padding)", 14)
-    canvas.text(swatch, 55, "no frame (padding)", color=MUTED)
-    canvas.rectangle(swatch - 24, 43, 15, 15, GRID)
-    for column, place in enumerate(places):
-        caption = f"frame {place + 1}"
-        canvas.text(_slot_x(column, slot), 92, caption, size=13, color=MUTED, max_width=slot)
+def _draw_legend(canvas: Canvas, legend: Sequence[tuple[str, Color]]) -> None:
+    """From the right, the last entry first."""
+    x = canvas.width - _MARGIN
+    for text, color in reversed(legend):
+        x -= canvas.text_width(text, 14)
+        canvas.text(x, 55, text, color=MUTED)
+        canvas.rectangle(x - 24, 43, 15, 15, color)
+        x -= 24 + 20
 
 
 def _slot_x(column: int, slot: int) -> int:
@@ -98,11 +142,11 @@ def _draw_names(canvas: Canvas, y: int, label: str, caption: str) -> None:
         y += 18
 
 
-def _draw_strip(canvas: Canvas, y: int, height: int, slot: int, places: Sequence[int], frames: Pixels) -> None:
+def _draw_strip(canvas: Canvas, y: int, height: int, slot: int, places: Sequence[int], strip: Strip) -> None:
     for column, place in enumerate(places):
         x = _slot_x(column, slot)
-        if place >= len(frames):
+        if place >= strip.length:
             canvas.rectangle(x, y, slot, height, GRID)
             continue
-        fitted = fit_into(frames[place], slot, height)
+        fitted = fit_into(strip.picture(place), slot, height)
         canvas.paste(x + (slot - fitted.shape[1]) // 2, y + (height - fitted.shape[0]) // 2, fitted)

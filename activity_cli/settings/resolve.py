@@ -13,7 +13,7 @@ from typing import Any
 from activity_cli.errors import ConfigError
 from activity_cli.settings.declare import plain_values, show_value
 from activity_cli.settings.encoders import ENCODER_SPECS, EncoderSpec
-from activity_cli.settings.prepare import STREAM_NAMES, PrepareSettings
+from activity_cli.settings.prepare import STREAM_NAMES, PrepareSettings, StreamName
 from activity_cli.settings.train import Augmentation, NetworkSettings, TrainSettings
 
 __all__ = ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
@@ -43,6 +43,8 @@ def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
             hint = r"For example, 'person\d+' finds person07 in wave/person07_a.mp4."
             raise ConfigError(message, hint, setting="group_by") from None
     streams = _resolved_streams(settings.streams, STREAM_NAMES)
+    # Windows that follow each other without a gap are the same sampling, whether the stride was typed or not.
+    stride_seconds = sampling.stride_seconds or sampling.window_seconds
     return replace(settings, sampling=replace(sampling, stride_seconds=stride_seconds), streams=streams)
 
 
@@ -73,7 +75,7 @@ class _Length:
 
 
 # The heads are small: about so many steps, whatever the number of clips.
-_HEAD_LENGTH = _Length(30, min_steps=600, max_epochs=300)
+_HEAD_LENGTH = _Length(30, min_steps=600, max_epochs=120)
 _HEAD_BATCH_SIZE, _HEAD_LEARNING_RATE, _HEAD_WEIGHT_DECAY = 64, 5e-3, 0.05
 _BATCH_SIZE, _LEARNING_RATE, _WEIGHT_DECAY = 16, 2e-3, 0.01
 _WARMUP_LENGTH = _Length(30, min_steps=600, max_epochs=200)

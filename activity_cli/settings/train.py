@@ -55,8 +55,8 @@ class NetworkSettings(Settings):
     )
     head: HeadChoice = setting(
         "auto",
-        "What classifies a clip from the numbers of a stream. recurrent: a bidirectional GRU over time. linear: a linear "
-        "classifier on statistics over time. auto: the better one for each stream, by cross-validation.",
+        "What classifies a clip from the numbers of a stream. recurrent: a bidirectional GRU over time. linear: a "
+        "linear classifier on statistics over time. auto: the better one for each stream, by cross-validation.",
         _NETWORK,
     )
     units: int = setting(64, "Number of units of the recurrent layer, in each direction.", ge=1, le=4096)
@@ -76,8 +76,8 @@ class NetworkSettings(Settings):
     )
     subtract_mean: bool = setting(
         True,
-        "Subtract the mean of each clip from the encoder's features that the recurrent network reads. This removes what "
-        "does not change during the clip, such as the place and the clothes.",
+        "Subtract the mean of each clip from the encoder's features that the recurrent network reads. This removes "
+        "what does not change during the clip, such as the place and the clothes.",
     )
 
 
@@ -87,8 +87,8 @@ class Augmentation(Settings):
 
     flip: bool = setting(
         True,
-        "In training, mirror half of the skeletons, and with `mode=joint` the pictures. Labels that name a side, such as "
-        "turn_left and turn_right, are swapped; if one has no partner, nothing is mirrored.",
+        "In training, mirror half of the skeletons, and with `mode=joint` the pictures. Labels that name a side, such "
+        "as turn_left and turn_right, are swapped; if one has no partner, nothing is mirrored.",
         _AUGMENTATION,
     )
     no_flip_label: tuple[str, ...] = setting(

@@ -28,8 +28,8 @@ class FrameStreams:
     Several threads may use it at once; each of its models reads one frame at a time.
 
     Args:
-        names: Some of :data:`FULL_FRAME_STREAMS`. Hands need the pose.
-        threads: Number of threads of each model.
+        names: Some of :data:`FULL_FRAME_STREAMS`, and others, which are left alone. Hands need the pose.
+        threads: Number of threads of each model; the rows do not depend on it.
         encode: Computes the row of the appearance stream from a frame ``uint8 [S, S, 3]``, RGB, of the network's size;
             None: there is no such row.
 
@@ -78,6 +78,8 @@ class FrameStreams:
         """The row of the motion stream for two shrunk frames, shown ``seconds`` apart; 0 where they are one frame."""
         if self._motion is None or seconds <= 0:
             return np.zeros(MOTION_WIDTH, np.float32)
+        if earlier.shape != later.shape:  # the size of the frames changes within the video
+            later = np.asarray(cv2.resize(later, earlier.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         return self._motion.describe(earlier, later, seconds)
 
 

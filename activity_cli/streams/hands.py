@@ -1,7 +1,7 @@
 """The hands stream: 21 joints of each hand in each frame, by MediaPipe Hands (Zhang et al. 2020).
 
 The pose says where a hand is. The landmark model runs twice where it finds one: the joints of the first run give a
-better square.
+better square. ``models/MODEL_CARD.md`` describes the model.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _MIN_FIRST, _MIN_FOUND = 0.3, 0.4
 _KNUCKLES = (5, 9, 13)
 
 Floats = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
 
 
 class HandRows(NamedTuple):
@@ -58,21 +59,24 @@ class HandEstimator:
     """Finds the joints of both hands of the person that the pose stream found.
 
     Args:
-        threads: Number of threads.
+        threads: Number of threads; the joints do not depend on it.
 
     Raises:
-        BundleError: The model file is damaged.
+        BundleError: The model file is damaged (``weights.unreadable``).
     """
 
     def __init__(self, threads: int) -> None:
         self._landmarks = landmark_model("hand_landmark_full", threads)
 
-    def describe(self, frame: npt.NDArray[np.uint8], pose: Floats) -> Floats:
-        """A row ``float32 [HANDS_WIDTH]``.
+    def describe(self, frame: Picture, pose: Floats) -> Floats:
+        """The row of a frame.
 
         Args:
-            frame: ``uint8 [H, W, 3]``, RGB, of square pixels.
-            pose: The row of the pose stream for this frame.
+            frame: ``uint8 [H, W, 3]``, RGB, of square pixels, as it is shown.
+            pose: The row of the pose stream for this frame, ``float32 [POSE_WIDTH]``.
+
+        Returns:
+            ``float32 [HANDS_WIDTH]``, as :func:`split_hands` takes it apart; 0 for each hand that was not found.
         """
         row = np.zeros((2, _HAND_WIDTH), np.float32)
         rows = split_pose(pose[np.newaxis])
@@ -81,26 +85,35 @@ class HandEstimator:
                 row[hand] = self._describe_one(frame, rows.picture[0][list(arm)] * frame.shape[0])
         return row.ravel()
 
-    def _describe_one(self, frame: npt.NDArray[np.uint8], arm: Floats) -> Floats:
-        wrist, little, index = arm
-        middle = (2 * index + little) / 3
-        side = 4 * float(np.linalg.norm(middle - wrist))
+    def _describe_one(self, frame: Picture, arm: Floats) -> Floats:
+        """The row of one hand, from wrist, little finger and index finger of the arm in pixels, ``[3, 2]``."""
         row = np.zeros(_HAND_WIDTH, np.float32)
+        wrist, little, index = arm
+        middle = (2 * index + little) / np.float32(3)
+        side = 4 * float(np.linalg.norm(middle - wrist))
         if side < 1:
             return row
-        best = self._read(frame, Region.upright(middle[0], middle[1], side, middle - wrist))
-        if best[0] > _MIN_FIRST:
-            best = max(best, self._read(frame, _around(best[1])), key=lambda one: one[0])
-        found, picture, world = best
-        if found > _MIN_FOUND:
-            row[0] = found
-            row[1:] = np.concatenate([(picture / frame.shape[0]).ravel(), world.ravel()])
+        best = self._read(frame, Region.upright(float(middle[0]), float(middle[1]), side, middle - wrist))
+        if best.found > _MIN_FIRST:
+            best = max(best, self._read(frame, _around(best.points)), key=lambda one: one.found)
+        if best.found > _MIN_FOUND:
+            row[0] = best.found
+            row[1:] = np.concatenate([(best.points / frame.shape[0]).ravel(), best.world.ravel()])
         return row
 
-    def _read(self, frame: npt.NDArray[np.uint8], region: Region) -> tuple[float, Floats, Floats]:
-        picture, presence, _, world = self._landmarks(cut_out(frame, region, _SIZE).astype(np.float32) / 255)
-        points = region.to_frame(picture.reshape(-1, 3)[:, :2] / _SIZE)
-        return float(presence[0]), points, region.turned_back(world.reshape(-1, 3))
+    def _read(self, frame: Picture, region: Region) -> _Reading:
+        picture = cut_out(frame, region, _SIZE).astype(np.float32) / np.float32(255)
+        landmarks, presence, _, world = self._landmarks(picture)
+        points = region.to_frame(landmarks.reshape(-1, 3)[:, :2] / np.float32(_SIZE))
+        return _Reading(float(presence[0]), points, region.turned_back(world.reshape(-1, 3)))
+
+
+class _Reading(NamedTuple):
+    """What the model found: probability of a hand, and its joints in pixels of the frame and in meters."""
+
+    found: float
+    points: Floats
+    world: Floats
 
 
 def _around(points: Floats) -> Region:

@@ -7,7 +7,9 @@ motion boundaries (MBH: Dalal et al. 2006; Wang et al. 2013).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,8 @@ __all__ = ["MOTION_SECONDS", "MOTION_WIDTH", "MotionDescriber"]
 
 # Time from a frame to the one that it is compared with.
 MOTION_SECONDS = 1 / 15
-_LONG_SIDE = 256
+# Pixels: of a frame's longer side, and the least that the flow needs of the shorter one.
+_LONG_SIDE, _LEAST_SIDE = 256, 16
 _CELLS = (1, 2, 4)
 _BINS = 8
 _CAMERA = 5
@@ -27,6 +30,7 @@ MOTION_WIDTH = 3 * _BINS * sum(cells**2 for cells in _CELLS) + _CAMERA
 _STEP, _ROUNDS, _CAUCHY_PIXELS = 8, 5, 0.5
 
 Floats = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
 
 
 class MotionDescriber:
@@ -34,48 +38,72 @@ class MotionDescriber:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        # OpenCV's type stubs lack this class.
+        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     @staticmethod
-    def shrink(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def shrink(frame: Picture) -> Picture:
         """What of a frame ``uint8 [H, W, 3]``, blue, green and red, is needed: brightness, small; ``uint8 [h, w]``."""
         scale = _LONG_SIDE / max(frame.shape[:2])
-        size = tuple(max(16, round(side * scale)) for side in (frame.shape[1], frame.shape[0]))
+        width, height = (max(_LEAST_SIDE, round(side * scale)) for side in (frame.shape[1], frame.shape[0]))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        return np.asarray(
-            cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), size, interpolation=interpolation), np.uint8
-        )
+        gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+        return np.asarray(cv2.resize(gray, (width, height), interpolation=interpolation), np.uint8)
 
-    def describe(self, now: npt.NDArray[np.uint8], later: npt.NDArray[np.uint8], seconds: float) -> Floats:
-        """A row ``float32 [MOTION_WIDTH]`` for two shrunk frames, shown ``seconds`` apart."""
+    def describe(self, now: Picture, later: Picture, seconds: float) -> Floats:
+        """A row for two shrunk frames of the same size.
+
+        Args:
+            now, later: ``uint8 [h, w]``.
+            seconds: Time from one to the other, more than 0.
+
+        Returns:
+            ``float32 [MOTION_WIDTH]``, square roots: histograms of the flow and of the gradients of its two parts, each
+            for 1 x 1, 2 x 2 and 4 x 4 cells; then of the camera how far it shifts, zooms and turns; then the deviation
+            and the 95th percentile of the flow's length. Lengths are pixels of a frame 256 pixels wide or high, in
+            :data:`MOTION_SECONDS`.
+        """
         with self._lock:
             flow = self._flow.calc(now, later, None)
-        flow = flow * (MOTION_SECONDS / seconds)
-        camera = _camera(flow)
-        y, x = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
-        left = flow - np.stack([camera[i, 0] + camera[i, 1] * x + camera[i, 2] * y for i in range(2)], axis=-1)
-        fields = [left]
-        for part in range(2):
-            channel = np.ascontiguousarray(left[..., part])
-            gradients = [cv2.Sobel(channel, cv2.CV_32F, dx, 1 - dx, ksize=3) / 8 for dx in (1, 0)]
-            fields.append(np.stack(gradients, axis=-1))
-        histograms = [_pyramid(field) for field in fields]
-        lengths = np.linalg.norm(left, axis=-1)
-        height, width = lengths.shape
+        flow = flow * np.float32(MOTION_SECONDS / seconds)
+        height, width = now.shape
+        camera = _camera_movement(flow)
+        x, y = _grid(height, width)
+        parts = [
+            flow[..., part] - (shift + along_x * x + along_y * y)
+            for part, (shift, along_x, along_y) in enumerate(camera)
+        ]
+        fields = [(parts[0], parts[1])]
+        for part in parts:
+            fields.append(tuple(cv2.Sobel(part, cv2.CV_32F, dx, 1 - dx, ksize=3, scale=1 / 8) for dx in (1, 0)))
+        lengths, _ = cv2.cartToPolar(*parts)
         shift = camera[:, 0] + camera[:, 1] * width / 2 + camera[:, 2] * height / 2
         zoom, turn = (camera[0, 1] + camera[1, 2]) / 2, (camera[1, 1] - camera[0, 2]) / 2
-        whole = [
-            float(np.linalg.norm(shift)),
-            abs(zoom) * width,
-            abs(turn) * width,
-            float(lengths.std()),
-            float(np.percentile(lengths, 95)),
-        ]
-        return np.sqrt(np.concatenate([*histograms, whole])).astype(np.float32)
+        whole = (np.linalg.norm(shift), abs(zoom) * width, abs(turn) * width, lengths.std(), np.percentile(lengths, 95))
+        histograms = [_pyramid(*field) for field in fields]
+        return np.asarray(np.sqrt(np.concatenate([*histograms, np.array(whole)])), np.float32)
 
 
-def _camera(flow: Floats) -> Floats:
-    """The affine movement ``[2, 3]`` (shift, and change along x and y) that most of the frame shares."""
+@lru_cache(maxsize=8)
+def _grid(height: int, width: int) -> tuple[Floats, Floats]:
+    """The places ``x`` and ``y`` of all pixels, ``[height, width]``."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return x, y
+
+
+@lru_cache(maxsize=8)
+def _cells(height: int, width: int) -> npt.NDArray[np.int32]:
+    """The first bin of the finest cell that each pixel is in, ``[height, width]``."""
+    finest = _CELLS[-1]
+    rows, columns = np.arange(height) * finest // height, np.arange(width) * finest // width
+    return ((rows[:, np.newaxis] * finest + columns) * _BINS).astype(np.int32)
+
+
+def _camera_movement(flow: Floats) -> Floats:
+    """The affine movement ``[2, 3]`` (shift, and change along x and y) that most of the frame shares.
+
+    Least squares, reweighted in rounds so that what moves by itself counts little (Cauchy's weights).
+    """
     some = flow[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP]
     y, x = np.mgrid[_STEP // 2 : flow.shape[0] : _STEP, _STEP // 2 : flow.shape[1] : _STEP].astype(np.float64)
     known = np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1)
@@ -87,27 +115,28 @@ def _camera(flow: Floats) -> Floats:
         solution = np.linalg.lstsq(weighted.T @ known, weighted.T @ moved, rcond=None)[0]
         errors = np.linalg.norm(moved - known @ solution, axis=1)
         weights = 1 / (1 + (errors / _CAUCHY_PIXELS) ** 2)
-    return solution.T.astype(np.float32)
+    return np.asarray(solution.T, np.float32)
 
 
-def _pyramid(field: Floats) -> Floats:
-    """Histograms of the directions of a field ``[h, w, 2]``, weighted by length, of all cells of a pyramid."""
-    lengths = np.linalg.norm(field, axis=-1)
+def _pyramid(x: Floats, y: Floats) -> npt.NDArray[np.float64]:
+    """Histograms of the directions of vectors ``[h, w]``, weighted by length, of all cells of a pyramid.
+
+    The first bin is to the right, and they go on clockwise. A cell's histogram is divided by its area.
+    """
+    lengths, angles = cv2.cartToPolar(x, y)
     # Each vector counts for the two nearest directions, by how near it is.
-    place = np.arctan2(field[..., 1], field[..., 0]) * (_BINS / (2 * np.pi)) % _BINS
-    low = place.astype(np.int32) % _BINS
-    share = place - np.floor(place)
+    places = angles * np.float32(_BINS / (2 * np.pi))
+    low = places.astype(np.int32)
+    upper = lengths * (places - low)
     height, width = lengths.shape
-    finest = _CELLS[-1]
-    rows, columns = np.arange(height) * finest // height, np.arange(width) * finest // width
-    cell = (rows[:, np.newaxis] * finest + columns) * _BINS
+    cells, finest = _cells(height, width), _CELLS[-1]
     size = finest * finest * _BINS
-    counts = np.bincount((cell + low).ravel(), (lengths * (1 - share)).ravel(), size)
-    counts += np.bincount((cell + (low + 1) % _BINS).ravel(), (lengths * share).ravel(), size)
+    counts = np.bincount((cells + low % _BINS).ravel(), (lengths - upper).ravel(), size)
+    counts += np.bincount((cells + (low + 1) % _BINS).ravel(), upper.ravel(), size)
     fine = counts.reshape(finest, finest, _BINS)
     levels = []
-    for cells in _CELLS:
-        each = finest // cells
-        summed = fine.reshape(cells, each, cells, each, _BINS).sum(axis=(1, 3))
-        levels.append((summed * (cells**2 / (height * width))).ravel())
-    return np.concatenate(levels).astype(np.float32)
+    for per_side in _CELLS:
+        each = finest // per_side
+        summed = fine.reshape(per_side, each, per_side, each, _BINS).sum(axis=(1, 3))
+        levels.append((summed * (per_side**2 / (height * width))).ravel())
+    return np.concatenate(levels)

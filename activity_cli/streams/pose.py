@@ -1,7 +1,8 @@
 """The pose stream: the joints of a person in each frame, by BlazePose (Bazarevsky et al. 2020).
 
 A detector finds a person, and a landmark model finds 33 joints in the square around. It runs twice: the joints of the
-first run give a better square. Every frame is read by itself, so that its joints do not depend on where a clip starts.
+first run give a better square. Every frame is read by itself, so that its joints do not depend on where a clip starts,
+and a fast person is not lost between far frames. ``models/MODEL_CARD.md`` describes the two models.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _MARGIN = 1.25
 _TILES, _TILE_SHARE = 2, 2 / 3
 
 Floats = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
 
 
 class PoseRows(NamedTuple):
@@ -59,94 +61,128 @@ def split_pose(rows: Floats) -> PoseRows:
 
 
 class PoseEstimator:
-    """Finds the joints of the most prominent person of a frame.
+    """Finds the joints of the most prominent person of a frame: the likeliest and largest.
 
     Args:
-        threads: Number of threads.
-        refine: ...
+        threads: Number of threads; the joints do not depend on it.
 
     Raises:
-        BundleError: A model file is damaged.
+        BundleError: A model file is damaged (``weights.unreadable``).
     """
 
-    def __init__(self, threads: int, passes: int = 2, tiles: bool = True) -> None:
+    def __init__(self, threads: int) -> None:
         self._detector = landmark_model("pose_detection", threads)
         self._landmarks = landmark_model("pose_landmark_full", threads)
         self._anchors = np.concatenate([_anchors(stride, count) for stride, count in _ANCHORS])
-        self._passes, self._tiles = passes, tiles
 
-    def describe(self, frame: npt.NDArray[np.uint8]) -> Floats:
-        """A row ``float32 [POSE_WIDTH]`` for a frame ``uint8 [H, W, 3]``, RGB, of square pixels."""
+    def describe(self, frame: Picture) -> Floats:
+        """The row of a frame.
+
+        Args:
+            frame: ``uint8 [H, W, 3]``, RGB, of square pixels, as it is shown; of any size.
+
+        Returns:
+            ``float32 [POSE_WIDTH]``, as :func:`split_pose` takes it apart; all 0 where nobody was found.
+        """
         row = np.zeros(POSE_WIDTH, np.float32)
         region = self._find(frame)
         if region is None:
             return row
-        for _ in range(self._passes):
-            picture, world, visibility, presence, following = self._read(frame, region)
-            if presence < _MIN_PRESENCE:
-                return row
-            region = following
-        row[0] = presence
-        row[1:] = np.concatenate([(picture / frame.shape[0]).ravel(), world.ravel(), visibility])
+        first = self._read(frame, region)
+        if first.presence < _MIN_PRESENCE:
+            return row
+        second = self._read(frame, first.around)
+        if second.presence < _MIN_PRESENCE:
+            return row
+        row[0] = second.presence
+        places = second.points / frame.shape[0]
+        row[1:] = np.concatenate([places.ravel(), second.world.ravel(), second.visibility])
         return row
 
-    def _find(self, frame: npt.NDArray[np.uint8]) -> Region | None:
+    def _find(self, frame: Picture) -> Region | None:
         """The square around the most prominent person; small persons are looked for in tiles."""
         found = self._detect(frame)
-        if found is None and self._tiles:
-            tiles = [(self._detect(tile), x, y) for tile, x, y in _tiles(frame)]
-            regions = [
-                (score, region._replace(x=region.x + x, y=region.y + y))
-                for one, x, y in tiles
-                if one
-                for score, region in (one,)
+        if found is None:
+            tiles = [
+                (person.prominence, person.region._replace(x=person.region.x + x, y=person.region.y + y))
+                for tile, x, y in _tiles(frame)
+                if (person := self._detect(tile)) is not None
             ]
-            found = max(regions, default=None)
-        return found[1] if found else None
+            return max(tiles)[1] if tiles else None
+        return found.region
 
-    def _detect(self, frame: npt.NDArray[np.uint8]) -> tuple[float, Region] | None:
-        """The most prominent person of a picture: how prominent, and the square around."""
-        height, width = frame.shape[:2]
+    def _detect(self, picture: Picture) -> _Person | None:
+        """The most prominent person of a picture, ``uint8 [h, w, 3]``."""
+        height, width = picture.shape[:2]
         scale = _DETECTOR_SIZE / max(height, width)
         inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         top, left = (_DETECTOR_SIZE - inner_height) // 2, (_DETECTOR_SIZE - inner_width) // 2
         letterboxed = np.zeros((_DETECTOR_SIZE, _DETECTOR_SIZE, 3), np.float32)
-        letterboxed[top : top + inner_height, left : left + inner_width] = cv2.resize(
-            frame, (inner_width, inner_height), interpolation=interpolation
-        )
-        boxes, scores = self._detector(letterboxed / 127.5 - 1)
-        probabilities = 1 / (1 + np.exp(-np.clip(scores[:, 0], -80, 80)))
+        resized = cv2.resize(picture, (inner_width, inner_height), interpolation=interpolation)
+        letterboxed[top : top + inner_height, left : left + inner_width] = resized
+        boxes, scores = self._detector(np.asarray(letterboxed / 127.5 - 1, np.float32))
+        probabilities = _sigmoid(scores[:, 0])
         likely = np.flatnonzero(probabilities >= _MIN_DETECTION)
         if not len(likely):
             return None
+        # The middle of the hips, and a point above the head: the body fits into the circle through it.
         points = boxes[likely, 4:8].reshape(-1, 2, 2) + self._anchors[likely, np.newaxis]
         radii = np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
         best = int(np.argmax(probabilities[likely] * radii))
-        hips, top_point = (points[best] - (left, top)) / scale
-        prominence = float(probabilities[likely[best]] * radii[best])
-        return prominence, Region.upright(hips[0], hips[1], 2 * _MARGIN * float(radii[best]) / scale, top_point - hips)
+        hips, circle = np.asarray((points[best] - (left, top)) / scale, np.float32)
+        return _Person(float(probabilities[likely[best]] * radii[best]), _square(hips, circle))
 
-    def _read(self, frame: npt.NDArray[np.uint8], region: Region) -> tuple[Floats, Floats, Floats, float, Region]:
-        crop = cut_out(frame, region, _LANDMARK_SIZE)
-        landmarks, presence, _, _, world = self._landmarks(crop.astype(np.float32) / 255)
+    def _read(self, frame: Picture, region: Region) -> _Reading:
+        """The joints in a region; what the models say of visibility and presence are logits and a probability."""
+        picture = cut_out(frame, region, _LANDMARK_SIZE).astype(np.float32) / np.float32(255)
+        landmarks, presence, _, _, world = self._landmarks(picture)
         rows = landmarks.reshape(-1, 5)
-        points = region.to_frame(rows[:, :2] / _LANDMARK_SIZE)
-        hips, circle = points[NUM_JOINTS], points[NUM_JOINTS + 1]
-        following = Region.upright(hips[0], hips[1], 2 * _MARGIN * float(np.linalg.norm(circle - hips)), circle - hips)
-        visibility = 1 / (1 + np.exp(-rows[:NUM_JOINTS, 3]))
-        meters = region.turned_back(world.reshape(-1, 3)[:NUM_JOINTS])
-        return points[:NUM_JOINTS], meters, visibility, float(presence[0]), following
+        points = region.to_frame(rows[:, :2] / np.float32(_LANDMARK_SIZE))
+        return _Reading(
+            points=points[:NUM_JOINTS],
+            world=region.turned_back(world.reshape(-1, 3)[:NUM_JOINTS]),
+            visibility=_sigmoid(rows[:NUM_JOINTS, 3]),
+            presence=float(presence[0]),
+            around=_square(points[NUM_JOINTS], points[NUM_JOINTS + 1]),
+        )
+
+
+class _Person(NamedTuple):
+    """What the detector found: probability times size in pixels of the detector, and the square around."""
+
+    prominence: float
+    region: Region
+
+
+class _Reading(NamedTuple):
+    """What the landmark model found: joints in pixels of the frame and in meters, and the square around them."""
+
+    points: Floats
+    world: Floats
+    visibility: Floats
+    presence: float
+    around: Region
+
+
+def _square(hips: Floats, circle: Floats) -> Region:
+    """The square around a person, upright: around the hips, as large as the circle through the other point."""
+    up = circle - hips
+    return Region.upright(float(hips[0]), float(hips[1]), 2 * _MARGIN * float(np.linalg.norm(up)), up)
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -80, 80))), np.float32)
 
 
 def _anchors(stride: int, count: int) -> Floats:
     """The middles of a layer's anchors ``[N, 2]``, in pixels of the detector."""
     steps = (np.arange(_DETECTOR_SIZE // stride, dtype=np.float32) + 0.5) * stride
     y, x = np.meshgrid(steps, steps, indexing="ij")
-    return np.repeat(np.stack([x, y], axis=-1).reshape(-1, 2), count, axis=0)
+    return np.asarray(np.repeat(np.stack([x, y], axis=-1).reshape(-1, 2), count, axis=0), np.float32)
 
 
-def _tiles(frame: npt.NDArray[np.uint8]) -> Iterator[tuple[npt.NDArray[np.uint8], int, int]]:
+def _tiles(frame: Picture) -> Iterator[tuple[Picture, int, int]]:
     """Overlapping tiles of a frame, each with the place of its left top corner."""
     height, width = frame.shape[:2]
     rows, columns = round(height * _TILE_SHARE), round(width * _TILE_SHARE)

@@ -36,7 +36,8 @@ class Region(NamedTuple):
 
     def to_frame(self, points: Floats) -> Floats:
         """Points ``[..., 2]`` of the picture, where 0 and 1 are its borders -> pixels of the frame."""
-        return np.asarray(self.turned_back((points - 0.5) * self.side) + (self.x, self.y), np.float32)
+        middle = np.array([self.x, self.y], np.float32)
+        return np.asarray(self.turned_back((points - 0.5) * self.side) + middle, np.float32)
 
     def turned_back(self, vectors: Floats) -> Floats:
         """Vectors ``[..., 2 or 3]`` of the picture -> the same in the frame's orientation; depth stays."""

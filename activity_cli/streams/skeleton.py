@@ -6,7 +6,9 @@ at any frame rate. All rates are per second.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ from activity_cli.streams.pose import split_pose
 
 __all__ = ["CUTS", "Skeletons", "augmented", "mirrored", "read_skeleton", "resampled", "skeleton_features", "stack"]
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 # Joints of BlazePose that are read: nose, ears, and all from the shoulders to the feet.
 _JOINTS = (0, 7, 8, *range(11, 33))
@@ -95,7 +97,7 @@ def stack(clips: list[Skeletons]) -> Skeletons:
     return Skeletons(*parts)  # type: ignore[arg-type]
 
 
-def read_skeleton(pose: Floats, hands: Floats | None, times_seconds: Floats, steps: int) -> Skeletons:
+def read_skeleton(pose: Floats, hands: Floats | None, times_seconds: npt.NDArray[np.float64], steps: int) -> Skeletons:
     """A clip ``[1, steps, ...]`` from its rows of the streams.
 
     Frames in which nobody was found take the skeleton of the nearest frame in which somebody was.
@@ -125,9 +127,9 @@ def read_skeleton(pose: Floats, hands: Floats | None, times_seconds: Floats, ste
     start = float(times_seconds[0]) - gap / 2
     moments = start + (np.arange(steps) + 0.5) / steps * seconds
     resampled_parts = [_at(part, np.asarray(times_seconds), moments)[np.newaxis] for part in parts]
-    joints, places, shown, *rest = resampled_parts
-    hand, hand_found = rest if rest else (None, None)
-    return Skeletons(joints, places, shown, hand, hand_found, np.array([seconds], np.float32))
+    joints, middles, shown, *rest = resampled_parts
+    hand, hand_found = rest or (None, None)
+    return Skeletons(joints, middles, shown, hand, hand_found, np.array([seconds], np.float32))
 
 
 def _nearest(found: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -136,10 +138,10 @@ def _nearest(found: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     numbers = np.arange(len(found))
     if not len(places):
         return numbers
-    return places[np.abs(numbers[:, np.newaxis] - places).argmin(axis=1)]
+    return np.asarray(places[np.abs(numbers[:, np.newaxis] - places).argmin(axis=1)])
 
 
-def _at(values: Floats, times: Floats, moments: Floats) -> Floats:
+def _at(values: Floats, times: npt.NDArray[np.float64], moments: npt.NDArray[np.float64]) -> Floats:
     """Values ``[T, ...]`` at other moments, linearly between frames; the first and the last beyond them."""
     if len(times) == 1:
         return np.repeat(values, len(moments), axis=0).astype(np.float32)
@@ -158,14 +160,14 @@ def resampled(clips: Skeletons, positions: Floats, seconds: Floats) -> Skeletons
     share = (positions - low).astype(np.float32)
     rows = np.arange(len(positions))[:, np.newaxis]
 
-    def moved(values: Floats | None) -> Floats | None:
+    def moved(values: Floats | None) -> Any:
         if values is None:
             return None
         weight = share.reshape(*share.shape, *[1] * (values.ndim - 2))
         return values[rows, low] * (1 - weight) + values[rows, np.minimum(low + 1, most)] * weight
 
     joints, places, found, hands, hands_found = (moved(one) for one in _fields(clips)[:-1])
-    return Skeletons(joints, places, found, hands, hands_found, seconds)  # type: ignore[arg-type]
+    return Skeletons(joints, places, found, hands, hands_found, seconds)
 
 
 def cut(clips: Skeletons, start: float, end: float) -> Skeletons:
@@ -178,21 +180,20 @@ def cut(clips: Skeletons, start: float, end: float) -> Skeletons:
 
 
 def mirrored(clips: Skeletons, which: npt.NDArray[np.bool_] | None = None) -> Skeletons:
-    """The clips as a mirror shows them: left and right joints swapped, and right is left; all, or those of ``which``."""
+    """The clips, or those of ``which``, as a mirror shows them: right is left, left joints are right ones."""
     flip = np.ones(len(clips), np.bool_) if which is None else which
 
-    def chosen(before: Floats | None, after: Floats | None) -> Floats | None:
-        if before is None or after is None:
-            return None
+    def chosen(before: Floats, after: Floats) -> Floats:
         return np.where(flip.reshape(-1, *[1] * (before.ndim - 1)), after, before).astype(np.float32)
 
     three, two = np.array([-1, 1, 1], np.float32), np.array([-1, 1], np.float32)
+    hands, found = clips.hands, clips.hands_found
     return replace(
         clips,
         joints=chosen(clips.joints, clips.joints[:, :, _SWAPPED] * three),
         places=chosen(clips.places, clips.places * two),
-        hands=None if clips.hands is None else chosen(clips.hands, clips.hands[:, :, ::-1] * three),
-        hands_found=None if clips.hands_found is None else chosen(clips.hands_found, clips.hands_found[:, :, ::-1]),
+        hands=None if hands is None else chosen(hands, hands[:, :, ::-1] * three),
+        hands_found=None if found is None else chosen(found, found[:, :, ::-1]),
     )
 
 
@@ -204,14 +205,13 @@ def augmented(
     Returns:
         The clips, and which of them are mirrored, ``bool [B]``.
     """
-    count, steps = clips.joints.shape[:2]
+    count, steps = len(clips), int(clips.joints.shape[1])
     length = rng.uniform(0.7, 1.0, count)
     start = rng.uniform(0, 1 - length)
     line = (np.arange(steps) + 0.5) / steps
-    bend = rng.uniform(-0.15, 0.15, (count, 1)) * np.sin(np.pi * line) ** 1
-    positions = (
-        start[:, np.newaxis] + np.clip(line + bend * np.sin(np.pi * line), 0, 1) * length[:, np.newaxis]
-    ) * steps - 0.5
+    # Faster at first and slower later, or the other way round; the ends stay.
+    warped = line + rng.uniform(-0.15, 0.15, (count, 1)) * np.sin(np.pi * line) ** 2
+    positions = (start[:, np.newaxis] + warped * length[:, np.newaxis]) * steps - 0.5
     varied = resampled(clips, positions, (clips.seconds * length).astype(np.float32))
     flipped = may_flip & (rng.random(count) < 0.5)
     varied = mirrored(varied, flipped)
@@ -220,7 +220,7 @@ def augmented(
 
     def turned(points: Floats, noise: float) -> Floats:
         moved = np.einsum("b...i,bji->b...j", points, matrix)
-        return moved + rng.standard_normal(moved.shape, np.float32) * np.float32(noise)
+        return np.asarray(moved + rng.standard_normal(moved.shape, np.float32) * np.float32(noise))
 
     hands, hands_found = varied.hands, varied.hands_found
     if hands is not None and hands_found is not None:
@@ -228,9 +228,8 @@ def augmented(
     return replace(varied, joints=turned(varied.joints, 0.01), hands=hands, hands_found=hands_found), flipped
 
 
-def _rotations(
-    about_vertical: npt.NDArray[np.float64], about_horizontal: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def _rotations(about_vertical: Floats, about_horizontal: Floats) -> Floats:
+    """Matrices ``[B, 3, 3]`` that turn about the vertical, then about the horizontal axis, by angles in radians."""
     count = len(about_vertical)
     cos, sin = np.cos(about_vertical), np.sin(about_vertical)
     vertical = np.zeros((count, 3, 3))
@@ -246,12 +245,12 @@ def _rotations(
 def _hands_dropped(hands: Floats, found: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Leaves hands out, as the landmark model does: a whole hand (0.3), or some frames in a row (0.4)."""
     hands, found = hands.copy(), found.copy()
-    count, steps = found.shape[:2]
+    count, steps = len(found), int(found.shape[1])
     for one in range(2):
         draw = rng.random(count)
         whole = draw < 0.3
         hands[whole, :, one], found[whole, :, one] = 0, 0
-        part = (draw >= 0.3) & (draw < 0.7)
+        part = (draw >= 0.3) & (draw < 0.7) & (steps > 3)
         lengths, starts = rng.integers(3, 12, count), rng.random(count)
         for clip in np.flatnonzero(part):
             length = min(int(lengths[clip]), steps - 1)
@@ -279,7 +278,7 @@ def skeleton_features(clips: Skeletons) -> Floats:
         changes = np.diff(values, axis=1, prepend=values[:, :1])
         if steps > 1:
             changes[:, 0] = changes[:, 1]
-        return changes / step_seconds
+        return np.asarray(changes / step_seconds)
 
     flat = joints.reshape(count, steps, -1)
     bones = _unit(joints[:, :, _BONE_ENDS] - joints[:, :, _BONE_STARTS]).reshape(count, steps, -1)
@@ -310,7 +309,7 @@ def skeleton_features(clips: Skeletons) -> Floats:
     return np.concatenate(parts, axis=-1).astype(np.float32)
 
 
-def _hand_parts(hands: Floats, found: Floats, rate) -> list[Floats]:
+def _hand_parts(hands: Floats, found: Floats, rate: Callable[[Floats], Floats]) -> list[Floats]:
     count, steps = hands.shape[:2]
     wrist = hands[:, :, :, 0]
     across = [_unit(hands[:, :, :, knuckle] - wrist) for knuckle in (_INDEX_KNUCKLE, _LITTLE_KNUCKLE)]

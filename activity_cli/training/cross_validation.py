@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Candidate", "Choice", "choose", "group_folds"]
+__all__ = ["Candidate", "Choice", "Scorer", "choose", "group_folds"]
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -99,7 +99,7 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
         truth: The number of each clip's label, ``[N]``.
         clip_weights: How much each clip counts, ``[N]``.
     """
-    scorer = _Scorer(truth, clip_weights)
+    scorer = Scorer(truth, clip_weights)
     factors = {candidate: scorer.factor(logs) for candidate, logs in answers.items()}
     scaled = {candidate: factors[candidate] * logs for candidate, logs in answers.items()}
     by_reads: dict[tuple[str, ...], Candidate] = {}
@@ -125,8 +125,13 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
     )
 
 
-class _Scorer:
-    """Scores log probabilities ``[N, classes]`` by the right answers."""
+class Scorer:
+    """Scores log probabilities ``[N, classes]`` by the right answers.
+
+    Args:
+        truth: The number of each clip's label, ``[N]``.
+        clip_weights: How much each clip counts, ``[N]``.
+    """
 
     def __init__(self, truth: Numbers, clip_weights: Floats) -> None:
         self._truth, self._weights = truth, clip_weights / clip_weights.sum()
@@ -149,10 +154,25 @@ class _Scorer:
 
     def is_better(self, logs: Floats, others: Floats) -> bool:
         """Whether the loss is lower than that of others by more than a standard error of the difference."""
-        gains = self.losses(others) - self.losses(logs)
-        mean = float(self._weights @ gains)
-        deviation = float(np.sqrt(self._weights @ (gains - mean) ** 2))
-        return mean > deviation * float(np.sqrt((self._weights**2).sum()))
+        mean, error = self._gain(logs, others, np.arange(len(logs)))
+        return mean > error
+
+    def is_far_behind(self, logs: Floats, others: Floats, clips: Numbers) -> bool:
+        """Whether the loss on some clips is higher than that of others by more than two standard errors."""
+        mean, error = self._gain(logs, others, clips)
+        return mean < -2 * error
+
+    def make_no_mistake(self, answers: Sequence[Floats], clips: Numbers) -> bool:
+        """Whether answers that are added up are right for all of these clips."""
+        total = _sum([self.scaled(logs) for logs in answers])
+        return bool((total.argmax(axis=1) == self._truth)[clips].all())
+
+    def _gain(self, logs: Floats, others: Floats, clips: Numbers) -> tuple[float, float]:
+        """By how much the loss on some clips is lower than that of others, and the standard error of that."""
+        gains, weights = (self.losses(others) - self.losses(logs))[clips], self._weights[clips]
+        weights = weights / weights.sum()
+        mean = float(weights @ gains)
+        return mean, float(np.sqrt(weights @ (gains - mean) ** 2) * np.sqrt((weights**2).sum()))
 
 
 def _sum(logs: Sequence[Floats]) -> Floats:

@@ -50,7 +50,7 @@ class _Head:
         for data, mirrored_labels in inputs.views(_BATCH_SIZE):
             probabilities = np.exp(self.model.predict(data, verbose=0))
             answers.append(probabilities if mirrored_labels is None else probabilities[:, list(mirrored_labels)])
-        return np.log(np.maximum(np.mean(answers, axis=0), np.finfo(np.float32).tiny)).astype(np.float32)
+        return np.asarray(np.log(np.maximum(np.mean(answers, axis=0), np.finfo(np.float32).tiny)), np.float32)
 
     def save(self, path: Path, shape: HeadShape) -> None:
         """Writes the head as a LiteRT file that reads clips of ``shape``."""
@@ -66,8 +66,7 @@ class _Head:
             scale = self.model.get_layer(SCALE)
             rows = self._rows(inputs)
             variance = (rows.std(axis=0) + _LEAST_DEVIATION) ** 2
-            scale.set_weights([rows.mean(axis=0), variance, np.zeros((), np.int64)])
-            scale.finalize_state()
+            scale.set_weights([rows.mean(axis=0), variance])
 
     def _rows(self, inputs: HeadInputs) -> Floats:
         """Features of frames ``[N, D]`` from all over the clips; memory does not grow with the data."""

@@ -1,0 +1,149 @@
+"""The pose sheet: the joints that were found, drawn over the frames; and in how many frames somebody was found.
+
+Motion is not drawn: the prepared folder holds histograms of the optical flow, not the flow itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from activity_cli.reports.canvas import ORANGE, Color, Pixels
+from activity_cli.reports.sheet import Strip, draw_sheet
+from activity_cli.results import ClipRecord
+
+__all__ = ["PoseStrip", "draw_poses", "find_person_gaps"]
+
+Floats = npt.NDArray[np.float32]
+
+# Of the person, not of the picture.
+_LEFT: Color = (37, 99, 235)
+_RIGHT: Color = (220, 38, 38)
+_MIDDLE: Color = (250, 204, 21)
+_HALO: Color = (255, 255, 255)
+# A frame is drawn this large, and then made smaller, which smooths the lines.
+_LONG_SIDE = 480
+
+# Joints of BlazePose: an arm and a leg, left; the right ones are one higher. Then what joins both sides.
+_LEFT_BONES = ((11, 13), (13, 15), (15, 17), (15, 19), (11, 23), (23, 25), (25, 27), (27, 29), (27, 31), (7, 11))
+_MIDDLE_BONES = ((11, 12), (23, 24), (0, 7), (0, 8))
+_BONES = (
+    *((start, end, _LEFT) for start, end in _LEFT_BONES),
+    *((start + 1, end + 1, _RIGHT) for start, end in _LEFT_BONES),
+    *((start, end, _MIDDLE) for start, end in _MIDDLE_BONES),
+)
+# Joints of a hand: the wrist is 0; each finger has four.
+_HAND_BONES = tuple((0 if joint % 4 == 1 else joint - 1, joint) for joint in range(1, 21))
+
+# Below this share of frames with a person, a label is warned of; below the next, of all frames, the stream is.
+_MIN_LABEL_SHARE, _MIN_SHARE = 0.5, 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseStrip:
+    """A clip, and the joints that were found in it.
+
+    Attributes:
+        label, caption: What stands beside it.
+        frames: ``uint8 [T, H, W, 3]``, RGB.
+        aspect: Height of the video's frames over their width, as they are shown.
+        fit: How the frames became those of the clip, see :class:`activity_cli.settings.Sampling`.
+        joints: 33 joints in heights of the video's frame, from its top left corner, ``[T, 33, 2]``.
+        found: Whether somebody was found, ``[T]``.
+        hands: 21 joints of each hand, likewise, ``[T, 2, 21, 2]``; None: hands were not computed.
+        hands_found: Whether each hand was found, ``[T, 2]``.
+    """
+
+    label: str
+    caption: str
+    frames: Pixels
+    aspect: float
+    fit: str
+    joints: Floats
+    found: npt.NDArray[np.bool_]
+    hands: Floats | None = None
+    hands_found: npt.NDArray[np.bool_] | None = None
+
+    def picture(self, index: int) -> Pixels:
+        """A frame with its joints; with an orange border where nobody was found."""
+        # A stretched frame is shown in its true shape; else it is square already.
+        aspect = self.shown_aspect
+        size = tuple(max(1, round(_LONG_SIDE * share)) for share in (min(1.0, 1 / aspect), min(1.0, aspect)))
+        picture = np.ascontiguousarray(cv2.resize(self.frames[index], size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        if not self.found[index]:
+            cv2.rectangle(picture, (0, 0), (size[0] - 1, size[1] - 1), ORANGE, thickness=24)
+            return picture
+        joints = self._places(self.joints[index]) * size
+        lines = [(joints[start], joints[end], color, 5) for start, end, color in _BONES]
+        if self.hands is not None and self.hands_found is not None:
+            for hand, color in enumerate((_LEFT, _RIGHT)):
+                if self.hands_found[index, hand]:
+                    joints = self._places(self.hands[index, hand]) * size
+                    lines += [(joints[start], joints[end], color, 2) for start, end in _HAND_BONES]
+        for wider, is_halo in ((3, True), (0, False)):
+            for start, end, color, width in lines:
+                _line(picture, start, end, _HALO if is_halo else color, width + wider)
+        return picture
+
+    @property
+    def shown_aspect(self) -> float:
+        """Height of a picture over its width."""
+        return self.aspect if self.fit == "stretch" else 1.0
+
+    def _places(self, joints: Floats) -> Floats:
+        """Joints ``[N, 2]`` in heights of the video's frame -> in shares of the clip's frame, across and down."""
+        width = 1 / self.aspect
+        if self.fit == "stretch":
+            return np.asarray(joints / (width, 1), np.float32)
+        side = max(width, 1.0) if self.fit == "pad" else min(width, 1.0)
+        return np.asarray((joints - (width / 2, 0.5)) / side + 0.5, np.float32)
+
+
+def draw_poses(strips: Sequence[PoseStrip], path: Path, num_frames: int | None = None) -> None:
+    """Draws what the pose and hands streams found, a strip for each clip, as the contact sheet.
+
+    Args:
+        strips: Sorted by label. Of more than 40, 40 evenly spaced ones are drawn.
+        path: PNG to write or replace.
+        num_frames: Length that clips are padded to; None: the length of the longest clip.
+
+    Raises:
+        OutputError: The picture cannot be written.
+    """
+    rows = [Strip(one.label, one.caption, len(one.frames), one.shown_aspect, one.picture) for one in strips]
+    legend = (("left of the person", _LEFT), ("right", _RIGHT), ("nobody found", ORANGE))
+    draw_sheet(rows, path, "with the joints that were found", num_frames, legend)
+
+
+def find_person_gaps(records: Iterable[ClipRecord]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Warnings and notes about clips in which nobody was found; none where the pose was not computed."""
+    found: dict[str, int] = {}
+    frames: dict[str, int] = {}
+    for record in records:
+        if record.status == "ok" and record.person_frames is not None:
+            found[record.label] = found.get(record.label, 0) + record.person_frames
+            frames[record.label] = frames.get(record.label, 0) + record.clip_frames
+    if not frames:
+        return (), ()
+    share = sum(found.values()) / sum(frames.values())
+    if share < _MIN_SHARE:
+        return (), (f"Somebody was found in {share:.0%} of all frames, so the pose stream has little to read.",)
+    shares = {label: found[label] / count for label, count in frames.items()}
+    few = sorted(label for label, one in shares.items() if one < _MIN_LABEL_SHARE)
+    if not few or len(few) == len(shares):
+        return (), ()
+    return tuple(
+        f"In {1 - shares[label]:.0%} of the frames of {label!r}, nobody was found. Check pose_sheet.png."
+        for label in few
+    ), ()
+
+
+def _line(picture: Pixels, start: Floats, end: Floats, color: Color, width: int) -> None:
+    # Joints may lie far outside of the picture.
+    places = [tuple(int(value) for value in np.clip(place, -10_000, 10_000).round()) for place in (start, end)]
+    cv2.line(picture, places[0], places[1], color, width, cv2.LINE_AA)
