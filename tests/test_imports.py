@@ -80,5 +80,5 @@ def test_predicting_loads_neither_tensorflow_nor_scikit_learn(
 
     model = random_bundle(tmp_path / "model", random_network(), others=others)
     loaded = loaded_by(_CALL, "predict", videos / "up" / "person0_1.avi", "--model", model)
-    assert loaded & {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "pandas", "mediapipe", "tqdm"} == set()
+    assert loaded & {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "pandas", "mediapipe"} == set()
     assert "ai_edge_litert" in loaded

@@ -78,7 +78,7 @@ class Recognizer:
         reader = self._reader(FileSource(Path(video)))
         return self._answer(os.fspath(video), reader, reader)
 
-    def predict_frames(self, frames: npt.NDArray[np.uint8], times_seconds: Sequence[float]) -> Prediction:
+    def predict_frames(self, frames: npt.NDArray[np.uint8], times_seconds: npt.ArrayLike) -> Prediction:
         """Recognizes the activity in the frames of a video.
 
         The frames are sampled, resized and described as those of a file: the same frames give the same answer. So pass
