@@ -16,12 +16,15 @@ from typer.testing import Result
 
 from activity_cli import EvaluateSettings, PrepareSettings, Recognizer, Sampling, evaluate, prepare
 from activity_cli.dataset.manifest import read_prepared
-from conftest import TINY_SAMPLING
+from bundle_support import random_bundle, random_network
+from conftest import TINY_SAMPLING, TINY_STREAMS
+from data_support import wrong_call
+from person_support import moving_person, write_lossless
 
 Activity = Callable[..., Result]
 KEYS = [
     "schema", "model", "prepared", "split", "num_clips", "labels", "accuracy", "macro_f1", "classes", "confusion",
-    "baselines", "warnings",
+    "baselines", "heads", "warnings",
 ]  # fmt: skip
 
 
@@ -33,7 +36,7 @@ def evaluated(activity: Activity, model: Path) -> dict[str, Any]:
 
 
 def prepared_again(videos: Path, out: Path, labels: Path | None = None, sampling: Sampling = TINY_SAMPLING) -> Path:
-    prepare(PrepareSettings(videos, out, labels, sampling=sampling, workers=1))
+    prepare(PrepareSettings(videos, out, labels, sampling=sampling, streams=TINY_STREAMS, workers=1))
     return out
 
 
@@ -51,6 +54,88 @@ def test_the_document_has_exactly_these_keys(evaluated: dict[str, Any], model: P
         "majority_class", "middle_frame", "frame_average", "frame_statistics",
     ]  # fmt: skip
     assert list(evaluated["confusion"]) == ["labels", "rows"]
+    (head,) = evaluated["heads"]
+    assert list(head) == ["stream", "kind", "weight", "accuracy"]
+    assert (head["stream"], head["accuracy"]) == ("appearance", evaluated["accuracy"])
+
+
+@pytest.fixture(scope="module")
+def person_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """videos/<left|right>/<0-3>.mkv of a person, and labels.csv with their splits."""
+    root = tmp_path_factory.mktemp("person") / "videos"
+    rows = ["path,label,split"]
+    for label in ("left", "right"):
+        (root / label).mkdir(parents=True)
+        for number in range(4):
+            frames = moving_person(7 + number, (160, 120))
+            write_lossless(root / label / f"{number}.mkv", frames[:, :, ::-1] if label == "left" else frames)
+            rows.append(f"{label}/{number}.mkv,{label},{'train' if number % 2 else 'test'}")
+    (root / "labels.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def person_prepared(person_videos: Path) -> Path:
+    """These videos, prepared with motion and pose."""
+    out = person_videos.parent / "prepared"
+    streams: Any = ("appearance", "motion", "pose")
+    labels = person_videos / "labels.csv"
+    prepare(PrepareSettings(person_videos, out, labels, sampling=TINY_SAMPLING, streams=streams, workers=1))
+    return out
+
+
+@pytest.fixture(scope="module")
+def all_streams(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with random weights that reads appearance, motion and pose."""
+    folder = tmp_path_factory.mktemp("models") / "all"
+    return random_bundle(folder, random_network(), others=[("motion",), ("pose",)], weight=0.4)
+
+
+def test_every_head_is_scored_alone_and_every_stream_is_a_baseline(
+    all_streams: Path, person_prepared: Path, person_videos: Path
+) -> None:
+    result = evaluate(EvaluateSettings(all_streams, person_prepared))
+    recognizer, clips = Recognizer(all_streams), read_prepared(person_prepared).in_split("test")
+    right = [recognizer.predict(person_videos / clip.path).label == clip.label for clip in clips]
+    assert result.accuracy == pytest.approx(np.mean(right))
+    assert [(head.stream, head.kind, head.weight) for head in result.heads] == [
+        ("appearance", "recurrent", 0.4), ("motion", "recurrent", 0.2), ("pose", "recurrent", 0.1),
+    ]  # fmt: skip
+    assert all(head.accuracy in (0, 0.25, 0.5, 0.75, 1) for head in result.heads)
+    found = {baseline.name: baseline.accuracy for baseline in result.baselines}
+    assert list(found) == [
+        "majority_class", "middle_frame", "frame_average", "frame_statistics", "appearance_statistics",
+        "motion_statistics", "pose_statistics",
+    ]  # fmt: skip
+    # The clips of one label are those of the other, mirrored: every stream sees that.
+    assert [found[f"{name}_statistics"] for name in ("frame", "appearance", "motion", "pose")] == [1.0] * 4
+
+
+def test_a_model_without_appearance_has_baselines_without_it(person_prepared: Path, tmp_path: Path) -> None:
+    model = random_bundle(tmp_path / "pose", others=[("pose",)])
+    result = evaluate(EvaluateSettings(model, person_prepared))
+    assert [baseline.name for baseline in result.baselines] == [
+        "majority_class", "middle_frame", "frame_average", "frame_statistics",
+    ]  # fmt: skip
+    assert [head.accuracy for head in result.heads] == [result.accuracy]
+
+
+def test_a_folder_without_a_stream_of_the_model_is_rejected(
+    activity: Activity, all_streams: Path, prepared: Path
+) -> None:
+    result = activity("evaluate", all_streams, "--data", prepared)
+    line = wrong_call(result, "without motion and pose", "mine@")
+    assert "activity prepare VIDEOS --streams appearance,motion,pose" in line
+
+
+def test_rows_that_are_missing_are_one_line(
+    activity: Activity, all_streams: Path, person_prepared: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(person_prepared, tmp_path / "prepared")
+    clip = read_prepared(copy).in_split("test")[0].clip
+    read_prepared(copy).streams.path("pose", clip).unlink()
+    line = wrong_call(activity("evaluate", all_streams, "--data", copy, "--quiet"), clip)
+    assert "activity prepare" in line
 
 
 def test_the_figures_agree_with_each_other(evaluated: dict[str, Any], prepared: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -14,8 +15,16 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import ExportSettings, MissingDependencyError, Recognizer, export
-from bundle_support import BOTH_HEADS, PER_FRAME, PYRAMID, SAMPLING, random_bundle, random_network, scores_in_order
+from activity_cli import BundleError, ExportSettings, MissingDependencyError, Recognizer, export
+from activity_cli.streams.model_files import MODEL_FILES
+from bundle_support import (
+    MIRRORED,
+    PYRAMID,
+    SAMPLING,
+    random_bundle,
+    random_network,
+    scores_in_order,
+)
 from data_support import read_clip
 
 Activity = Callable[..., Result]
@@ -28,8 +37,15 @@ needs_onnx = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with two heads."""
-    return random_bundle(tmp_path_factory.mktemp("models") / "mine", random_network(BOTH_HEADS))
+    """A bundle that reads the appearance alone; its weight makes it less certain."""
+    return random_bundle(tmp_path_factory.mktemp("models") / "mine", random_network(), weight=0.6)
+
+
+@pytest.fixture(scope="module")
+def all_streams(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that reads all streams."""
+    folder, others = tmp_path_factory.mktemp("models") / "mine", [("motion",), ("pose", "hands")]
+    return random_bundle(folder, random_network(), others=others, mirrored_labels=MIRRORED)
 
 
 def checked(arrays: Arrays, described: dict[str, str]) -> None:
@@ -72,17 +88,17 @@ def run_saved_model(path: Path, inputs: Arrays) -> list[np.ndarray]:
 RUN = {"litert": run_litert, "onnx": run_onnx, "saved_model": run_saved_model}
 
 
-def answer(folder: Path, frames: np.ndarray) -> tuple[list[float], list[np.ndarray]]:
-    """The probabilities that another program computes, which knows the description only; and all outputs."""
+def answer(folder: Path, frames: np.ndarray) -> list[float]:
+    """The probabilities that another program computes, which knows the description only."""
     description = json.loads((folder / "description.json").read_text())
-    run, files, outputs = RUN[description["format"]], description["files"], []
-    assert {path.name for path in folder.iterdir()} == {"description.json", *files}
+    run, files = RUN[description["format"]], description["files"]
+    extra = {"README.md"} if description["format"] == "litert" else set()
+    assert {path.name for path in folder.iterdir()} == {"description.json", *files, *extra}
 
     def ran(name: str, inputs: Arrays) -> list[np.ndarray]:
         checked(inputs, files[name]["inputs"])
         found = run(folder / name, inputs)
         checked(dict(zip(files[name]["outputs"], found, strict=True)), files[name]["outputs"])
-        outputs.extend(found)
         return found
 
     encoder, *rest = files
@@ -90,18 +106,17 @@ def answer(folder: Path, frames: np.ndarray) -> tuple[list[float], list[np.ndarr
         steps = int(re.findall(r"\d+", files[encoder]["inputs"]["mask"])[0])
         clips = np.zeros((1, steps, *frames.shape[1:]), np.uint8)
         clips[0, : len(frames)] = frames
-        return ran(encoder, {"clips": clips, "mask": np.arange(steps)[np.newaxis] < len(frames)})[0][
-            0
-        ].tolist(), outputs
+        inputs = {"clips": clips, "mask": np.arange(steps)[np.newaxis] < len(frames)}
+        return list(ran(encoder, inputs)[0][0].tolist())
     features = ran(encoder, {"frames": frames})[0]
     steps = int(re.findall(r"\d+", files[rest[0]]["inputs"]["mask"])[-1])
     clip = np.zeros((1, steps, features.shape[1]), np.float32)
     clip[0, : len(frames)] = features
     inputs = {"features": clip, "mask": np.arange(steps)[np.newaxis] < len(frames)}
     if description["format"] == "onnx":
-        return ran(rest[0], inputs)[0][0].tolist(), outputs
+        return list(ran(rest[0], inputs)[0][0].tolist())
     total = sum(files[name]["weight"] * ran(name, inputs)[0][0].astype(np.float64) for name in rest)
-    return (np.exp(total) / np.exp(total).sum()).tolist(), outputs
+    return list((np.exp(total) / np.exp(total).sum()).tolist())
 
 
 @pytest.mark.slow
@@ -113,8 +128,8 @@ def test_another_program_gets_the_answers_of_the_bundle(
     assert export(ExportSettings(bundle, format, tmp_path / "out")) == tmp_path / "out"
     for name in ("left/person1_0.avi", "up/person0_1.avi"):  # one that fills a clip, and one of four frames
         frames = read_clip(videos / name, recognizer.sampling).frames
-        found.append(answer(tmp_path / "out", frames)[0])
-        np.testing.assert_allclose(found[-1], scores_in_order(recognizer.scores(frames)), atol=1e-4)
+        found.append(answer(tmp_path / "out", frames))
+        np.testing.assert_allclose(found[-1], scores_in_order(recognizer.predict(videos / name).scores), atol=1e-4)
     assert np.ptp(found, axis=0).max() > 0.01, "all clips have the same answer, so the test shows nothing"
 
 
@@ -124,22 +139,47 @@ def test_a_pretrained_encoder_with_a_pyramid_is_exported(videos: Path, tmp_path:
     sampling = replace(SAMPLING, frame_size=64)
     bundle = random_bundle(tmp_path / "mine", random_network(PYRAMID, sampling), sampling)
     frames = read_clip(videos / "up" / "person0_1.avi", sampling).frames
-    expected = scores_in_order(Recognizer(bundle).scores(frames))
+    expected = scores_in_order(Recognizer(bundle).predict(videos / "up" / "person0_1.avi").scores)
     for format in ("saved_model", "onnx"):
         export(ExportSettings(bundle, format, tmp_path / format))  # type: ignore[arg-type]
-        np.testing.assert_allclose(answer(tmp_path / format, frames)[0], expected, atol=1e-4)
+        np.testing.assert_allclose(answer(tmp_path / format, frames), expected, atol=1e-4)
 
 
-def test_litert_files_of_a_model_for_frames_answer_for_each_frame(videos: Path, tmp_path: Path) -> None:
-    recognizer = Recognizer(random_bundle(tmp_path / "model", random_network(PER_FRAME)))
-    export(ExportSettings(tmp_path / "model", out=tmp_path / "out"))
-    prediction = recognizer.predict(videos / "up" / "person0_1.avi")
-    frames = read_clip(videos / "up" / "person0_1.avi", recognizer.sampling).frames
-    probabilities, outputs = answer(tmp_path / "out", frames)
-    np.testing.assert_allclose(probabilities, scores_in_order(prediction.scores), atol=1e-4)
-    assert prediction.frames is not None
-    confidences = outputs[-1][0, : len(frames)].max(axis=1)
-    np.testing.assert_allclose(confidences, [frame.confidence for frame in prediction.frames], atol=1e-4)
+def test_litert_files_of_all_streams_come_with_what_stands_between_them(all_streams: Path, tmp_path: Path) -> None:
+    export(ExportSettings(all_streams, out=tmp_path / "out"))
+    out, names = tmp_path / "out", [f"{name}.tflite" for name in MODEL_FILES]
+    description = json.loads((out / "description.json").read_text())
+    files = description["files"]
+    heads = {"appearance.tflite": ["appearance"], "motion.tflite": ["motion"], "pose.tflite": ["pose", "hands"]}
+    assert list(files) == ["encoder.tflite", *heads, *names]
+    assert {path.name for path in out.iterdir()} == {*files, "README.md", "LICENSE", "description.json"}
+    assert {name: files[name]["reads"] for name in heads} == heads
+    assert [files[name]["weight"] for name in heads] == [1, 0.5, 0.25]
+    assert description["streams"] == {"appearance": 1, "motion": 1, "pose": 1, "hands": 1}
+    assert description["mirrored_labels"] == list(MIRRORED)
+    for name, digest in MODEL_FILES.items():
+        assert hashlib.sha256((out / f"{name}.tflite").read_bytes()).hexdigest() == digest
+    for name in heads:
+        sizes = [
+            [int(size) for size in re.findall(r"\d+", text.partition(" ")[2])]
+            for text in files[name]["inputs"].values()
+        ]
+        inputs = {"features": np.zeros(sizes[0], np.float32), "mask": np.ones(sizes[1], np.bool_)}
+        checked(inputs, files[name]["inputs"])
+        checked(dict(zip(files[name]["outputs"], run_litert(out / name, inputs), strict=True)), files[name]["outputs"])
+    readme = (out / "README.md").read_text()
+    for text in (*heads, *names, "mirrored_labels", "softmax", "| 0.5 |"):
+        assert text in readme, text
+    assert "Apache License" in (out / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize("format", ["saved_model", "onnx"])
+def test_other_formats_hold_appearance_alone(all_streams: Path, tmp_path: Path, format: Any) -> None:
+    with pytest.raises(BundleError, match="motion, pose, hands") as caught:
+        export(ExportSettings(all_streams, format, tmp_path / "out"))
+    assert caught.value.code == "model.streams"
+    assert "activity train --streams appearance" in caught.value.hint
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_description_has_labels_and_sampling(activity: Activity, bundle: Path, tmp_path: Path) -> None:
@@ -148,7 +188,9 @@ def test_the_description_has_labels_and_sampling(activity: Activity, bundle: Pat
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{out}\n", "")
     assert [path.name for path in out.parent.iterdir()] == ["exported"]
     description = json.loads((out / "description.json").read_text())
-    assert list(description) == ["schema", "model", "format", "labels", "sampling", "files", "usage"]
+    assert list(description) == [
+        "schema", "model", "format", "labels", "sampling", "streams", "mirrored_labels", "files", "usage",
+    ]  # fmt: skip
     assert description["schema"] == "activity.export/2"
     assert description["labels"] == ["left", "right", "up"]
     assert description["model"] == Recognizer(bundle).name

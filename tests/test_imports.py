@@ -70,3 +70,15 @@ def test_the_help_of_a_command_imports_nothing_heavy(name: str) -> None:
 def test_preparing_never_loads_tensorflow(few: Path, tmp_path: Path) -> None:
     loaded = loaded_by(_CALL, "prepare", few, "--out", tmp_path / "prepared", "--set", "workers=1")
     assert loaded & {"tensorflow", "keras", "sklearn", "ai_edge_litert"} == set()
+
+
+@pytest.mark.parametrize("others", [[], [("motion",), ("pose", "hands")]])
+def test_predicting_loads_neither_tensorflow_nor_scikit_learn(
+    videos: Path, tmp_path: Path, others: list[tuple[str, ...]]
+) -> None:
+    from bundle_support import random_bundle, random_network
+
+    model = random_bundle(tmp_path / "model", random_network(), others=others)
+    loaded = loaded_by(_CALL, "predict", videos / "up" / "person0_1.avi", "--model", model)
+    assert loaded & {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "pandas", "mediapipe"} == set()
+    assert "ai_edge_litert" in loaded

@@ -33,7 +33,9 @@ def test_rows_are_the_truth_and_columns_the_answers() -> None:
 
 
 def scored(train: tuple[list[np.ndarray], Numbers], test: tuple[list[np.ndarray], Numbers]) -> dict[str, Baseline]:
-    return {baseline.name: baseline for baseline in score_baselines(*train, *test, LABELS[:2])}
+    """The baselines on one stream."""
+    both = [([{"pose": one} for one in features], numbers) for features, numbers in (train, test)]
+    return {baseline.name: baseline for baseline in score_baselines(*both[0], *both[1], LABELS[:2])}
 
 
 def clips(kind: str, count: int, seed: int) -> tuple[list[np.ndarray], Numbers]:
@@ -87,6 +89,28 @@ def test_each_baseline_uses_what_it_says(kind: str, right: str, wrong: list[str]
         assert found[name] < found[right] - 0.1
         if kind == "order":
             assert found[name] == pytest.approx(0.5, abs=0.12)
+
+
+def test_each_stream_is_scored_alone_and_all_together() -> None:
+    """One stream tells half of the activities apart, the other one the rest."""
+
+    def four(count: int, seed: int) -> tuple[list[dict[str, np.ndarray]], Numbers]:
+        rng, numbers = np.random.default_rng(seed), np.arange(count) % 4
+        signs = [(2.0 * (number % 2) - 1, 2.0 * (number // 2) - 1) for number in numbers]
+        return [
+            # Streams may have different numbers of frames, and numbers of another size.
+            {"motion": rng.normal(a, 0.3, (5, 3)).astype("f"), "pose": 1000 * rng.normal(b, 0.3, (8, 4)).astype("f")}
+            for a, b in signs
+        ], numbers
+
+    # Read once, as from a disk.
+    (train, train_numbers), (test, numbers) = four(80, 0), four(80, 1)
+    found = {one.name: one.accuracy for one in score_baselines(iter(train), train_numbers, iter(test), numbers, LABELS)}
+    assert list(found) == [
+        "majority_class", "middle_frame", "frame_average", "frame_statistics", "motion_statistics", "pose_statistics",
+    ]  # fmt: skip
+    assert found["frame_statistics"] == 1
+    assert max(found["motion_statistics"] or 0, found["pose_statistics"] or 0) < 0.75
 
 
 def test_without_training_clips_the_baselines_say_why_they_have_no_score() -> None:

@@ -93,8 +93,11 @@ def preparation(num_rejected: int = 1) -> PrepareResult:
         "a folder each",
         ("wave", HOSTILE),
         tuple(records),
+        ("appearance", "pose"),
         (f"few {HOSTILE}",),
+        ("Nobody was found in a sample of 2 videos, so the hands stream is left out.",),
         Path("sheet.png"),
+        Path("pose_sheet.png"),
         leaks(records[:3]),
         Path("leaks.json"),
         Path("leaks.png"),
@@ -130,7 +133,8 @@ def training() -> TrainResult:
         interrupted=False,
         litert_max_abs_difference=3.2e-7,
         history_picture=Path("h.png"),
-        heads=(HeadScore("lstm", 0.5, 0.55), HeadScore(HOSTILE, 1.0, None)),
+        heads=(HeadScore("pose", "recurrent", 0.5, 0.55), HeadScore(HOSTILE, "linear", 1.0, None)),
+        dropped=("motion", "hands"),
         val_accuracy=0.6,
         val_loss=1.0,
     )
@@ -153,6 +157,7 @@ def evaluation(labels: tuple[str, ...], confusion: tuple[tuple[int, ...], ...]) 
             Baseline("frame_average", "single frames, averaged", 0.5, 0.4),
             Baseline("middle_frame", "one frame", None, None, "no frame classifier"),
         ),
+        (HeadScore("pose", "recurrent", 0.75, 0.8125), HeadScore(HOSTILE, "linear", 0.25, None)),
         ("Only few clips.",),
     )
 
@@ -235,19 +240,29 @@ def test_training_shows_the_best_epoch_and_the_heads() -> None:
     print_training(to, training())
     text = printed(to)
     assert "3 epochs in 1 min 33 s." in text
-    assert "training, epoch 2," in text
-    assert row_with(text, "training, epoch 2, without the linear head")[-2:] == ["0.5000", "70.0%"]
-    assert row_with(text, "validation") == ["validation", "1.0000", "60.0%"]
-    assert row_with(text, "lstm") == ["lstm", "0.50", "55.0%"]
-    assert row_with(text, SHOWN) == [SHOWN, "1.00", "-"]
+    assert row_with(text, "training, epoch 2")[-2:] == ["0.5000", "70.0%"]
+    assert row_with(text, "clips that it was not trained on")[-2:] == ["1.0000", "60.0%"]
+    assert row_with(text, "pose") == ["pose", "recurrent", "0.50", "55.0%"]
+    assert row_with(text, SHOWN) == [SHOWN, "linear", "1.00", "-"]
+    assert "did not help, which the model does not read: motion, hands." in text
     assert "The model has the weights of epoch 2" in text
     assert "3.2e-07" in text
 
 
 def test_training_without_validation_clips_shows_no_validation() -> None:
     to = console()
-    print_training(to, replace(training(), val_loss=None, val_accuracy=None, heads=(HeadScore("lstm", 1.0, None),)))
-    assert "validation" not in printed(to)
+    print_training(to, replace(training(), val_loss=None, val_accuracy=None, dropped=()))
+    text = printed(to)
+    assert "not trained on" not in text
+    assert "did not help" not in text
+
+
+def test_heads_that_were_solved_for_took_no_epochs() -> None:
+    to = console()
+    print_training(to, replace(training(), history=(), best_epoch=0, history_picture=None))
+    text = printed(to)
+    assert "epoch" not in text
+    assert row_with(text, "pose") == ["pose", "recurrent", "0.50", "55.0%"]
 
 
 def test_training_counts_the_epochs_of_each_stage() -> None:
@@ -257,7 +272,7 @@ def test_training_counts_the_epochs_of_each_stage() -> None:
     print_training(to, replace(training(), history=(*stages[:5], *stages[6:]), refitted=True))
     text = printed(to)
     assert "8 epochs (3 warm-up, 2 main, 3 refit) in 4 min 08 s." in text
-    assert row_with(text, "training, epoch 2, without the linear head")[-2:] == ["0.5000", "70.0%"]
+    assert row_with(text, "training, epoch 2")[-2:] == ["0.5000", "70.0%"]
     assert "trained again (refit) on the training and validation clips together." in text
 
 
@@ -277,6 +292,8 @@ def test_evaluation_compares_the_model_with_the_baselines() -> None:
     assert "Accuracy 87.5%, macro F1 70.0% (14 of 16 clips correct)" in text
     assert row_with(text, "frame average") == ["frame", "average", "50.0%", "40.0%", "+37.5", "points"]
     assert row_with(text, "middle frame") == ["middle", "frame", "-", "-", "-"]
+    assert row_with(text, "pose") == ["pose", "recurrent", "0.75", "81.2%"]
+    assert [SHOWN, "linear", "0.25", "-"] in [line.split() for line in text.splitlines()]
     assert "no frame classifier" in text
     assert "Warning: Only few clips." in text
 

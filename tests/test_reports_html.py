@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from activity_cli.reports.html import evaluation_html
-from activity_cli.results import Baseline, ClassScore, EvaluationResult
+from activity_cli.results import Baseline, ClassScore, EvaluationResult, HeadScore
 
 HOSTILE = "<script>alert(1)</script>\"'&\n\x00\udcff"
 VOID = {"meta", "img", "br"}
@@ -62,6 +62,7 @@ def evaluation(label: str = "wave", warnings: tuple[str, ...] = ()) -> Evaluatio
             Baseline("frame_average", f"averaged {label}", 0.8, 0.75),
             Baseline("middle_frame", "one frame", None, None, f"none {label}"),
         ),
+        heads=(HeadScore("pose", "recurrent", 0.125, 0.55), HeadScore(label, "linear", 1.0, None)),
         warnings=warnings,
     )
 
@@ -75,6 +76,7 @@ def test_page_is_well_formed_and_has_the_figures() -> None:
     assert "−10.0 points" in text, "the model is worse than this baseline"
     assert "87.5%" in text
     assert "none wave" in text
+    assert "pose recurrent 0.12 55.0%" in " ".join(text.split())
 
 
 def test_bars_are_as_long_as_the_accuracies() -> None:
@@ -94,8 +96,8 @@ def test_no_name_becomes_markup() -> None:
     assert "\x00" not in html
     html.encode("utf-8")
     shown = "<script>alert(1)</script>\"'&\\n\\x00\\udcff"
-    # Model, title, warning, two baselines, class, two mistakes; rows and columns of the chart.
-    assert "".join(page.text).count(shown) == 8
+    # Model, title, warning, head, two baselines, class, two mistakes; rows and columns of the chart.
+    assert "".join(page.text).count(shown) == 9
     assert page.chart().count("<script>") == 2
 
 
@@ -122,6 +124,7 @@ def test_page_without_baselines_and_mistakes_leaves_them_out() -> None:
     )
     text = " ".join(Page(evaluation_html(bare)).text)
     assert "Baselines" not in text
+    assert "Streams" not in text
     assert "mistakes" not in text
 
 

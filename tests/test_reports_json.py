@@ -20,6 +20,7 @@ from activity_cli.results import (
     ClipRecord,
     EpochRecord,
     EvaluationResult,
+    HeadScore,
     LeakReport,
     MetadataShortcut,
     Prediction,
@@ -84,6 +85,7 @@ def evaluation() -> EvaluationResult:
             Baseline("majority_class", "always the most frequent", 1 / 3, 0.25),
             Baseline("middle_frame", "one frame", None, None, "no frame classifier"),
         ),
+        heads=(HeadScore("pose", "recurrent", 1 / 3, None),),
         warnings=("Only 3 clips.",),
     )
 
@@ -137,6 +139,7 @@ def test_evaluation_has_every_field() -> None:
         "classes",
         "confusion",
         "baselines",
+        "heads",
         "warnings",
     ]
     assert parsed["schema"] == "activity.evaluation/1"
@@ -157,6 +160,7 @@ def test_evaluation_has_every_field() -> None:
         "macro_f1": None,
         "reason": "no frame classifier",
     }
+    assert parsed["heads"] == [{"stream": "pose", "kind": "recurrent", "weight": 0.333333, "accuracy": None}]
     assert parsed["warnings"] == ["Only 3 clips."]
 
 

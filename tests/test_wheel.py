@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from activity_cli.streams.model_files import MODEL_FILES
+
 ROOT = Path(__file__).resolve().parent.parent
 
 pytestmark = pytest.mark.slow
@@ -55,5 +57,9 @@ def test_the_wheel_has_types_templates_and_sample_videos(installed: Path) -> Non
     (package,) = installed.parent.glob("[Ll]ib/**/site-packages/activity_cli")
     assert (package / "py.typed").is_file()
     assert list(package.glob("reports/templates/*.html"))
+    models = package / "streams" / "models"
+    assert {path.stem for path in models.glob("*.tflite")} == set(MODEL_FILES)
+    assert (models / "LICENSE").is_file()
+    assert (models / "MODEL_CARD.md").is_file()
     assert (package / "models" / "sample" / "bundle.json").is_file()
     assert len(list(package.glob("sample_videos/*/*.mp4"))) > 50

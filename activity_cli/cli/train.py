@@ -24,17 +24,17 @@ def run_train(
     layers: Annotated[bool, _network_option("--layers", help="Print every layer of the network and exit.")] = False,
     quiet: Quiet = False,
 ) -> int:
-    """Train a CNN LSTM on prepared clips.
+    """Train a model on prepared clips.
 
     \b
         activity train
+        activity train --streams appearance,motion
         activity train --mode finetune --out models/finetuned
 
-    train finds the epoch with the lowest validation loss. Then, unless the mode is joint, it trains again on the
-    training and validation clips together, and the model has the weights of this second training (refit). Ctrl-C stops
-    the training and saves the best weights so far; --resume continues. If the training was killed, run the same command
-    again, plus --resume if it had --overwrite: it continues, with the same result. The folder of the model also has the
-    training curves: history.csv and history.png.
+    train describes every frame by several streams (appearance, motion, pose, hands) and trains a classifier for each.
+    Cross-validation by group chooses which streams the model reads. If the training was interrupted or killed, run the
+    same command again, plus --resume if it had --overwrite: it continues, with the same result. The folder of the model
+    also has the training curves: history.csv and history.png.
 
     Exit codes: 0 done, 1 training failed, 2 usage error, 130 interrupted.
     """

@@ -216,7 +216,7 @@ def _check_streams(settings: ExportSettings, bundle: Bundle) -> None:
     others = [name for name in bundle.document.streams if name != "appearance"]
     if others and settings.format != "litert":
         raise BundleError(
-            f"{bundle.name} reads {' and '.join(others)}, which are computed outside of the network, so "
+            f"{bundle.name} reads {', '.join(others)}, which are computed outside of the network, so "
             f"`format={settings.format}` cannot hold it.",
             "Use `format=litert`, or train a model of appearance alone: 'activity train --streams appearance'.",
             code="model.streams",

@@ -78,7 +78,7 @@ class Recognizer:
         reader = self._reader(FileSource(Path(video)))
         return self._answer(os.fspath(video), reader, reader)
 
-    def predict_frames(self, frames: npt.NDArray[np.uint8], times_seconds: Sequence[float]) -> Prediction:
+    def predict_frames(self, frames: npt.NDArray[np.uint8], times_seconds: npt.ArrayLike) -> Prediction:
         """Recognizes the activity in the frames of a video.
 
         The frames are sampled, resized and described as those of a file: the same frames give the same answer. So pass
@@ -226,23 +226,20 @@ def open_network(bundle: Bundle) -> NetworkRuntime:
                 "Prepare the videos and train the model again, or update activity if the model is newer.",
                 code="model.schema",
             )
-    encoder = None
-    if "appearance" in document.streams:
+    encoder, head = None, document.appearance
+    if head is not None:
         # Beside other streams, the encoder runs while other threads run their models.
         encoder = EncoderRuntime(bundle.file(ENCODER_FILE), 1 if len(document.streams) > 1 else default_workers())
+        if (encoder.frame_size, encoder.num_features) != (bundle.sampling.frame_size, head.num_features):
+            raise _does_not_fit(encoder.path)
     heads: dict[str, StreamHead] = {}
     for entry in document.heads:
         runtime = HeadRuntime(bundle.file(entry.file))
-        if (runtime.num_features, runtime.num_classes) != (_width(entry, encoder), len(bundle.labels)):
+        num_frames = head.num_frames if head and entry.stream == "appearance" else runtime.num_frames
+        expected = num_frames, _width(entry, encoder), len(bundle.labels)
+        if (runtime.num_frames, runtime.num_features, runtime.num_classes) != expected:
             raise _does_not_fit(runtime.path)
         heads[entry.stream] = StreamHead(runtime, tuple(entry.reads), entry.weight)
-    head = document.appearance
-    if (
-        encoder
-        and head
-        and (encoder.frame_size, encoder.num_features) != (bundle.sampling.frame_size, head.num_features)
-    ):
-        raise _does_not_fit(encoder.path)
     return NetworkRuntime(encoder, heads, document.mirrored_labels)
 
 

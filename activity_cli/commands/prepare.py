@@ -27,6 +27,7 @@ from activity_cli.leakage.split_dataset import split_dataset
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.leaks import leak_document
 from activity_cli.reports.poses import find_person_gaps
+from activity_cli.reports.text import counted
 from activity_cli.results import LeakReport, PrepareResult
 from activity_cli.sampling.plan import Segment
 from activity_cli.settings import PrepareSettings, resolve_prepare
@@ -44,6 +45,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
         ConfigError: Settings contradict each other.
         DatasetError: There is nothing to train on.
         OutputError: The prepared folder exists with other settings, is in use, or cannot be written.
+        BundleError: A model file of a stream is damaged.
     """
     progress = progress or SilentProgress()
     settings = resolve_prepare(settings)
@@ -65,7 +67,7 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
     records, streams, num_decoded, num_reused = list_records(labels, read.results), read.streams, *read.counts
     # With the clips of rejected and duplicate files: without them a repeated run would decode those again.
     clips = {name for decoded in read.results.values() for name in decoded.clip_names}
-    notes = _hands_note(read.hands_share) if read.hands_share is not None else ()
+    notes = (read.note,) if read.note else ()
     # The records hold all that is needed from here on; for thousands of videos the rest is large.
     del read
 
@@ -160,7 +162,7 @@ class _Read:
 
     results: dict[str, Decoded]
     streams: tuple[str, ...]
-    hands_share: float | None  # share of the hands that were found in the sample; None: hands are not wanted
+    note: str  # why hands are left out, if they are
     counts: tuple[int, int]
 
 
@@ -178,7 +180,7 @@ def _read_videos(tasks: Sequence[DecodeTask], settings: PrepareSettings, store: 
 
     streams: tuple[str, ...] = settings.streams
     new: dict[str, Decoded] = {}
-    share = None
+    note = ""
     if "hands" in streams:
         without_hands = tuple(name for name in streams if name != "hands")
         sample = sample_for_hands(tasks)
@@ -191,19 +193,21 @@ def _read_videos(tasks: Sequence[DecodeTask], settings: PrepareSettings, store: 
         title = "Reading videos" if len(sample) == len(tasks) else "Reading a sample of videos"
         new = decode([task for task in sample if task.name not in counted], streams, title)
         share = hands_share((counted | new).values())
-        streams = streams if share >= MIN_HANDS_SHARE else without_hands
+        if share is None or share < MIN_HANDS_SHARE:
+            streams, note = without_hands, _hands_note(share, len(sample))
     known = known_of([task for task in tasks if task.name not in new], streams)
     new |= decode([task for task in tasks if task.name not in known | new], streams, "Reading videos")
     if new or len(known) != len(cache):
         cache.compact([task.name for task in tasks])
     counts = len(new), sum(bool(decoded.clip_names) for decoded in known.values())
-    return _Read(known | new, streams, share, counts)
+    return _Read(known | new, streams, note, counts)
 
 
-def _hands_note(share: float) -> tuple[str, ...]:
-    if share >= MIN_HANDS_SHARE:
-        return ()
-    return (f"Hands were found in {share:.0%} of the frames of persons in a sample of videos, so they are left out.",)
+def _hands_note(share: float | None, num_videos: int) -> str:
+    sample = f"a sample of {counted(num_videos, 'video')}"
+    if share is None:
+        return f"In {sample}, nobody was found, so the hands stream is left out."
+    return f"In {sample}, {share:.0%} of the hands were found, so the hands stream is left out."
 
 
 def _decode(

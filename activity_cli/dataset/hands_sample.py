@@ -26,8 +26,8 @@ def sample_for_hands(tasks: Sequence[DecodeTask]) -> list[DecodeTask]:
     return [task for task in tasks if task.name in names]
 
 
-def hands_share(results: Iterable[Decoded]) -> float:
-    """In which share of the pairs of a hand and a frame with a person the hand was found; 0 without any person."""
+def hands_share(results: Iterable[Decoded]) -> float | None:
+    """In which share of the pairs of a hand and a frame with a person the hand was found; None without any person."""
     counts = [decoded.hands for decoded in results if decoded.hands is not None]
     pairs = sum(pairs for _, pairs in counts)
-    return sum(found for found, _ in counts) / pairs if pairs else 0.0
+    return sum(found for found, _ in counts) / pairs if pairs else None

@@ -40,9 +40,8 @@ def draw_sheets(prepared: PreparedFolder, *, is_changed: bool) -> tuple[Path, Pa
     ]
     num_frames = prepared.sampling.num_frames
     if is_changed or not sheet.exists():
-        rows = [
-            (one.label, f"{_caption(one)} · {one.clip_frames} frames", prepared.clips.read(one.clip)) for one in chosen
-        ]
+        captions = [f"{_caption(one)} · {one.clip_frames} frames" for one in chosen]
+        rows = [(one.label, text, prepared.clips.read(one.clip)) for one, text in zip(chosen, captions, strict=True)]
         contact_sheet(rows, sheet, num_frames)
     if "pose" not in prepared.stream_names:
         with translate_os_error(pose_sheet):

@@ -129,14 +129,15 @@ def print_training(console: Console, result: TrainResult) -> None:
     counts = ", ".join(f"{count} {stage}" for stage, count in stages.items())
     epochs = counted(len(result.history), "epoch") + (f" ({counts})" if len(stages) > 1 else "")
     ended = ", then interrupted" if result.interrupted else ""
-    _print(console, f"{epochs} in {duration(sum(record.seconds for record in result.history))}{ended}.")
+    if result.history or result.interrupted:
+        _print(console, f"{epochs} in {duration(sum(record.seconds for record in result.history))}{ended}.")
     main = (record for record in result.history if record.stage == "main")
     best = next((record for record in main if record.epoch == result.best_epoch), None)
     table = _table("", "loss", "accuracy")
     if best:
         table.add_row(f"training, epoch {result.best_epoch}", f"{best.loss:.4f}", percent(best.accuracy))
     if result.val_loss is not None and result.val_accuracy is not None:
-        table.add_row("validation", f"{result.val_loss:.4f}", percent(result.val_accuracy))
+        table.add_row("clips that it was not trained on", f"{result.val_loss:.4f}", percent(result.val_accuracy))
     if table.row_count:
         _print_table(console, table)
     if result.heads:

@@ -42,6 +42,8 @@ _HAND_BONES = tuple((0 if joint % 4 == 1 else joint - 1, joint) for joint in ran
 
 # Below this share of frames with a person, a label is warned of; below the next, of all frames, the stream is.
 _MIN_LABEL_SHARE, _MIN_SHARE = 0.5, 0.1
+# Labels that a warning names.
+_MAX_LABELS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +123,11 @@ def draw_poses(strips: Sequence[PoseStrip], path: Path, num_frames: int | None =
 
 
 def find_person_gaps(records: Iterable[ClipRecord]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Warnings and notes about clips in which nobody was found; none where the pose was not computed."""
+    """Warnings and notes about clips in which nobody was found; none where the pose was not computed.
+
+    A warning names labels in which somebody is found in less than half of the frames, though not in all other labels.
+    A note says that somebody is found in less than a tenth of all frames.
+    """
     found: dict[str, int] = {}
     frames: dict[str, int] = {}
     for record in records:
@@ -137,10 +143,9 @@ def find_person_gaps(records: Iterable[ClipRecord]) -> tuple[tuple[str, ...], tu
     few = sorted(label for label, one in shares.items() if one < _MIN_LABEL_SHARE)
     if not few or len(few) == len(shares):
         return (), ()
-    return tuple(
-        f"In {1 - shares[label]:.0%} of the frames of {label!r}, nobody was found. Check pose_sheet.png."
-        for label in few
-    ), ()
+    named = ", ".join(f"{label!r} ({1 - shares[label]:.0%})" for label in few[:_MAX_LABELS])
+    more = f", and {len(few) - _MAX_LABELS} more" if len(few) > _MAX_LABELS else ""
+    return (f"In more than half of the frames, nobody was found: {named}{more}. Check pose_sheet.png.",), ()
 
 
 def _line(picture: Pixels, start: Floats, end: Floats, color: Color, width: int) -> None:

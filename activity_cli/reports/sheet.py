@@ -59,12 +59,10 @@ def contact_sheet(rows: Sequence[ClipStrip], path: Path, num_frames: int | None 
     Raises:
         OutputError: The picture cannot be written.
     """
-    strips = [
-        Strip(
-            label, caption, len(frames), frames.shape[1] / frames.shape[2] if frames.size else 1.0, frames.__getitem__
-        )
-        for label, caption, frames in rows
-    ]
+    strips = []
+    for label, caption, frames in rows:
+        aspect = frames.shape[1] / frames.shape[2] if frames.size else 1.0
+        strips.append(Strip(label, caption, len(frames), aspect, frames.__getitem__))
     draw_sheet(strips, path, "as the network receives them", num_frames)
 
 

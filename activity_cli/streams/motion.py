@@ -20,8 +20,8 @@ __all__ = ["MOTION_SECONDS", "MOTION_WIDTH", "MotionDescriber"]
 
 # Time from a frame to the one that it is compared with.
 MOTION_SECONDS = 1 / 15
-# Pixels: of a frame's longer side, and the least that the flow needs of the shorter one.
-_LONG_SIDE, _LEAST_SIDE = 256, 16
+# Pixels: of a frame's longer side, and of the shorter one at least: with fewer, OpenCV reads past the end of a patch.
+_LONG_SIDE, _LEAST_SIDE = 256, 32
 _CELLS = (1, 2, 4)
 _BINS = 8
 _CAMERA = 5

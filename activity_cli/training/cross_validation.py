@@ -10,8 +10,6 @@ streams are added up.
 from __future__ import annotations
 
 import itertools
-import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +24,8 @@ Numbers = npt.NDArray[np.int64]
 _FOLDS = 3
 # Factors of a head's log probabilities that are tried, so that it is as certain as it is right.
 _FACTORS = np.geomspace(0.1, 10.0, 41)
+# What a stream must gain, in standard errors. With a whole one, sets of a few hundred clips lose streams that help.
+_PRICE = 0.5
 # Share of a label that the log loss spreads evenly: a few clips without a mistake are no reason to be certain.
 _SMOOTHING = 0.05
 
@@ -65,27 +65,37 @@ class Choice:
     log_probabilities: Floats
 
 
-def group_folds(labels: Sequence[str], groups: Sequence[str], seed: int) -> list[tuple[Numbers, Numbers]]:
+def group_folds(
+    labels: Sequence[str], groups: Sequence[str], seed: int, folds: int = _FOLDS
+) -> list[tuple[Numbers, Numbers]]:
     """Assigns clips to folds by group, with about as many of each label in each.
 
-    Clips of one group only are each a group of their own.
+    The groups come in an order drawn by the seed, each into the fold that has least of its labels. Not by
+    scikit-learn's StratifiedGroupKFold: it assigns the largest groups first, whatever the seed, so that the folds of
+    two seeds are half the same (docs/measurements.md). Clips of one group only are each a group of their own.
+
+    Args:
+        labels, groups: Of each clip.
+        seed: Of the order.
+        folds: Their number at most; fewer where there are fewer groups.
 
     Returns:
         For each fold the numbers of the clips to train on, and of those to answer for.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to load
-
     apart = list(groups) if len(set(groups)) > 1 else [str(number) for number in range(len(labels))]
-    count = min(_FOLDS, len(set(apart)))
-    folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    # Labels of fewer clips than there are folds cannot be spread evenly; scikit-learn refuses if all are so rare.
-    spread = labels if max(Counter(labels).values()) >= count else [""] * len(labels)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a label that is in fewer clips than there are folds
-        return [
-            (np.asarray(train, np.int64), np.asarray(test, np.int64))
-            for train, test in folds.split(labels, spread, apart)
-        ]
+    places, numbers = np.unique(apart, return_inverse=True)[1], np.unique(labels, return_inverse=True)[1]
+    folds = min(folds, int(places.max()) + 1)
+    shares = np.zeros((places.max() + 1, numbers.max() + 1))
+    np.add.at(shares, (places, numbers), 1.0)
+    shares /= shares.sum(axis=0)
+    held, fold_of = np.zeros((folds, shares.shape[1])), np.zeros(len(shares), np.int64)
+    for group in np.random.default_rng(seed).permutation(len(shares)):
+        # What a fold holds of each label, squared and summed, grows by the least; of equal folds, in the emptiest.
+        costs = held @ shares[group] + 1e-6 * held.sum(axis=1)
+        fold_of[group] = np.argmin(costs)
+        held[fold_of[group]] += shares[group]
+    of_clip = fold_of[places]
+    return [(np.flatnonzero(of_clip != fold), np.flatnonzero(of_clip == fold)) for fold in np.unique(of_clip)]
 
 
 def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Floats) -> Choice:
@@ -97,7 +107,7 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
     - Of each set of streams that a head reads, the better kind of head is kept.
     - Of a stream with two sets (pose, and pose with hands), the larger one has to be better by more than a standard
       error, which is its price.
-    - Streams count equally. The smallest set of streams is kept that is no worse than the best one by more than a
+    - Streams count equally. The smallest set of streams is kept that is no worse than the best one by more than half a
       standard error; among equally small ones, the best.
 
     Args:
@@ -123,7 +133,7 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
     losses = {chosen: scorer.loss(logs) for chosen, logs in sums.items()}
     best = min(sets, key=losses.__getitem__)
     smallest_first = sorted(sets, key=lambda chosen: (len(chosen), losses[chosen]))
-    kept = next(chosen for chosen in smallest_first if not scorer.is_better(sums[best], sums[chosen]))
+    kept = next(chosen for chosen in smallest_first if not scorer.is_better(sums[best], sums[chosen], _PRICE))
     total = _sum([scaled[one] for one in kept])
     factor = scorer.factor(total)
     return Choice(
@@ -161,10 +171,10 @@ class Scorer:
         logs = self.factor(logs) * logs
         return logs - _logsumexp(logs)[:, np.newaxis]
 
-    def is_better(self, logs: Floats, others: Floats) -> bool:
-        """Whether the loss is lower than that of others by more than a standard error of the difference."""
+    def is_better(self, logs: Floats, others: Floats, errors: float = 1.0) -> bool:
+        """Whether the loss is lower than that of others by more than so many standard errors of the difference."""
         mean, error = self._gain(logs, others, np.arange(len(logs)))
-        return mean > error
+        return mean > errors * error
 
     def is_far_behind(self, logs: Floats, others: Floats, clips: Numbers) -> bool:
         """Whether the loss on some clips is higher than that of others by more than two standard errors."""

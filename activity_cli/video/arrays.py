@@ -25,7 +25,7 @@ class ArraySource:
         ValueError: They have another shape or type, or the times do not rise.
     """
 
-    def __init__(self, frames: npt.NDArray[np.uint8], times_seconds: Sequence[float]) -> None:
+    def __init__(self, frames: npt.NDArray[np.uint8], times_seconds: npt.ArrayLike) -> None:
         frames, times = np.asarray(frames), np.asarray(times_seconds, np.float64)
         if frames.ndim != 4 or frames.shape[3] != 3 or not frames.size or frames.dtype != np.uint8:
             raise ValueError(f"frames must be uint8 [T, H, W, 3], got {frames.dtype}{list(frames.shape)}")
