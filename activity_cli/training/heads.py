@@ -24,7 +24,8 @@ __all__ = ["LinearHead", "RecurrentHead", "measured_shape"]
 # Clips that principal components and scales are measured on, and numbers in all.
 _MAX_MEASURED, _MAX_MEASURED_NUMBERS = 1000, 100_000_000
 _MAX_PCA_ROWS = 3000
-# Clips, with mirrored ones, that the linear head is solved for: their products are a square of so many rows. And numbers in all.
+# Clips, mirrored ones included, that the linear head is solved for: their products are a square of so many rows. And
+# numbers in all.
 _MAX_SOLVED, _MAX_SOLVED_NUMBERS = 4000, 50_000_000
 _BATCH_SIZE = 64
 # Added to a standard deviation, so that what hardly varies in training does not count for much.
