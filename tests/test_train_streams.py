@@ -102,6 +102,7 @@ def test_a_recurrent_head_alone_is_trained_without_an_encoder_to_the_same_weight
     assert (tmp_path / "one" / "pose.tflite").read_bytes() == (tmp_path / "two" / "pose.tflite").read_bytes()
 
 
+@pytest.mark.slow
 def test_linear_heads_only_if_wanted(usual: TrainSettings, tmp_path: Path) -> None:
     network, progress = replace(SMALL, head="linear"), Recording()
     result = train(replace(usual, network=network, streams=("appearance", "motion"), out=tmp_path / "model"), progress)
@@ -109,6 +110,7 @@ def test_linear_heads_only_if_wanted(usual: TrainSettings, tmp_path: Path) -> No
     assert not trains(progress.titles) and result.history_picture is None
 
 
+@pytest.mark.slow
 def test_a_side_without_a_partner_is_never_mirrored(usual: TrainSettings, tmp_path: Path) -> None:
     augmentation = replace(usual.augmentation, no_flip_label=("up",))
     settings = replace(usual, augmentation=augmentation, streams=("pose",), out=tmp_path / "model")
@@ -125,6 +127,7 @@ def damaged(with_streams: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_rows_that_are_missing_are_named_and_only_where_they_are_read(
     usual: TrainSettings, damaged: Path, tmp_path: Path
 ) -> None:
