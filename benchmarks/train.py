@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How fast the CNN LSTM learns: us against Keras and PyTorch as people write them.
+"""How fast the CNN with a recurrent head learns: us against Keras and PyTorch as people write them.
 
-The same network (the encoder ``small`` and an LSTM), first weights, clips, order, batch and optimizer for all
-(AdamW); each run in a process of its own, one after the other, and all of them once before any is run again. Three
+The same network (the encoder ``small`` and a bidirectional GRU), first weights, clips, order, batch and optimizer for
+all (AdamW); each run in a process of its own, one after the other, and all of them once before any is run again. Three
 parts:
 
   small      clips a second, end of the first epoch, peak memory and losses; with padded and with full clips

@@ -1,4 +1,4 @@
-"""The CNN LSTM in Keras, ours and as people write it, each run by benchmarks/train.py in a process of its own.
+"""The CNN with a recurrent head in Keras, ours and as people write it; run by benchmarks/train.py, each in a process.
 
     python benchmarks/train_peers.py KIND FOLDER
 
@@ -19,15 +19,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from activity_cli import NetworkSettings
 from activity_cli.model.conversion import encoder_to_litert
-from activity_cli.model.heads import build_recurrent_head
+from activity_cli.model.heads import RECURRENT, HeadShape, build_head
 from activity_cli.model.layers import FrameEncoder
 from activity_cli.model.precision import choose_precision
 from activity_cli.runtime.litert import EncoderRuntime
 from activity_cli.streams.encoders import build_encoder
 
-NETWORK = NetworkSettings(units=128, encoder="small", dropout=0.0, subtract_mean=False)
+UNITS = 64
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
 
 
@@ -51,10 +50,13 @@ def inputs_of(steps: int, size: int) -> tuple[Any, Any]:
     return keras.Input((steps, size, size, 3), dtype="uint8"), keras.Input((steps,), dtype="bool")
 
 
-def with_lstm(clips: Any, mask: Any, features: Any, classes: int) -> keras.Model:
+def with_gru(clips: Any, mask: Any, features: Any, classes: int) -> keras.Model:
     """The recurrent head in stock layers: padding is masked."""
-    x = keras.layers.LSTM(NETWORK.units, return_sequences=True)(features, mask=mask)
-    x = keras.layers.GlobalAveragePooling1D()(x, mask=mask)
+    x = keras.layers.Dense(UNITS, activation="relu")(features)
+    x = keras.layers.Bidirectional(keras.layers.GRU(UNITS, return_sequences=True))(x, mask=mask)
+    average = keras.layers.GlobalAveragePooling1D()(x, mask=mask)
+    shown = keras.ops.where(keras.ops.expand_dims(mask, -1), x, -1.0)  # a GRU's outputs are larger
+    x = keras.layers.Concatenate()([average, keras.layers.GlobalMaxPooling1D()(shown)])
     return keras.Model([clips, mask], keras.layers.Dense(classes, activation="softmax", dtype="float32")(x))
 
 
@@ -65,7 +67,7 @@ def ours(steps: int, size: int, classes: int) -> keras.Model:
 def ours_around(cnn: keras.Model, steps: int, size: int, classes: int) -> keras.Model:
     """Our encoder over time and our recurrent head."""
     clips, mask = inputs_of(steps, size)
-    head = build_recurrent_head(NETWORK, steps, cnn.output_shape[-1], classes)
+    head = build_head(HeadShape(RECURRENT, steps, cnn.output_shape[-1], classes, units=UNITS, dropout=0.0))
     log_probabilities = head([FrameEncoder(cnn)(clips, mask=mask), mask])
     return keras.Model([clips, mask], keras.ops.exp(log_probabilities))
 
@@ -84,7 +86,7 @@ def stock_cnn(size: int) -> keras.Model:
 def time_distributed(steps: int, size: int, classes: int) -> keras.Model:
     """TimeDistributed(cnn)."""
     clips, mask = inputs_of(steps, size)
-    return with_lstm(clips, mask, keras.layers.TimeDistributed(stock_cnn(size))(clips), classes)
+    return with_gru(clips, mask, keras.layers.TimeDistributed(stock_cnn(size))(clips), classes)
 
 
 def per_layer(steps: int, size: int, classes: int) -> keras.Model:
@@ -96,7 +98,7 @@ def per_layer(steps: int, size: int, classes: int) -> keras.Model:
             ends.append(keras.layers.TimeDistributed(layer)(x))
         elif layer.name != "features":
             x = keras.layers.TimeDistributed(layer)(x)
-    return with_lstm(clips, mask, keras.layers.Concatenate()(ends), classes)
+    return with_gru(clips, mask, keras.layers.Concatenate()(ends), classes)
 
 
 def mobilenet(size: int) -> keras.Model:
@@ -113,7 +115,7 @@ def mobilenet_ours(steps: int, size: int, classes: int) -> keras.Model:
 
 def mobilenet_time_distributed(steps: int, size: int, classes: int) -> keras.Model:
     clips, mask = inputs_of(steps, size)
-    return with_lstm(clips, mask, keras.layers.TimeDistributed(mobilenet(size))(clips), classes)
+    return with_gru(clips, mask, keras.layers.TimeDistributed(mobilenet(size))(clips), classes)
 
 
 BUILDERS = {
@@ -196,9 +198,9 @@ def frozen(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     for row, length in enumerate(mask.sum(axis=1)):
         features[row, :length] = runtime.features(clips[row, :length])
     seconds = time.perf_counter() - began
-    head = build_recurrent_head(
-        NetworkSettings(pca_components=256), *features.shape[1:], targets.shape[1], num_read=960
-    )
+    steps, width = features.shape[1:]
+    shape = HeadShape(RECURRENT, steps, width, targets.shape[1], num_read=960, components=256, subtract_mean=True)
+    head = build_head(shape)
     cached = keras.Model(head.inputs, keras.ops.exp(head.output))
     kept = fit(cached, (features, mask), targets, settings, "ours")
     return {"kept": float(np.median(kept["wall"][1:])), "litert": seconds, "keras": again["wall"][1]}

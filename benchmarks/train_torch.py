@@ -1,4 +1,4 @@
-"""The CNN LSTM in PyTorch, as people write it: time folded into the batch; run by benchmarks/train.py.
+"""The CNN with a recurrent head in PyTorch, as people write it: time folded into the batch; run by benchmarks/train.py.
 
     python benchmarks/train_torch.py torch|torch_skip FOLDER
 
@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-UNITS = 128
+UNITS = 64
 
 
-class CnnLstm(nn.Module):
+class CnnGru(nn.Module):
     def __init__(self, channels: list[int], classes: int, skip: bool) -> None:
         super().__init__()
         layers: list[nn.Module] = []
@@ -35,8 +36,9 @@ class CnnLstm(nn.Module):
                 nn.ReLU(inplace=True),
             ]
         self.cnn = nn.Sequential(*layers)
-        self.lstm = nn.LSTM(2 * channels[-1], UNITS, batch_first=True)
-        self.classes = nn.Linear(UNITS, classes)
+        self.dense = nn.Linear(2 * channels[-1], UNITS)
+        self.gru = nn.GRU(UNITS, UNITS, batch_first=True, bidirectional=True)
+        self.classes = nn.Linear(4 * UNITS, classes)
         self.skip = skip
 
     def encode(self, frames: torch.Tensor) -> torch.Tensor:
@@ -51,9 +53,14 @@ class CnnLstm(nn.Module):
             features[mask] = real
         else:
             features = self.encode(clips.view(batch * steps, *clips.shape[2:])).view(batch, steps, -1)
-        outputs, _ = self.lstm(features)
-        weights = mask.unsqueeze(-1).float()
-        return self.classes((outputs * weights).sum(dim=1) / weights.sum(dim=1))
+        lengths = mask.sum(dim=1)
+        # Packed: backward in time, it would read the padding first.
+        packed = pack_padded_sequence(torch.relu(self.dense(features)), lengths, batch_first=True, enforce_sorted=False)
+        outputs, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=steps)
+        shown = mask.unsqueeze(-1)
+        average = (outputs * shown).sum(dim=1) / lengths.unsqueeze(-1)
+        maximum = outputs.masked_fill(~shown, -1.0).amax(dim=1)  # a GRU's outputs are larger
+        return self.classes(torch.cat([average, maximum], dim=1))
 
 
 def channels_of(path: Path) -> list[int]:
@@ -62,8 +69,8 @@ def channels_of(path: Path) -> list[int]:
         return [file[name].shape[-1] for name in sorted(file.files) if file[name].ndim == 4]
 
 
-def give_weights(model: CnnLstm, path: Path) -> None:
-    """The weights of Keras: convolutions [H, W, I, O], matrices [I, O], gates in the same order as here."""
+def give_weights(model: CnnGru, path: Path) -> None:
+    """The weights of Keras: convolutions [H, W, I, O], matrices [I, O], gates as update, reset, new."""
     with np.load(path) as file:
         weights = iter([torch.from_numpy(file[name]) for name in sorted(file.files)])
     with torch.no_grad():
@@ -73,12 +80,22 @@ def give_weights(model: CnnLstm, path: Path) -> None:
             elif isinstance(layer, nn.BatchNorm2d):
                 layer.weight.copy_(next(weights))
                 layer.bias.copy_(next(weights))
-        model.lstm.weight_ih_l0.copy_(next(weights).T)
-        model.lstm.weight_hh_l0.copy_(next(weights).T)
-        model.lstm.bias_ih_l0.copy_(next(weights))
-        model.lstm.bias_hh_l0.zero_()
+        model.dense.weight.copy_(next(weights).T)
+        model.dense.bias.copy_(next(weights))
+        for direction in ("", "_reverse"):
+            getattr(model.gru, f"weight_ih_l0{direction}").copy_(_gates(next(weights)).T)
+            getattr(model.gru, f"weight_hh_l0{direction}").copy_(_gates(next(weights)).T)
+            both = _gates(next(weights))
+            getattr(model.gru, f"bias_ih_l0{direction}").copy_(both[0])
+            getattr(model.gru, f"bias_hh_l0{direction}").copy_(both[1])
         model.classes.weight.copy_(next(weights).T)
         model.classes.bias.copy_(next(weights))
+
+
+def _gates(weights: torch.Tensor) -> torch.Tensor:
+    """In the order of PyTorch: reset, update, new."""
+    update, reset, new = weights.chunk(3, dim=-1)
+    return torch.cat([reset, update, new], dim=-1)
 
 
 def main() -> None:
@@ -91,7 +108,7 @@ def main() -> None:
     result: dict[str, Any] = {"wall": [], "cpu": [], "losses": []}
 
     began = time.perf_counter()
-    model = CnnLstm(channels_of(folder / "weights.npz"), int(labels.max()) + 1, kind == "torch_skip")
+    model = CnnGru(channels_of(folder / "weights.npz"), int(labels.max()) + 1, kind == "torch_skip")
     give_weights(model, folder / "weights.npz")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, eps=1e-7, weight_decay=1e-4)
     for epoch in range(settings["epochs"]):

@@ -109,6 +109,13 @@ def test_two_clips_are_enough() -> None:
     assert np.isfinite(kernel).all() and np.isfinite(bias).all()
 
 
+def test_a_single_clip_gives_no_evidence_but_its_label() -> None:
+    kernel, bias = solve_linear(
+        np.ones((1, 4), np.float32), np.eye(2, dtype=np.float32)[:1], np.ones(1, np.float32), ["a"]
+    )
+    assert not kernel.any() and bias[0] > bias[1]
+
+
 def test_identical_clips_give_the_frequencies_of_the_labels() -> None:
     _, targets, weights, groups = clips(12, 1)
     targets[3:] = targets[0]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from activity_cli.evaluation.metrics import class_scores, macro_f1
 from activity_cli.results import Baseline
 
-__all__ = ["score_baselines"]
+__all__ = ["baseline_answers", "score_baselines"]
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -36,23 +36,39 @@ def score_baselines(
     """Fits the baselines to the training clips and scores them on other clips.
 
     Args:
-        train: What a head reads of each training clip, ``float32 [T, D]`` by the stream's name; without any clip, no
-            baseline has a score. Each clip is read once.
-        train_numbers: The numbers of their labels, ``int64 [N]``.
-        clips: Of the clips to score on.
-        numbers: The numbers of their labels.
+        train, train_numbers, clips: As for :func:`baseline_answers`; without any training clip, no baseline has a
+            score.
+        numbers: The numbers of the labels of the clips to score on, ``int64 [N]``.
         labels: The labels, in the order of their numbers.
+    """
+    found = []
+    for name, answers in baseline_answers(train, train_numbers, clips).items():
+        if name in _BASELINES:
+            text = _BASELINES[name][0]
+        elif name == _MAJORITY:
+            text = "always predicts the most frequent activity of the training clips"
+        else:
+            text = f"frame statistics of the stream {name.removesuffix(_OF_STREAM)} alone"
+        if answers is None:
+            found.append(Baseline(name, text, None, None, "there are no training clips"))
+        else:
+            scores = class_scores(numbers, answers, labels)
+            found.append(Baseline(name, text, float(np.mean(answers == numbers)), macro_f1(scores)))
+    return tuple(found)
+
+
+def baseline_answers(
+    train: Iterable[Mapping[str, Floats]], train_numbers: Numbers, clips: Iterable[Mapping[str, Floats]]
+) -> dict[str, Numbers | None]:
+    """The number of the label that each baseline answers for each clip, ``int64 [N]``; None without training clips.
+
+    Args:
+        train: What a head reads of each training clip, ``float32 [T, D]`` by the stream's name. Each clip is read once.
+        train_numbers: The numbers of their labels.
+        clips: Of the clips to answer for.
     """
     described, fitted = _described(clips), _described(train)
     streams = list(dict.fromkeys(stream for _, stream in described))
-    found = []
-
-    def add(name: str, text: str, answers: Numbers | None) -> None:
-        if answers is None:
-            found.append(Baseline(name, text, None, None, "there are no training clips"))
-            return
-        scores = class_scores(numbers, answers, labels)
-        found.append(Baseline(name, text, float(np.mean(answers == numbers)), macro_f1(scores)))
 
     def regression(kind: str, some: Sequence[str]) -> Numbers | None:
         if not len(train_numbers):
@@ -61,14 +77,14 @@ def score_baselines(
         train_columns, columns = both
         return _regression(train_columns, train_numbers, columns)
 
-    majority = np.full(len(numbers), np.bincount(train_numbers).argmax()) if len(train_numbers) else None
-    add("majority_class", "always predicts the most frequent activity of the training clips", majority)
-    for kind, (text, _) in _BASELINES.items():
-        add(kind, text, regression(kind, streams))
+    count = len(next(iter(described.values())))
+    found: dict[str, Numbers | None] = {
+        _MAJORITY: np.full(count, np.bincount(train_numbers).argmax()) if len(train_numbers) else None
+    }
+    found |= {kind: regression(kind, streams) for kind in _BASELINES}
     if len(streams) > 1:
-        for stream in streams:
-            add(f"{stream}_statistics", f"frame statistics of the stream {stream} alone", regression(_BEST, [stream]))
-    return tuple(found)
+        found |= {f"{stream}{_OF_STREAM}": regression(_BEST, [stream]) for stream in streams}
+    return found
 
 
 def _described(clips: Iterable[Mapping[str, Floats]]) -> _Described:
@@ -87,7 +103,7 @@ def _statistics(frames: Floats) -> Floats:
     return np.concatenate([frames.mean(axis=0), frames.std(axis=0), change])
 
 
-_BEST = "frame_statistics"
+_MAJORITY, _BEST, _OF_STREAM = "majority_class", "frame_statistics", "_statistics"
 _BASELINES: dict[str, tuple[str, Callable[[Floats], Floats]]] = {
     "middle_frame": ("sees only the middle frame of the clip", lambda frames: frames[len(frames) // 2]),
     "frame_average": (

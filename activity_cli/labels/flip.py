@@ -47,13 +47,15 @@ def mirrored_labels(labels: Sequence[str], augmentation: Augmentation) -> tuple[
     """
     if not augmentation.flip or any(label in augmentation.no_flip_label for label in labels):
         return None
-    number_of = {label: number for number, label in enumerate(labels)}
+    swapped = [_SIDE.sub(_other_side, label) for label in labels]
     partners = []
-    for label in labels:
+    for number, label in enumerate(labels):
+        # Either is the other one, swapped: clockwise becomes counterclockwise, but anticlockwise becomes clockwise.
+        found = [other for other, one in enumerate(labels) if swapped[number] == one or swapped[other] == label]
         if may_flip(label, augmentation):
-            partners.append(number_of[label])
-        elif (partner := number_of.get(_SIDE.sub(_other_side, label))) is not None and labels[partner] != label:
-            partners.append(partner)
+            partners.append(number)
+        elif len(found) == 1 and found != [number]:
+            partners += found
         else:
             return None
     return tuple(partners) if sorted(partners) == list(range(len(labels))) else None

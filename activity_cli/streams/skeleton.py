@@ -100,15 +100,17 @@ def stack(clips: list[Skeletons]) -> Skeletons:
 def read_skeleton(pose: Floats, hands: Floats | None, times_seconds: npt.NDArray[np.float64], steps: int) -> Skeletons:
     """A clip ``[1, steps, ...]`` from its rows of the streams.
 
-    Frames in which nobody was found take the skeleton of the nearest frame in which somebody was.
+    Frames in which nobody was found take the skeleton of the nearest frame in which somebody was. A short clip may show
+    frames twice (``short_clips``): each counts once.
 
     Args:
         pose: ``float32 [T, POSE_WIDTH]``.
         hands: ``float32 [T, HANDS_WIDTH]``; None: hands are not read.
-        times_seconds: When each frame is shown, rising, ``[T]``.
+        times_seconds: When each frame is shown, ``[T]``.
         steps: To resample to.
     """
-    rows = split_pose(pose)
+    times_seconds, kept = np.unique(times_seconds, return_index=True)
+    rows = split_pose(pose[kept])
     found = rows.found > 0
     nearest = _nearest(found)
     picture = rows.picture[nearest]
@@ -117,7 +119,7 @@ def read_skeleton(pose: Floats, hands: Floats | None, times_seconds: npt.NDArray
     places = np.stack([hips, shoulders], axis=1) / max(torso, 1e-3)
     parts: list[Floats] = [rows.world[nearest][:, list(_JOINTS)], places, found.astype(np.float32)]
     if hands is not None:
-        both = split_hands(hands)
+        both = split_hands(hands[kept])
         seen = both.found > 0
         world = np.stack([both.world[_nearest(seen[:, one]), one] for one in (0, 1)], axis=1)
         parts += [world, seen.astype(np.float32)]
@@ -126,7 +128,7 @@ def read_skeleton(pose: Floats, hands: Floats | None, times_seconds: npt.NDArray
     seconds = float(times_seconds[-1] - times_seconds[0]) + gap
     start = float(times_seconds[0]) - gap / 2
     moments = start + (np.arange(steps) + 0.5) / steps * seconds
-    resampled_parts = [_at(part, np.asarray(times_seconds), moments)[np.newaxis] for part in parts]
+    resampled_parts = [_at(part, times_seconds, moments)[np.newaxis] for part in parts]
     joints, middles, shown, *rest = resampled_parts
     hand, hand_found = rest or (None, None)
     return Skeletons(joints, middles, shown, hand, hand_found, np.array([seconds], np.float32))

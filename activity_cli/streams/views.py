@@ -35,16 +35,15 @@ def views_of(
     Args:
         reads: The streams that the head reads.
         rows: ``float32 [T, width]`` by the stream's name.
-        times_seconds: When each frame is shown, rising.
+        times_seconds: When each frame is shown.
         num_frames: Number of steps that the head reads; of a longer clip, the middle frame of each of so many parts.
         mirror: Whether to show the skeleton mirrored, too.
     """
     if "pose" not in reads:
         [name] = reads
         return [View(rows[name][list(evenly_spaced(len(rows[name]), num_frames))])]
-    # A short clip may show frames twice.
-    times, kept = np.unique(np.asarray(times_seconds, np.float64), return_index=True)
-    clip = read_skeleton(rows["pose"][kept], rows["hands"][kept] if "hands" in reads else None, times, num_frames)
+    times = np.asarray(times_seconds, np.float64)
+    clip = read_skeleton(rows["pose"], rows["hands"] if "hands" in reads else None, times, num_frames)
     views = []
     for start, end in CUTS:
         part = cut(clip, start, end)

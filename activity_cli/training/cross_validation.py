@@ -108,7 +108,7 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
     - Of a stream with two sets (pose, and pose with hands), the larger one has to be better by more than a standard
       error, which is its price.
     - Streams count equally. The smallest set of streams is kept that is no worse than the best one by more than half a
-      standard error.
+      standard error; among equally small ones, the best.
 
     Args:
         answers: Log probabilities ``[N, classes]`` of each candidate.
@@ -130,8 +130,10 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
         chosen for size in range(1, len(of_stream) + 1) for chosen in itertools.combinations(of_stream.values(), size)
     ]
     sums = {chosen: scorer.scaled(_sum([scaled[one] for one in chosen])) for chosen in sets}
-    best = min(sets, key=lambda chosen: scorer.loss(sums[chosen]))
-    kept = next(chosen for chosen in sets if not scorer.is_better(sums[best], sums[chosen], _PRICE))
+    losses = {chosen: scorer.loss(logs) for chosen, logs in sums.items()}
+    best = min(sets, key=losses.__getitem__)
+    smallest_first = sorted(sets, key=lambda chosen: (len(chosen), losses[chosen]))
+    kept = next(chosen for chosen in smallest_first if not scorer.is_better(sums[best], sums[chosen], _PRICE))
     total = _sum([scaled[one] for one in kept])
     factor = scorer.factor(total)
     return Choice(

@@ -57,8 +57,10 @@ def solve_linear(
     # Of one group only, each clip stands for itself. Either way a fold has something of every label: clips come label
     # by label, and neighbors go to different folds.
     apart = list(groups) if len(set(groups)) > 1 else list(map(str, range(len(values))))
-    folds = GroupKFold(min(_FOLDS, len(set(apart))))
-    unseen = cross_val_predict(ridge, rotated, targets, groups=apart, cv=folds, params={"sample_weight": counts})
+    unseen = np.zeros(targets.shape)  # of a single clip
+    if len(values) > 1:
+        folds = GroupKFold(min(_FOLDS, len(set(apart))))
+        unseen = cross_val_predict(ridge, rotated, targets, groups=apart, cv=folds, params={"sample_weight": counts})
     smooth = targets * (1 - label_smoothing) + label_smoothing / targets.shape[1]
     factor = max(_FACTORS, key=lambda one: counts @ (smooth * log_softmax(one * unseen, axis=1)).sum(axis=1))
     ridge.fit(rotated, targets, sample_weight=counts)
