@@ -99,7 +99,7 @@ def test_meters_turn_with_the_person(estimator: PoseEstimator) -> None:
 
 @pytest.mark.parametrize(("scale", "x", "y"), [(0.3, 700, 300), (0.25, 200, 200), (0.3, 1000, 350)])
 def test_a_small_figure_is_found_in_a_tile(scale: float, x: int, y: int, estimator: PoseEstimator) -> None:
-    # The detector sees 224 pixels of the whole frame, where the person is 27 pixels high: too small for it.
+    # The detector sees 224 pixels of the whole frame, where the person is less than 30 pixels high: too small for it.
     place = placing(scale, x, y)
     picture = person(place, (1280, 720))
     pose = pose_of(estimator, picture)

@@ -45,6 +45,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
         ConfigError: Settings contradict each other.
         DatasetError: There is nothing to train on.
         OutputError: The prepared folder exists with other settings, is in use, or cannot be written.
+        BundleError: A model file of a stream is damaged.
     """
     progress = progress or SilentProgress()
     settings = resolve_prepare(settings)

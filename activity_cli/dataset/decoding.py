@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +50,7 @@ def decode_all(
             beside them.
         workers: Processes.
         seed: Of random clips.
-        time_limit_seconds: A file that keeps a process busy for longer is given up.
+        time_limit_seconds: A file that keeps a process busy for longer without a further clip is given up.
         executor: Whose processes to use, such as a cluster's, instead of own ones. It sees the same files under the
             same paths, and guards its processes by itself.
 
@@ -64,17 +66,19 @@ def decode_all(
         yield from _in_executor(tasks, decode, executor, _AHEAD * max(1, workers))
         return
     raise_limit = "Re-encode the file, or raise the limit with --set time_limit_seconds=SECONDS."
-    late = f"decoding took longer than {time_limit_seconds:g} seconds. {raise_limit}"
+    late = f"decoding a clip took longer than {time_limit_seconds:g} seconds. {raise_limit}"
     died = "the decoding process crashed, perhaps for lack of memory. Re-encode the file at a smaller size."
     reasons = {Lost.LATE: ("video.timeout", late), Lost.DIED: ("video.crashed", died)}
+    # Each clip begins the time anew: a long video has many, and its streams take their time.
+    limits: dict[str, Any] = {"limit_seconds": time_limit_seconds, "advance": lambda _: None}
     suspects: list[DecodeTask] = []
-    for task, decoded in call_in_processes(decode, tasks, number, limit_seconds=time_limit_seconds):
+    for task, decoded in call_in_processes(decode, tasks, number, **limits):
         if decoded is Lost.DIED:
             suspects.append(task)
         else:
             yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
     # Another file may have filled the memory: each file whose process died has a second try, alone.
-    for task, decoded in call_in_processes(decode, suspects, 1, limit_seconds=time_limit_seconds):
+    for task, decoded in call_in_processes(decode, suspects, 1, **limits):
         yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
 
 
@@ -94,15 +98,25 @@ def _failed(task: DecodeTask, code: str, reason: str) -> Decoded:
     return Decoded(error_code=code, error_message=f"{task.path.name}: {reason}")
 
 
-def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: int, threads: int) -> Decoded:
+def decode_one(
+    task: DecodeTask,
+    *,
+    sampling: Sampling,
+    store: ClipStore,
+    seed: int,
+    threads: int,
+    advance: Callable[[int], None] | None = None,
+) -> Decoded:
     """Hashes, decodes and describes one file; a file that cannot be used is a result, not an exception.
+
+    ``advance`` is called with 1 after each clip.
 
     Raises:
         OutputError: The disk is full, or the store cannot be written.
         BundleError: A model file of a stream is damaged.
     """
     signatures, streams = SignatureStore(store), StreamStore(store.folder.parent)
-    describer = _frame_streams(task.streams, threads)
+    describer = _frame_streams(task.streams, threads, threading.get_ident())
     hands: tuple[int, int] | None = None
     content_hash, file_bytes = "", 0
     clips: list[list[ClipInfo]] = [[] for _ in task.segments]
@@ -133,6 +147,8 @@ def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: 
                     person_frames=persons,
                 )
             )
+            if advance:
+                advance(1)
     except VideoError as error:
         failed = Decoded(error_code=error.code, error_message=str(error))
     except MemoryError:
@@ -147,6 +163,7 @@ def decode_one(task: DecodeTask, *, sampling: Sampling, store: ClipStore, seed: 
     return replace(failed, video=VideoInfo(content_hash=content_hash), file_bytes=file_bytes)
 
 
-@cache  # the files of a run are described by the same streams, and loading the models takes as long as a short clip
-def _frame_streams(names: tuple[str, ...], threads: int) -> FrameStreams | None:
+@lru_cache(maxsize=32)
+def _frame_streams(names: tuple[str, ...], threads: int, thread: int) -> FrameStreams | None:
+    """The streams of all files of a ``thread``: loading the models takes time, and threads cannot share them."""
     return FrameStreams(names, threads) if set(names) & set(FULL_FRAME_STREAMS) else None

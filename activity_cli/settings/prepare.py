@@ -129,5 +129,5 @@ class PrepareSettings(Settings):
     split: Split = field(default_factory=Split)
     workers: int = setting(0, "Processes that decode videos. 0: one for each core.", ge=0, le=1024, stored=False)
     time_limit_seconds: float = setting(
-        600.0, "Reject a video if decoding it takes longer than this.", gt=0, le=1e6, stored=False
+        600.0, "Reject a video if decoding one of its clips takes longer than this.", gt=0, le=1e6, stored=False
     )

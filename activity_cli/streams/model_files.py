@@ -27,12 +27,15 @@ MODEL_FILES = {
 
 
 def landmark_model(name: str, threads: int) -> Callable[[Floats], list[Floats]]:
-    """A model of :data:`MODEL_FILES` as a function: from one picture ``float32 [H, W, 3]`` to its outputs.
+    """A model of :data:`MODEL_FILES` as a function: from one picture ``float32 [H, W, 3]`` to its outputs, by name.
+
+    The function serves one thread at a time. ``threads`` changes how fast it is, not what it computes.
 
     Several threads may call it; it computes one picture at a time.
 
     Raises:
         BundleError: The file is damaged (``weights.unreadable``).
+        MissingDependencyError: LiteRT cannot be loaded.
     """
     path = MODEL_FOLDER / f"{name}.tflite"
     try:
