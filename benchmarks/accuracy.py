@@ -275,7 +275,7 @@ class Heads:
             # Fits are kept, so that only the last one is new.
             raced = self._heads.cross_fit(self.candidates[:number], folds)
             found = raced.get(one, answers.get(one))
-            right = "left out by the race" if found is None else f"{np.mean(found.argmax(axis=1) == truth):.3f} out of fold"
+            right = "left out" if found is None else f"{np.mean(found.argmax(axis=1) == truth):.3f} out of fold"
             print(f"    {one.name:22} {right}, {clock('cross-validating'):.0f} s", flush=True)
         return answers or raced, list(raced)
 
