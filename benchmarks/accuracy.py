@@ -268,13 +268,15 @@ class Heads:
         labels = [record.label for record in self.clips.records]
         folds = group_folds(labels, self.clips.groups, self._settings.seed)
         truth, answers = self.clips.targets.argmax(axis=1), dict[Candidate, Floats]()
-        for one in [] if race else self.candidates:
-            answers |= self._heads.cross_fit([one], folds)
-            right = float(np.mean(answers[one].argmax(axis=1) == truth))
-            print(f"    {one.name:22} {right:.3f} out of fold, {clock('cross-validating'):.0f} s", flush=True)
-        # Without a race, the fits are there already: they only say again who would have been given up.
-        raced = self._heads.cross_fit(candidates_of(self.plan.streams, self.plan.network.head), folds)
-        clock("cross-validating")
+        raced: dict[Candidate, Floats] = {}
+        for number, one in enumerate(self.candidates, 1):
+            if not race:
+                answers |= self._heads.cross_fit([one], folds)
+            # Fits are kept, so that only the last one is new.
+            raced = self._heads.cross_fit(self.candidates[:number], folds)
+            found = raced.get(one, answers.get(one))
+            right = "left out" if found is None else f"{np.mean(found.argmax(axis=1) == truth):.3f} out of fold"
+            print(f"    {one.name:22} {right}, {clock('cross-validating'):.0f} s", flush=True)
         return answers or raced, list(raced)
 
     def answers(self, candidate: Candidate) -> Floats:
