@@ -13,11 +13,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from activity_cli import NetworkSettings
-from activity_cli.model.bundle import LINEAR
 from activity_cli.model.conversion import head_to_litert
-from activity_cli.model.heads import PROJECTION, SCALE, frame_outputs
-from activity_cli.model.network import NetworkShape, build_head
+from activity_cli.model.heads import LINEAR, PROJECTION, SCALE, HeadShape, build_head
 from activity_cli.runtime.litert import HeadRuntime
 
 STEPS, WIDTH, CLASSES = 5, 12, 3
@@ -26,35 +23,25 @@ MASK = np.arange(STEPS)[np.newaxis] < np.array(LENGTHS)[:, np.newaxis]
 FEATURES = np.random.default_rng(5).normal(size=(len(LENGTHS), STEPS, WIDTH)).astype(np.float32)
 Floats = npt.NDArray[np.float32]
 
-BASE = NetworkSettings(encoder="small", units=4, dropout=0.3)
+RECURRENT = HeadShape("recurrent", STEPS, WIDTH, CLASSES, units=4, dropout=0.3)
 SHAPES = {
-    "lstm": (replace(BASE), False),
-    "bilstm": (replace(BASE, sequence="bilstm"), False),
-    "gru": (replace(BASE, sequence="gru"), False),
-    "lstm of raw features": (replace(BASE, subtract_mean=False), False),
-    "lstm of components": (replace(BASE, pca_components=6), True),
-    "gru of scaled features": (replace(BASE, sequence="gru"), True),
-    "lstm for each frame": (replace(BASE, per_frame=True), False),
-    "bilstm for each frame": (replace(BASE, sequence="bilstm", per_frame=True), False),
-    "linear": (replace(BASE, sequence="none"), True),
+    "recurrent": RECURRENT,
+    "recurrent without the mean": replace(RECURRENT, subtract_mean=True),
+    "recurrent of the first features": replace(RECURRENT, num_read=8),
+    "recurrent of components": replace(RECURRENT, components=6, num_read=8, subtract_mean=True),
+    "linear": HeadShape("linear", STEPS, WIDTH, CLASSES),
+    "linear of raw features": HeadShape("linear", STEPS, WIDTH, CLASSES, standardized=False),
 }
-
-
-def shape_of(name: str, steps: int = STEPS) -> NetworkShape:
-    settings, pretrained = SHAPES[name]
-    # With a linear head the recurrent one reads the first features only.
-    return NetworkShape(settings, 32, steps, WIDTH, 8 if pretrained else 0, CLASSES, pretrained)
 
 
 def built(name: str, steps: int = STEPS) -> keras.Model:
     """A head with random weights, far from equal probabilities."""
     keras.utils.set_random_seed(3)
-    shape = shape_of(name, steps)
-    head = build_head(shape, LINEAR if name == LINEAR else shape.settings.sequence)
+    head = build_head(replace(SHAPES[name], num_frames=steps))
     rng = np.random.default_rng(4)
     for weights in head.weights:
         if SCALE in weights.path:
-            weights.assign(np.full(weights.shape, 2))
+            weights.assign(rng.uniform(0.5, 2.0, size=weights.shape))
         elif weights.shape:
             weights.assign(rng.normal(scale=0.5, size=weights.shape))
     return head
@@ -97,7 +84,7 @@ def test_the_order_of_the_frames_and_every_real_frame_change_an_answer(name: str
         assert changed.tolist() == list(range(length))
 
 
-@pytest.mark.parametrize("name", [name for name in SHAPES if name != LINEAR])
+@pytest.mark.parametrize("name", [name for name in SHAPES if LINEAR not in name])
 def test_padding_never_changes_a_gradient(name: str) -> None:
     clip, length = 1, LENGTHS[1]
 
@@ -116,52 +103,42 @@ def test_padding_never_changes_a_gradient(name: str) -> None:
 @pytest.mark.slow
 @every_head
 def test_litert_gives_the_same_answers(name: str, tmp_path: Path) -> None:
-    head, shape = built(name), shape_of(name)
-    head_to_litert(head, LINEAR if name == LINEAR else shape.settings.sequence, shape, tmp_path / "head.tflite")
+    head = built(name)
+    head_to_litert(head, SHAPES[name], tmp_path / "head.tflite")
     runtime = HeadRuntime(tmp_path / "head.tflite")
     assert (runtime.num_frames, runtime.num_features, runtime.num_classes) == (STEPS, WIDTH, CLASSES)
-    expected, frames = answers(head), frame_outputs(head)
-    assert (frames is not None) == shape.settings.per_frame
+    expected = answers(head)
     for clip, length in enumerate(LENGTHS):
-        found, of_frames = runtime.log_probabilities(FEATURES[clip, :length])
-        np.testing.assert_allclose(found, expected[clip], atol=1e-4)
-        if frames is None:
-            assert of_frames is None
-        else:
-            assert of_frames is not None
-            np.testing.assert_allclose(of_frames, answers(frames)[clip, :length], atol=1e-4)
-
-
-@pytest.mark.parametrize("name", [name for name in SHAPES if "each frame" in name])
-def test_the_answer_for_a_clip_is_the_mean_of_those_for_its_frames(name: str) -> None:
-    head = built(name)
-    frames = frame_outputs(head)
-    assert frames is not None
-    each = answers(frames)
-    assert each.shape == (len(LENGTHS), STEPS, CLASSES)
-    np.testing.assert_allclose(each[MASK].sum(axis=1), 1, atol=1e-6)
-    assert np.ptp(each[0], axis=0).max() > 0.01, "all frames have the same answer, so the test shows nothing"
-    for found, rows, length in zip(np.exp(answers(head)), each, LENGTHS, strict=True):
-        np.testing.assert_allclose(found, rows[:length].mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(runtime.log_probabilities(FEATURES[clip, :length]), expected[clip], atol=1e-4)
 
 
 def test_a_new_linear_head_answers_that_all_activities_are_equally_probable() -> None:
-    np.testing.assert_allclose(np.exp(answers(build_head(shape_of(LINEAR), LINEAR))), 1 / CLASSES, atol=1e-6)
+    np.testing.assert_allclose(np.exp(answers(build_head(SHAPES[LINEAR]))), 1 / CLASSES, atol=1e-6)
 
 
-def test_with_a_linear_head_the_recurrent_head_reads_the_first_features_only() -> None:
+def test_a_recurrent_head_may_read_the_first_features_only() -> None:
     changed = FEATURES.copy()
     changed[..., 8:] *= -3
-    for name, differs in (("lstm of components", False), ("gru of scaled features", False), (LINEAR, True)):
+    for name, shape in SHAPES.items():
         head = built(name)
-        assert (np.abs(answers(head, changed) - answers(head)).max() > 1e-3) == differs, name
+        assert (np.abs(answers(head, changed) - answers(head)).max() > 1e-3) == (shape.num_read == 0), name
 
 
-def test_gradient_descent_changes_neither_the_projection_nor_the_linear_head() -> None:
-    projected = built("lstm of components")
-    trained = {id(weight) for weight in projected.trainable_weights}
-    assert trained
-    assert not trained & {id(weight) for weight in projected.get_layer(PROJECTION).weights}
+def test_what_is_the_same_in_all_frames_is_not_read_without_the_mean() -> None:
+    moved = FEATURES + np.linspace(-2, 2, WIDTH, dtype=np.float32)
+    for name, shape in SHAPES.items():
+        head = built(name)
+        # A clip of one frame has nothing but its mean.
+        differs = np.abs(answers(head, moved) - answers(head))[:2].max() > 1e-3
+        assert differs == (not shape.subtract_mean), name
+
+
+def test_gradient_descent_changes_neither_what_is_measured_nor_the_linear_head() -> None:
+    for name, measured in (("recurrent of components", PROJECTION), ("recurrent", SCALE)):
+        head = built(name)
+        trained = {id(weight) for weight in head.trainable_weights}
+        assert trained and head.get_layer(measured).weights
+        assert not trained & {id(weight) for weight in head.get_layer(measured).weights}
     assert not built(LINEAR).trainable_weights
 
 

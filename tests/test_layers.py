@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from activity_cli.model.layers import NUM_COSINES, FrameEncoder, SubtractMean, TimeStatistics, WeightedSum
+from activity_cli.model.layers import NUM_COSINES, FrameEncoder, MaskedMaximum, SubtractMean, TimeStatistics
 
 BATCH, STEPS, SIZE = 3, 5, 32
 LENGTHS = (5, 3, 1)
@@ -120,16 +120,19 @@ def test_time_statistics_of_one_frame_have_a_finite_gradient() -> None:
     assert np.isfinite(tape.gradient(loss, features)).all()
 
 
-def test_weighted_sum_adds_weighted_log_probabilities() -> None:
-    first, second = np.array([[1.0, 2.0]], np.float32), np.array([[0.5, -1.0]], np.float32)
-    np.testing.assert_allclose(WeightedSum([0.75, 0.25])([first, second]), [[0.875, 1.25]])
+def test_masked_maximum_is_that_of_the_real_frames() -> None:
+    features = some_features() - 5  # zeros would win
+    found = np.asarray(MaskedMaximum()(np.where(MASK[..., np.newaxis], features, 1e3), mask=MASK))
+    assert found.shape == MaskedMaximum().compute_output_shape(features.shape)
+    for row, clip, length in zip(found, features, LENGTHS, strict=True):
+        np.testing.assert_array_equal(row, clip[:length].max(axis=0))
 
 
 def test_a_model_with_these_layers_is_saved_and_loaded(cnn: keras.Model, tmp_path: Path) -> None:
     clips, mask = keras.Input((STEPS, SIZE, SIZE, 3), dtype="uint8"), keras.Input((STEPS,), dtype="bool")
     x = SubtractMean()(FrameEncoder(cnn)(clips, mask=mask), mask=mask)
-    x = TimeStatistics()(x, mask=mask)
-    model = keras.Model([clips, mask], WeightedSum([0.8, 0.2])([x, x]))
+    x = keras.layers.Concatenate()([TimeStatistics()(x, mask=mask), MaskedMaximum()(x, mask=mask)])
+    model = keras.Model([clips, mask], x)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(np.asarray(loaded([CLIPS, MASK])), np.asarray(model([CLIPS, MASK])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +13,7 @@ import pytest
 from activity_cli import ConfigError, NetworkSettings, PrepareSettings, Sampling, TrainSettings
 from activity_cli.settings import (
     SETTINGS_OF,
+    STREAM_NAMES,
     Leaf,
     Settings,
     build,
@@ -23,6 +25,7 @@ from activity_cli.settings import (
     without_augmentation,
 )
 from activity_cli.settings.encoders import ENCODER_SPECS
+from activity_cli.settings.resolve import HeadPlan
 from activity_cli.settings.train import EncoderName
 
 LEAVES = [(command, leaf) for command, cls in SETTINGS_OF.items() for leaf in leaves(cls)]
@@ -118,7 +121,7 @@ def test_paths_and_switches_of_one_run_are_not_stored() -> None:
         ("dropout", "0.25", 0.25),
         ("dropout", "1e-3", 0.001),
         ("gray", "true", True),
-        ("linear_head", "false", False),
+        ("skeleton", "false", False),
         ("gray", "yes", "yes"),
         ("no_flip_label", "wave, turn", ["wave", "turn"]),
         ("encoder", "small", "small"),
@@ -176,12 +179,10 @@ SMALL, RANDOM = {"encoder": "small"}, {"encoder": "mobilenet_v2", "weights": "no
             "`truncate_blocks` cannot be 16: the encoder 'efficientnet_lite0' has only 16 blocks",
         ),
         (SMALL | {"pyramid": 2}, "`pyramid` cannot be 2: the encoder 'small' has no spatial pyramid"),
-        ({"sequence": "none", "mode": "joint"}, "`sequence` cannot be 'none': `mode=joint` needs a recurrent"),
-        ({"sequence": "none", "per_frame": True}, "`per_frame` cannot be true: `sequence=none` classifies whole"),
-        ({"sequence": "none", "linear_head": False}, "`linear_head` cannot be false: `sequence=none` leaves"),
-        (RANDOM | {"linear_head": True}, "`linear_head` cannot be true: the encoder 'mobilenet_v2' starts from"),
-        ({"per_frame": True, "linear_head": True}, "`linear_head` cannot be true: the linear head cannot classify"),
-        ({"sequence": "none", "pca_components": 8}, "`pca_components` cannot be 8: only the recurrent network reads"),
+        ({"head": "linear", "mode": "joint"}, "`head` cannot be 'linear': `mode=joint` needs a recurrent network"),
+        (SMALL | {"head": "linear"}, "`head` cannot be 'linear': `mode=joint` needs a recurrent network"),
+        ({"streams": ["hands", "motion"]}, "`streams` cannot be 'hands,motion': the hands are looked for where"),
+        ({"streams": ["pose"], "mode": "joint"}, "`mode` cannot be 'joint': the appearance stream is trained by it"),
         (RANDOM | {"pca_components": 8}, "`pca_components` cannot be 8: the encoder 'mobilenet_v2' starts from"),
         ({"finetune_blocks": 1}, "`finetune_blocks` cannot be 1: only `mode=finetune` uses it"),
         (
@@ -192,6 +193,8 @@ SMALL, RANDOM = {"encoder": "small"}, {"encoder": "mobilenet_v2", "weights": "no
         (RANDOM | {"warmup_epochs": 2}, "`warmup_epochs` cannot be 2"),
         ({"encoder_learning_rate": 0.1}, "`encoder_learning_rate` cannot be 0.1: it has an effect only if"),
         ({"precision": "float16"}, "`precision` cannot be 'float16': `mode=frozen` always computes in float32"),
+        ({"refit": False}, "`refit` cannot be false: `mode=frozen` always uses the validation clips"),
+        ({"patience": 3}, "`patience` cannot be 3: `mode=frozen` runs all epochs"),
         ({"no_flip_label": ["jump"]}, "`no_flip_label`: no clip has the label 'jump'. Labels: up, down."),
         ({"augment": False, "crop": 0.3}, "`crop` cannot be 0.3: `augment=false` turns off all augmentation"),
     ],
@@ -205,11 +208,23 @@ def test_train_refuses_settings_that_do_not_fit_together(values: dict[str, Any],
     ("values", "plan"),
     [
         ({}, {"weights": "imagenet", "mode": "frozen", "trained_blocks": 0, "warmup_epochs": 0, "refit": True}),
+        (SMALL | {"streams": ["pose"]}, {"mode": "frozen", "streams": ("pose",)}),
+        ({}, {"streams": STREAM_NAMES, "heads": HeadPlan(120, 64, 5e-3, 0.05)}),
+        ({"streams": ["pose", "motion"]}, {"streams": ("motion", "pose")}),
+        (
+            {"epochs": 7, "batch_size": 8, "learning_rate": 0.1, "weight_decay": 0},
+            {"heads": HeadPlan(7, 8, 0.1, 0.0), "weight_decay": 0.0},
+        ),
+        # Heads beside an encoder that is trained take no setting that is meant for it.
+        ({"mode": "joint", "epochs": 7, "learning_rate": 0.1}, {"heads": HeadPlan(120, 64, 5e-3, 0.05), "epochs": 7}),
         (SMALL, {"weights": "none", "mode": "joint", "trained_blocks": 4, "warmup_epochs": 0, "refit": False}),
         ({"mode": "finetune"}, {"trained_blocks": 2, "encoder_learning_rate": 2e-4, "refit": True}),
         ({"mode": "joint", "epochs": 3, "warmup_epochs": 5}, {"trained_blocks": 15, "epochs": 3, "warmup_epochs": 5}),
         ({"augment": False}, {"augmentation": without_augmentation()}),
-        ({"patience": 2, "refit": False, "encoder": "vgg16"}, {"patience": 2, "refit": False, "mode": "frozen"}),
+        (
+            SMALL | {"patience": 2, "refit": True},
+            {"patience": 2, "refit": True, "batch_size": 16, "weight_decay": 0.01},
+        ),
     ],
 )
 def test_train_chooses_what_is_unset(values: dict[str, Any], plan: dict[str, Any]) -> None:
@@ -221,20 +236,36 @@ def test_train_chooses_what_is_unset(values: dict[str, Any], plan: dict[str, Any
 @pytest.mark.parametrize(
     ("values", "network"),
     [
-        ({}, (1, 4, 256, True)),
-        ({"encoder": "vgg16"}, (0, 2, 256, True)),
-        ({"per_frame": True}, (1, 4, 256, False)),
-        ({"sequence": "none"}, (1, 4, 0, True)),
-        (SMALL, (0, 1, 0, False)),
-        (RANDOM, (0, 1, 0, False)),
+        ({}, (1, 4, 256)),
+        ({"encoder": "vgg16"}, (0, 2, 256)),
+        ({"pca_components": 8}, (1, 4, 8)),
+        (SMALL, (0, 1, 0)),
+        (RANDOM, (0, 1, 0)),
     ],
 )
 def test_the_network_follows_the_weights(values: dict[str, Any], network: tuple[object, ...]) -> None:
     made: NetworkSettings = resolve_train(build(TrainSettings, values), 100, ("up", "down")).network
-    assert (made.truncate_blocks, made.pyramid, made.pca_components, made.linear_head) == network
+    assert (made.truncate_blocks, made.pyramid, made.pca_components) == network
 
 
 def test_few_clips_have_more_epochs() -> None:
     few, many = (resolve_train(TrainSettings(), clips, ("up", "down")) for clips in (32, 10_000))
-    assert (few.epochs, many.epochs) == (200, 30)
+    assert (few.heads.epochs, many.heads.epochs) == (120, 30)
+    few, many = (resolve_train(TrainSettings(mode="joint"), clips, ("up", "down")) for clips in (32, 10_000))
+    assert (few.warmup_epochs, many.warmup_epochs) == (200, 30)
     assert few.patience > many.patience
+
+
+def test_streams_are_those_of_the_prepared_folder() -> None:
+    def streams(wanted: Sequence[str] | None, *available: str) -> tuple[str, ...]:
+        values = {} if wanted is None else {"streams": list(wanted)}
+        return resolve_train(build(TrainSettings, values), 100, ("up", "down"), available).streams
+
+    assert streams(None, "appearance") == ("appearance",)
+    assert streams(None, "appearance", "pose") == ("appearance", "pose")
+    assert streams(["pose"], "appearance", "pose", "hands") == ("pose",)
+    with pytest.raises(
+        ConfigError, match=r"`streams` cannot be motion,pose: the prepared folder has no motion\."
+    ) as caught:
+        streams(["motion", "pose"], "appearance", "pose")
+    assert caught.value.setting == "streams" and "It has appearance, pose." in caught.value.hint

@@ -12,12 +12,12 @@ import pytest
 import tensorflow as tf
 
 from activity_cli import NetworkSettings, TrainSettings
-from activity_cli.dataset.batches import Examples
 from activity_cli.errors import TrainingError
 from activity_cli.progress import SilentProgress
 from activity_cli.settings import resolve_train, without_augmentation
 from activity_cli.training.callbacks import Weights
 from activity_cli.training.checkpoint import read_checkpoint, write_checkpoint
+from activity_cli.training.inputs import RowInputs
 from activity_cli.training.runner import FitResult, FitState, Hyperparameters, OnEpoch, fit
 from activity_cli.training.stages import Outcome, Stage, plan_stages, run_stages
 from training_support import MAIN, REFIT, REFIT_WARMUP, WARMUP, At, Recording, equal, press_ctrl_c, write_examples
@@ -25,9 +25,9 @@ from training_support import MAIN, REFIT, REFIT_WARMUP, WARMUP, At, Recording, e
 FRAMES, WIDTH, NUM_CLIPS, BATCH = 2, 4, 8, 4
 STEPS = NUM_CLIPS // BATCH
 STEPS_OF_REFIT = 2 * STEPS
-# The stages of --mode finetune, and of --mode frozen, of as many epochs as the warm-up has there.
+SMALL = NetworkSettings(encoder="small")
 FINETUNE = TrainSettings(mode="finetune", warmup_epochs=2, epochs=2, learning_rate=0.1)
-FROZEN = TrainSettings(mode="frozen", epochs=2, learning_rate=0.1)
+FROM_NOTHING = TrainSettings(network=SMALL, epochs=2, learning_rate=0.1, refit=True)
 IDENTITY = {"seed": 0}
 
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config")
@@ -46,20 +46,22 @@ def no_graphs() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Examples]:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RowInputs]:
     """Clips to train on, to validate on, and both together."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(2 * NUM_CLIPS, FRAMES, WIDTH)).astype(np.float32)
     labels = (features.sum(axis=(1, 2)) > 0).astype(int)
     parts = {"train": slice(NUM_CLIPS), "val": slice(NUM_CLIPS, None), "both": slice(None)}
     return {
-        name: write_examples(tmp_path_factory.mktemp(name), list(features[part]), labels[part])
+        name: RowInputs(
+            write_examples(tmp_path_factory.mktemp(name), list(features[part]), labels[part]), FRAMES, WIDTH
+        )
         for name, part in parts.items()
     }
 
 
-def mislabeled(clips: Examples) -> Examples:
-    return replace(clips, targets=clips.targets[:, ::-1].copy())
+def mislabeled(clips: RowInputs) -> RowInputs:
+    return replace(clips, examples=replace(clips.examples, targets=clips.targets[:, ::-1].copy()))
 
 
 class Tiny:
@@ -74,7 +76,7 @@ class Tiny:
     """
 
     def __init__(
-        self, clips: dict[str, Examples], progress: SilentProgress, *, validates: bool, break_at: str, harms: bool
+        self, clips: dict[str, RowInputs], progress: SilentProgress, *, validates: bool, break_at: str, harms: bool
     ) -> None:
         keras.utils.set_random_seed(1)
         self.clips, self.progress, self.validates = clips, progress, validates
@@ -89,14 +91,14 @@ class Tiny:
         self.encoder.trainable = stage.trains_encoder
         clips = self.clips["both" if stage.refits else "train"]
         if stage.title == self.break_at:
-            clips = replace(clips, weights=np.full(len(clips.paths), np.inf, np.float32))
+            infinite = np.full(len(clips.targets), np.inf, np.float32)
+            clips = replace(clips, examples=replace(clips.examples, weights=infinite))
         if stage.trains_encoder and self.harms:
             clips = mislabeled(clips)
         return fit(
             self.model,
             clips,
             self.clips["val"] if self.validates and not stage.refits else None,
-            FRAMES,
             Hyperparameters(
                 stage=stage.name,
                 title=stage.title,
@@ -127,23 +129,23 @@ Run = Callable[..., tuple[Outcome, Weights]]
 
 
 @pytest.fixture
-def run(clips: dict[str, Examples], tmp_path: Path) -> Run:
+def run(clips: dict[str, RowInputs], tmp_path: Path) -> Run:
     """Trains from the checkpoint, if there is one: what happened, and the weights at the end."""
 
     def call(
-        settings: TrainSettings = FINETUNE,
+        settings: TrainSettings | tuple[Stage, ...] = FINETUNE,
         progress: SilentProgress | None = None,
         *,
         name: str = "state",
         validates: bool = True,
         break_at: str = "",
         harms: bool = False,
-        clips: dict[str, Examples] = clips,
+        clips: dict[str, RowInputs] = clips,
     ) -> tuple[Outcome, Weights]:
         progress = progress or SilentProgress()
         tiny = Tiny(clips, progress, validates=validates, break_at=break_at, harms=harms)
         path = tmp_path / f"{name}.npz"
-        stages = stages_of(settings, validates=validates)
+        stages = settings if isinstance(settings, tuple) else stages_of(settings, validates=validates)
         outcome = run_stages(stages, tiny, path, IDENTITY, read_checkpoint(path), progress)
         return outcome, tiny.get_weights()
 
@@ -157,14 +159,13 @@ def names_in(outcome: Outcome) -> list[str]:
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        ({}, ["main", "refit"]),
-        ({"refit": False}, ["main"]),
+        ({}, []),
         ({"mode": "finetune"}, ["warm-up", "main", "refit warm-up", "refit"]),
         ({"mode": "finetune", "refit": False}, ["warm-up", "main"]),
         ({"mode": "joint"}, ["warm-up", "main"]),
-        ({"network": NetworkSettings(encoder="small")}, ["main"]),
-        ({"network": NetworkSettings(encoder="small"), "refit": True}, ["main", "refit"]),
-        ({"network": NetworkSettings(sequence="none")}, []),
+        ({"mode": "joint", "refit": True}, ["warm-up", "main", "refit warm-up", "refit"]),
+        ({"network": SMALL}, ["main"]),
+        ({"network": SMALL, "refit": True}, ["main", "refit"]),
     ],
 )
 def test_the_stages_of_each_mode(settings: dict[str, object], names: list[str]) -> None:
@@ -214,12 +215,12 @@ def test_ctrl_c_before_anything_was_learned_is_passed_on(run: Run) -> None:
 
 
 def test_without_validation_clips_the_last_whole_epoch_is_kept(run: Run) -> None:
-    outcome, weights = run(FROZEN, At(MAIN, STEPS + 1, press_ctrl_c), validates=False)
+    outcome, weights = run(FROM_NOTHING, At(MAIN, STEPS + 1, press_ctrl_c), validates=False)
     assert outcome.interrupted and len(outcome.records) == 1
     assert outcome.stage and outcome.stage.name == "main" and outcome.best == outcome.records[-1]
-    outcome, weights = run(FROZEN, validates=False)
+    outcome, weights = run(FROM_NOTHING, validates=False)
     assert names_in(outcome) == ["main"] and len(outcome.records) == 2
-    _, undisturbed = run(FROZEN, name="undisturbed", validates=False)
+    _, undisturbed = run(FROM_NOTHING, name="undisturbed", validates=False)
     assert equal(weights, undisturbed)
 
 
@@ -253,7 +254,8 @@ def test_an_encoder_that_harms_is_left_as_it_was_and_only_the_head_is_refit(run:
     assert "validation loss" in warning and "encoder_learning_rate" in warning
     assert names_in(outcome) == ["warm-up", "main", "refit warm-up"]
     assert outcome.best and outcome.best.stage == "warm-up"
-    frozen, expected = run(FROZEN, name="frozen")
+    only_head = tuple(replace(stage, is_result=True) for stage in stages_of(harmful) if not stage.trains_encoder)
+    frozen, expected = run(only_head, name="frozen")
     assert equal(weights, expected)
     assert equal(outcome.validated, frozen.validated)
     # The same where it was stopped in the refit.
@@ -264,20 +266,20 @@ def test_an_encoder_that_harms_is_left_as_it_was_and_only_the_head_is_refit(run:
 
 
 @pytest.mark.slow
-def test_a_refit_after_overfitting_is_warned_of(run: Run, clips: dict[str, Examples]) -> None:
+def test_a_refit_after_overfitting_is_warned_of(run: Run, clips: dict[str, RowInputs]) -> None:
     contrary = clips | {"val": mislabeled(clips["val"])}
     progress = Recording()
-    outcome, _ = run(replace(FROZEN, epochs=4, learning_rate=0.5), progress, clips=contrary)
+    outcome, _ = run(replace(FROM_NOTHING, epochs=8), progress, clips=contrary)
     (warning,) = progress.warnings
     best = min(record.val_loss for record in outcome.records if record.stage == "main")
     assert f"{best:.3g}" in warning and "refit" in warning
 
 
 def test_the_state_of_another_network_is_refused_though_there_are_weights_to_keep(run: Run, tmp_path: Path) -> None:
-    run(FROZEN, At(REFIT, STEPS_OF_REFIT + 1, press_ctrl_c))
+    run(FROM_NOTHING, At(REFIT, STEPS_OF_REFIT + 1, press_ctrl_c))
     state = read_checkpoint(tmp_path / "state.npz")
     assert state is not None
     write_checkpoint(tmp_path / "state.npz", replace(state, variables=state.variables[:-1]))
     with pytest.raises(TrainingError) as caught:
-        run(FROZEN)
+        run(FROM_NOTHING)
     assert caught.value.code == "training.checkpoint"

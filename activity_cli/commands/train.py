@@ -80,10 +80,15 @@ _JOINT_HEAD = Candidate("appearance", ("appearance",), RECURRENT)
 def train(settings: TrainSettings, progress: Progress | None = None) -> TrainResult:
     """Trains a CNN LSTM and writes it as a bundle.
 
-    The bundle has the weights of the epoch with the lowest validation loss, also if a person interrupts the training
-    or the loss is not a finite number. With ``refit``, ``train`` then trains again on the training and validation clips
-    together, and the bundle has the last weights of this second training. After every epoch, ``train`` writes a
-    checkpoint beside the model. If the training was killed, the same call continues it and ends with the same weights.
+    With a frozen encoder, cross-validation chooses heads and streams, and the chosen heads are fitted to the training
+    and validation clips together. ``train`` keeps every finished fit beside the model.
+
+    If an encoder is trained, the bundle has the weights of the epoch with the lowest validation loss, also if a person
+    interrupts the training or the loss is not a finite number. With ``refit``, ``train`` then trains again on the
+    training and validation clips together, and the bundle has the last weights of this second training. After every
+    epoch, ``train`` writes a checkpoint beside the model.
+
+    If the training was killed, the same call continues it and ends with the same weights.
 
     Args:
         settings: The prepared folder, the network and the training.
@@ -93,13 +98,14 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         DatasetError: The prepared folder is missing, unfinished, damaged or cannot be used for training.
         ConfigError: Settings contradict each other, or do not fit these clips.
         OutputError: There is a bundle already, or it cannot be written.
-        TrainingError: The loss is not finite, or memory is too small, before the first epoch ended.
-        KeyboardInterrupt: A person interrupted before the first epoch ended.
+        TrainingError: The loss is not finite, or memory is too small; while an encoder is trained, before the first
+            epoch ended.
+        KeyboardInterrupt: A person interrupted; while an encoder is trained, before the first epoch ended.
     """
     progress = progress or SilentProgress()
     prepared = read_prepared(settings.prepared)
     plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels, prepared.stream_names)
-    _check(settings, prepared, progress)
+    _check(settings, plan, prepared, progress)
     _warn_of_idle_augmentation(plan, progress)
     with path_lock(settings.out), on_device(settings.device):
         return _train(settings, plan, prepared, progress)
@@ -173,6 +179,7 @@ def _train_heads(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFol
     )
     result = trained.save()
     store.remove()
+    checkpoint_path(settings.out).unlink(missing_ok=True)  # of a training in another mode
     return result
 
 
@@ -502,11 +509,11 @@ def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:
     if names and plan.mode != "joint":
         progress.warn(
             f"With --mode {plan.mode}, {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect: this "
-            "mode augments only the timing of clips. Use --mode joint to augment images."
+            "mode augments only skeletons and the timing of clips. Use --mode joint to augment images."
         )
 
 
-def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress) -> None:
+def _check(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, progress: Progress) -> None:
     out = settings.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if not (out / "bundle.json").is_file():
@@ -540,5 +547,5 @@ def _check(settings: TrainSettings, prepared: PreparedFolder, progress: Progress
             f"{prepared.folder} has training clips of only {len(present)} label(s). Training needs two or more labels.",
             "Add videos, or run 'activity prepare' again with smaller val_fraction and test_fraction.",
         )
-    if not prepared.in_split("val"):
+    if plan.mode != "frozen" and not prepared.in_split("val"):
         progress.warn("There are no validation clips, so train cannot find the best epoch and runs all epochs.")

@@ -76,7 +76,7 @@ class _Length:
 
 # The heads are small: about so many steps, whatever the number of clips.
 _HEAD_LENGTH = _Length(30, min_steps=600, max_epochs=120)
-_HEAD_BATCH_SIZE, _HEAD_LEARNING_RATE, _HEAD_WEIGHT_DECAY = 64, 5e-3, 0.05
+_HEAD_BATCH_SIZE, _HEAD_LEARNING_RATE, _HEAD_WEIGHT_DECAY = 32, 4e-3, 0.05
 _BATCH_SIZE, _LEARNING_RATE, _WEIGHT_DECAY = 16, 2e-3, 0.01
 _WARMUP_LENGTH = _Length(30, min_steps=600, max_epochs=200)
 _JOINT_LENGTH = _Length(60, min_steps=600, max_epochs=200)
@@ -144,7 +144,9 @@ def resolve_train(
     spec = ENCODER_SPECS[settings.network.encoder]
     weights = settings.weights or ("imagenet" if spec.pretrained else "none")
     pretrained = weights != "none"
-    mode = settings.mode or ("frozen" if pretrained and spec.pretrained else "joint")
+    # Without the appearance there is no encoder to train.
+    usual_mode = "frozen" if (pretrained and spec.pretrained) or "appearance" not in settings.streams else "joint"
+    mode = settings.mode or usual_mode
     network = _resolved_network(settings.network, spec, pretrained)
     blocks_left = len(spec.block_starts) - (network.truncate_blocks or 0)
     trained_blocks = {"frozen": 0, "finetune": settings.finetune_blocks or _FINETUNE_BLOCKS, "joint": blocks_left}
@@ -201,7 +203,7 @@ def _resolved_network(network: NetworkSettings, spec: EncoderSpec, pretrained: b
 def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec) -> None:
     """Refuses what training cannot do, and what it would ignore."""
     network, mode, name = plan.network, plan.mode, repr(spec.name)
-    if mode != "joint" and not plan.pretrained:
+    if mode != "joint" and not plan.pretrained and "appearance" in plan.streams:
         reason = f"this mode needs a pretrained encoder, but {name} would start from random weights"
         hint = "Use `mode=joint`, an `encoder` with pretrained weights, or `weights=FILE`."
         raise ConfigError(f"`mode` cannot be {mode!r}: {reason}.", hint, setting="mode")
@@ -227,6 +229,8 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
         ("warmup_epochs", warmup and not trains_pretrained, no_effect),
         ("encoder_learning_rate", rate and not trains_pretrained, no_effect),
         ("precision", reduced and mode == "frozen", "`mode=frozen` always computes in float32"),
+        ("refit", settings.refit is False and mode == "frozen", "`mode=frozen` always uses the validation clips, too"),
+        ("patience", settings.patience is not None and mode == "frozen", "`mode=frozen` runs all epochs"),
     )
     values = plain_values(settings) | plain_values(network) | {"finetune_blocks": blocks}
     for setting, refused, reason in rules:

@@ -129,7 +129,7 @@ class TrainSettings(Settings):
         "frozen: train only the heads. finetune: train these, then also the last blocks of the encoder. joint: train "
         "the encoder and its head together.",
         _TRAINING,
-        unset="frozen with pretrained weights, else joint",
+        unset="frozen with pretrained weights, or without the appearance stream, else joint",
     )
     finetune_blocks: int | None = setting(
         None, "Number of blocks at the end of the encoder to train (`mode=finetune`).", unset="2", ge=1, le=100
@@ -157,7 +157,7 @@ class TrainSettings(Settings):
     )
     patience: int | None = setting(
         None,
-        "Stop after this many epochs without a lower validation loss.",
+        "Stop after this many epochs without a lower validation loss (`mode=finetune` and `mode=joint`).",
         unset="15; more with few clips or many epochs",
         ge=1,
         le=100_000,
@@ -165,14 +165,14 @@ class TrainSettings(Settings):
     batch_size: int | None = setting(
         None,
         "Number of clips in a training step.",
-        unset="64 with a frozen encoder, else 16",
+        unset="32 with a frozen encoder, else 16",
         ge=1,
         le=65_536,
     )
     learning_rate: float | None = setting(
         None,
         "Highest learning rate while the encoder is frozen, or starts from random weights.",
-        unset="0.005 with a frozen encoder, else 0.002",
+        unset="0.004 with a frozen encoder, else 0.002",
         gt=0,
         le=1,
     )

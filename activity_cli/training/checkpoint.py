@@ -145,7 +145,7 @@ class FitStore:
         """
         self.remove()
         with translate_os_error(self.folder):
-            self.folder.mkdir(parents=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         write_bytes(self.folder / _SETTINGS_FILE, msgspec.json.encode(self._settings))
 
     def read(self, name: str) -> dict[str, npt.NDArray[Any]] | None:

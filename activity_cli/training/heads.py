@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from activity_cli.errors import TrainingError
 from activity_cli.model.conversion import head_to_litert
 from activity_cli.model.heads import PROJECTION, SCALE, HeadShape, build_head
 from activity_cli.progress import Progress
@@ -23,7 +24,8 @@ __all__ = ["LinearHead", "RecurrentHead", "measured_shape"]
 # Clips that principal components and scales are measured on, and numbers in all.
 _MAX_MEASURED, _MAX_MEASURED_NUMBERS = 1000, 100_000_000
 _MAX_PCA_ROWS = 3000
-# Clips that the linear head is solved for: their products are a square of so many rows. And numbers in all.
+# Clips, mirrored ones included, that the linear head is solved for: their products are a square of so many rows. And
+# numbers in all.
 _MAX_SOLVED, _MAX_SOLVED_NUMBERS = 4000, 50_000_000
 _BATCH_SIZE = 64
 # Added to a standard deviation, so that what hardly varies in training does not count for much.
@@ -74,9 +76,8 @@ class _Head:
         most = max(1, min(_MAX_MEASURED, _MAX_MEASURED_NUMBERS // (self.shape.num_frames * self.shape.num_features)))
         places = np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)
         data = inputs.take(places).batches(_BATCH_SIZE)
-        return np.concatenate(
-            [np.asarray(features)[np.asarray(mask)][:, :width] for (features, mask), _, _ in data]
-        ).astype(np.float32)
+        rows = [np.asarray(features)[np.asarray(mask)][:, :width] for (features, mask), _, _ in data]
+        return _finite(np.concatenate(rows).astype(np.float32))
 
 
 class RecurrentHead(_Head):
@@ -110,36 +111,42 @@ class LinearHead(_Head):
             label_smoothing: Of the targets.
         """
         self.measure(train)
-        places = self._places(len(train.targets))
+        places = self._places(train)
         some = train.take(places)
         statistics = keras.Model(self.model.inputs, self.model.get_layer("statistics").output)
         values, targets = [], []
         # A mirrored clip is a further clip of its label's partner.
-        for data, mirrored_labels in _whole_views(some):
+        for data, mirrored_labels in some.views(_BATCH_SIZE, whole=True):
             values.append(np.asarray(statistics.predict(data, verbose=0), np.float32))
             targets.append(some.targets if mirrored_labels is None else some.targets[:, list(mirrored_labels)])
+        together = [groups[place] for place in places]
+        if len(set(together)) == 1:  # each clip stands for itself, together with its mirrored self
+            together = [str(place) for place in places]
         kernel, bias = solve_linear(
-            np.concatenate(values),
+            _finite(np.concatenate(values)),
             np.concatenate(targets),
             np.tile(some.weights, len(values)),
-            [groups[place] for place in places] * len(values),
+            together * len(values),
             label_smoothing,
         )
         self.model.get_layer("classes").set_weights([kernel, bias])
 
-    def _places(self, count: int) -> npt.NDArray[np.int64]:
-        width: int = self.model.get_layer("statistics").output.shape[-1]
-        most = min(count, _MAX_SOLVED, max(1, _MAX_SOLVED_NUMBERS // width))
+    def _places(self, train: HeadInputs) -> npt.NDArray[np.int64]:
+        count, width = len(train.targets), self.model.get_layer("statistics").output.shape[-1]
+        num_views = len(list(train.take(np.arange(1)).views(_BATCH_SIZE, whole=True)))
+        most = min(count, min(_MAX_SOLVED, _MAX_SOLVED_NUMBERS // width) // num_views)
         # Evenly from the first to the last: clips stand label by label.
-        return np.linspace(0, count - 1, most).round().astype(np.int64)
+        return np.linspace(0, count - 1, max(1, most)).round().astype(np.int64)
 
 
-def _whole_views(inputs: HeadInputs) -> list[tuple[Any, Sequence[int] | None]]:
-    """The first view, and the first that is mirrored: of the whole clips."""
-    first: dict[bool, tuple[Any, Sequence[int] | None]] = {}
-    for data, mirrored_labels in inputs.views(_BATCH_SIZE):
-        first.setdefault(mirrored_labels is not None, (data, mirrored_labels))
-    return list(first.values())
+def _finite(numbers: Floats) -> Floats:
+    if not np.isfinite(numbers).all():
+        raise TrainingError(
+            "What describes the frames are not finite numbers.",
+            "The `weights` of the encoder are damaged or do not fit, or the prepared folder is damaged.",
+            code="training.features",
+        )
+    return numbers
 
 
 def measured_shape(shape: HeadShape, num_rows: int) -> HeadShape:

@@ -44,8 +44,13 @@ class HeadInputs(Protocol):
             draws: None: one pass in order. Else without an end, shuffled, and augmented anew in every epoch.
         """
 
-    def views(self, batch_size: int) -> Iterator[tuple[tf.data.Dataset, Sequence[int] | None]]:
-        """The views whose answers are averaged: batches, and where mirrored, the label that each label becomes."""
+    def views(self, batch_size: int, *, whole: bool = False) -> Iterator[tuple[tf.data.Dataset, Sequence[int] | None]]:
+        """The views whose answers are averaged: batches, and where mirrored, the label that each label becomes.
+
+        Args:
+            batch_size: Clips in a batch.
+            whole: Only those of whole clips.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class RowInputs:
     def batches(self, batch_size: int, draws: Draws | None = None) -> tf.data.Dataset:
         return batches(self.examples, self.num_frames, batch_size, draws)
 
-    def views(self, batch_size: int) -> Iterator[tuple[tf.data.Dataset, Sequence[int] | None]]:
+    def views(self, batch_size: int, *, whole: bool = False) -> Iterator[tuple[tf.data.Dataset, Sequence[int] | None]]:
         yield self.batches(batch_size), None
 
 
@@ -140,8 +145,8 @@ class SkeletonInputs:
             targets[flipped] = self.targets[flipped][:, list(self.mirrored_labels)]
         return skeleton_features(varied), targets
 
-    def views(self, batch_size: int) -> Iterator[tuple[tf.data.Dataset, Sequence[int] | None]]:
-        for start, end in CUTS:
+    def views(self, batch_size: int, *, whole: bool = False) -> Iterator[tuple[tf.data.Dataset, Sequence[int] | None]]:
+        for start, end in CUTS[:1] if whole else CUTS:  # the first is the whole clip
             part = cut(self.clips, start, end)
             yield _batched(part, self.targets, self.weights, batch_size), None
             if self.mirrored_labels is not None:
