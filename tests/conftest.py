@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -18,6 +19,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from activity_cli import NetworkSettings, PrepareSettings, Sampling, Split, TrainSettings
+from activity_cli.streams.motion import MOTION_WIDTH
 
 # Where a shell runs the tests in the background, Ctrl-C is ignored by them, and by every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -104,6 +106,31 @@ def model(prepared: Path) -> Path:
     out = prepared.parent / "model"
     train(TrainSettings(prepared, out, network=TINY_NETWORK, epochs=3, batch_size=8))
     return out
+
+
+@pytest.fixture(scope="session")
+def with_streams(prepared: Path) -> Path:
+    """The prepared folder with all streams: drawn persons wave the arm of the label's side, and noise as motion.
+
+    Where the label is ``up``, they wave both arms.
+    """
+    from activity_cli.dataset.manifest import read_prepared, write_prepared
+    from activity_cli.settings import STREAM_NAMES
+    from skeleton_support import hand_rows, pose_rows, still, times_of, waving
+
+    folder = Path(shutil.copytree(prepared, prepared.parent / "with_streams", ignore=lambda *_: ["features"]))
+    found = read_prepared(folder)
+    for number, record in enumerate(found.in_split("all")):
+        rng, times = np.random.default_rng(number), times_of(record.clip_frames, 6.0)
+        wave = waving(float(rng.uniform(0.5, 1.5)), float(rng.uniform(0.5, 1.0)))
+        arms = (wave if record.label in ("left", "up") else still, wave if record.label in ("right", "up") else still)
+        pose = pose_rows(times, *arms, place=tuple(rng.uniform(0.4, 0.9, 2)), size=float(rng.uniform(0.1, 0.3)))
+        pose[:, 1:] += rng.normal(scale=0.01, size=pose[:, 1:].shape)
+        motion = rng.normal(size=(record.clip_frames, MOTION_WIDTH)).astype(np.float32)
+        rows = {"motion": motion, "pose": pose, "hands": hand_rows(times)}
+        found.streams.write(record.clip, rows, times.tolist())
+    write_prepared(folder, found.records, replace(found.settings, streams=STREAM_NAMES), STREAM_NAMES)
+    return folder
 
 
 @pytest.fixture

@@ -37,13 +37,24 @@ from activity_cli import (
 from activity_cli.commands.train import network_layers
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.model.bundle import read_bundle
-from activity_cli.training.checkpoint import checkpoint_path
-from conftest import TINY_NETWORK, TINY_SAMPLING
-from training_support import MAIN, REFIT, SMALL, At, Recording, files_of, press_ctrl_c, write_encoder
+from conftest import TINY_NETWORK, TINY_SAMPLING, TINY_STREAMS
+from training_support import (
+    CROSS_VALIDATING,
+    MAIN,
+    SMALL,
+    At,
+    Recording,
+    files_of,
+    press_ctrl_c,
+    trains,
+    write_encoder,
+)
 
-STEPS, STEPS_OF_REFIT = 3, 4  # of 24 and 30 clips, 8 in a step
+STEPS = 3  # an epoch of 24 clips, or of the 20 clips of two folds, 8 in a step
+CROSS_VALIDATION = CROSS_VALIDATING.format("appearance")
 # The quickest: nothing is trained step by step.
-QUICK = NetworkSettings(encoder="small", sequence="none")
+QUICK = NetworkSettings(encoder="small", head="linear")
+RECURRENT = replace(SMALL, head="recurrent")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +65,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def usual(prepared: Path, weights: str) -> TrainSettings:
     """A frozen training of seed 4, but for where it is written."""
-    return TrainSettings(prepared, network=SMALL, weights=weights, mode="frozen", epochs=2, batch_size=8, seed=4)
+    return TrainSettings(prepared, network=RECURRENT, weights=weights, mode="frozen", epochs=2, batch_size=8, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +84,7 @@ def refused_at_once(settings: TrainSettings) -> ActivityError:
     progress = Recording()
     with pytest.raises(ActivityError) as caught:
         train(settings, progress)
-    assert MAIN not in progress.titles, "refused only after it was trained"
+    assert not trains(progress.titles), "refused only after it was trained"
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
     return caught.value
@@ -85,21 +96,25 @@ def test_what_a_training_writes(trained: TrainResult, usual: TrainSettings, vide
     assert [path.name for path in out.parent.iterdir()] == ["mine"]
     with (out / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["stage"], row["epoch"]) for row in rows] == [(s, e) for s in ("main", "refit") for e in ("1", "2")]
-    if find_spec("tensorboard"):  # of the refit there are no curves: no clips are left to validate on
-        assert {path.parts[-3] for path in curves.rglob("*tfevents*")} == {"main"}
-    losses = [float(row["val_loss"]) for row in rows[:2]]
-    assert trained.best_epoch == 1 + losses.index(min(losses))
-    assert not any(row["val_loss"] for row in rows[2:])
+    assert [(row["stage"], row["epoch"]) for row in rows] == [("appearance", "1"), ("appearance", "2")]
+    assert not any(row["val_loss"] or row["val_accuracy"] for row in rows)
+    if find_spec("tensorboard"):  # of cross-validation there are no curves
+        assert {path.parts[-3] for path in curves.rglob("*tfevents*")} == {"appearance"}
     assert cv2.imread(str(out / "history.png")) is not None
 
     document = read_bundle(out).document
-    assert document.settings["train"]["seed"] == 4 and document.settings["train"]["learning_rate"] == 2e-3
-    chosen = {name: document.training[name] for name in ("mode", "epochs", "trained_blocks", "refit", "refitted")}
-    assert chosen == {"mode": "frozen", "epochs": 2, "trained_blocks": 0, "refit": True, "refitted": True}
+    assert document.settings["train"]["seed"] == 4 and document.settings["train"]["learning_rate"] is None
+    names = ("mode", "epochs", "batch_size", "learning_rate", "trained_blocks")
+    assert [document.training[name] for name in names] == ["frozen", 2, 8, 0.005, 0]
     assert document.training["interrupted"] is False and not document.training["failure"]
-    figures = {"best_epoch": trained.best_epoch, "val_loss": trained.val_loss, "val_accuracy": trained.val_accuracy}
-    assert document.metrics == figures
+    figures = {"best_epoch": 0, "val_loss": trained.val_loss, "val_accuracy": trained.val_accuracy}
+    assert document.metrics == figures and trained.best_epoch == 0
+    (head,), (entry,) = trained.heads, document.heads
+    assert (head.stream, head.kind, head.weight, head.accuracy) == (
+        *(entry.stream, entry.kind, entry.weight, entry.accuracy),
+    )
+    assert (entry.stream, entry.reads, entry.kind) == ("appearance", ["appearance"], "recurrent")
+    assert (document.streams, document.mirrored_labels, trained.dropped) == ({"appearance": 1}, None, ())
     prepared = read_prepared(usual.prepared)
     assert (out / document.data.prepared).samefile(prepared.folder)
     assert document.data.fingerprint == prepared.fingerprint
@@ -117,59 +132,80 @@ def test_another_seed_gives_other_weights_and_a_model_is_replaced_only_if_asked(
     again = replace(usual, out=out)
     assert "`overwrite`" in refused_at_once(again).hint
     assert files_of(out) == files_of(trained.model)
-    train(replace(again, seed=5, overwrite=True, refit=False))
-    assert files_of(out)["lstm.tflite"] != files_of(trained.model)["lstm.tflite"]
+    train(replace(again, seed=5, overwrite=True))
+    assert files_of(out)["appearance.tflite"] != files_of(trained.model)["appearance.tflite"]
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_best_weights_and_only_the_same_settings_go_on(
+def test_ctrl_c_with_a_frozen_encoder_keeps_finished_fits_and_only_the_same_settings_go_on(
     trained: TrainResult, usual: TrainSettings, tmp_path: Path
 ) -> None:
     weights = shutil.copy(usual.weights or "", tmp_path / "copy.weights.h5")
     settings = replace(usual, out=tmp_path / "model", weights=str(weights))
-    result = train(settings, At(MAIN, STEPS + 1, press_ctrl_c))
-    assert result.interrupted and not result.refitted
-    assert [record.epoch for record in result.history] == [1] and result.best_epoch == 1
-    document = read_bundle(settings.out).document
-    assert document.training["interrupted"] is True and document.data.splits == ["train"]
-    assert "`resume`" in refused_at_once(settings).hint
+    fits = tmp_path / ".model.fits"
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, At(CROSS_VALIDATION, 2 * STEPS + 1, press_ctrl_c))  # in the second fold
+    assert len(list(fits.glob("*.npz"))) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".model.fits", "copy.weights.h5"]
 
     for other, name in ((replace(settings, learning_rate=0.1), "learning_rate"), (replace(settings, seed=5), "seed")):
         assert name in refused_at_once(replace(other, resume=True)).message
     kept = Path(weights).read_bytes()
-    write_encoder(Path(weights), frame_size=64)
-    Path(weights).write_bytes(Path(weights).read_bytes() + b"\0")
+    Path(weights).write_bytes(kept + b"\0")
     assert "weights_sha256" in refused_at_once(replace(settings, resume=True)).message
     Path(weights).write_bytes(kept)
 
-    # A killed training has no model: without --resume, one with other settings takes its place, and says so.
+    # Without --resume, a training with other settings takes its place, and says so.
     other = replace(usual, network=QUICK, epochs=None, out=tmp_path / "other")
-    shutil.copy(checkpoint_path(settings.out), checkpoint_path(other.out))
+    shutil.copytree(fits, tmp_path / ".other.fits")
+    (tmp_path / ".other.fits" / "a note").write_text("of a person")
     progress = Recording()
     assert train(other, progress).history == ()
-    assert any("sequence" in note and "epochs" in note for note in progress.notes)
+    assert any("Starting again" in note and "epochs" in note and "head" in note for note in progress.notes)
+    assert [path.name for path in (tmp_path / ".other.fits").iterdir()] == ["a note"]
 
-    # When it is enough may differ.
-    resumed = replace(settings, resume=True, patience=77)
-    before = files_of(settings.out)
-    result = train(resumed, At(REFIT, STEPS_OF_REFIT + 1, press_ctrl_c))
-    assert result.interrupted and not result.refitted
-    assert [record.stage for record in result.history] == ["main", "main", "refit"]
-    assert result.val_loss == trained.val_loss
-    assert files_of(settings.out) != before
     progress = Recording()
-    assert train(resumed, progress).refitted
-    assert any("epoch 1 of the stage 'refit'" in note for note in progress.notes)
+    result = train(replace(settings, resume=True), progress)
+    assert any("1 fits" in note for note in progress.notes)
+    assert progress.titles.count(CROSS_VALIDATION) == 2
     assert files_of(settings.out) == files_of(trained.model)
-    assert not checkpoint_path(settings.out).exists()
+    assert (result.val_loss, result.heads) == (trained.val_loss, trained.heads)
+    assert not fits.exists()
 
 
 @pytest.mark.slow
-def test_ctrl_c_before_anything_was_learned_leaves_nothing(usual: TrainSettings, tmp_path: Path) -> None:
+def test_ctrl_c_while_an_encoder_is_trained_keeps_the_best_weights_and_only_the_same_settings_go_on(
+    model: Path, prepared: Path, tmp_path: Path
+) -> None:
+    # The settings of the fixture ``model``.
+    settings = TrainSettings(prepared, tmp_path / "model", network=TINY_NETWORK, epochs=3, batch_size=8)
+    result = train(settings, At(MAIN, STEPS + 1, press_ctrl_c))
+    assert result.interrupted and [record.epoch for record in result.history] == [1] and result.best_epoch == 1
+    document = read_bundle(settings.out).document
+    assert document.training["interrupted"] is True and document.data.splits == ["train"]
+    assert "`resume`" in refused_at_once(settings).hint
+    assert "learning_rate" in refused_at_once(replace(settings, learning_rate=0.1, resume=True)).message
+    before = files_of(settings.out)
+    progress = Recording()
+    assert len(train(replace(settings, resume=True, patience=77), progress).history) == 3  # when to stop may differ
+    assert any("epoch 1 of the stage 'main'" in note for note in progress.notes)
+    assert files_of(settings.out) == files_of(model) != before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_before_anything_was_learned_leaves_nothing_but_where_to_go_on(
+    usual: TrainSettings, tmp_path: Path
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(replace(usual, out=tmp_path / "models" / "mine"), At(MAIN, 1, press_ctrl_c))
-    assert list((tmp_path / "models").iterdir()) == []
+        train(replace(usual, out=tmp_path / "models" / "mine"), At(CROSS_VALIDATION, 1, press_ctrl_c))
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [".mine.fits"]
+    assert [path.name for path in (tmp_path / "models" / ".mine.fits").iterdir()] == ["settings.json"]
+    joint = replace(usual, mode="joint", warmup_epochs=1, out=tmp_path / "joint", network=SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        train(joint, At("Warm-up", 1, press_ctrl_c))
+    assert [path.name for path in tmp_path.iterdir()] == ["models"]
 
 
 @pytest.mark.slow
@@ -184,9 +220,9 @@ def test_one_run_at_a_time_trains_a_model(usual: TrainSettings, tmp_path: Path) 
         press_ctrl_c()
 
     with pytest.raises(KeyboardInterrupt):
-        train(settings, At(MAIN, 1, start_another))
+        train(settings, At(CROSS_VALIDATION, 1, start_another))
     assert refused[0].code == "output.locked"
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".mine.fits"]
 
 
 def test_resume_without_an_unfinished_training_is_refused(quick: TrainSettings, tmp_path: Path) -> None:
@@ -260,7 +296,9 @@ def prepare_few(root: Path, labels: tuple[str, ...], videos: Path, **split: obje
             shutil.copy(videos / label / f"person{person}_0.avi", root / "videos" / label)
     out = root / "prepared"
     settings = Split(group_by=r"person\d+", **split)  # type: ignore[arg-type]
-    prepare(PrepareSettings(root / "videos", out, sampling=TINY_SAMPLING, split=settings, workers=1))
+    prepare(
+        PrepareSettings(root / "videos", out, sampling=TINY_SAMPLING, streams=TINY_STREAMS, split=settings, workers=1)
+    )
     return out
 
 
@@ -270,23 +308,29 @@ def test_clips_of_one_label_are_refused(quick: TrainSettings, videos: Path, tmp_
     shutil.copytree(videos / "left", tmp_path / "videos" / "train" / "left")
     shutil.copy(videos / "right" / "person5_0.avi", tmp_path / "videos" / "test" / "right")
     out = tmp_path / "prepared"
-    prepare(PrepareSettings(tmp_path / "videos", out, sampling=TINY_SAMPLING, workers=1))
+    prepare(PrepareSettings(tmp_path / "videos", out, sampling=TINY_SAMPLING, streams=TINY_STREAMS, workers=1))
     error = refused_at_once(replace(quick, prepared=out, out=tmp_path / "model"))
     assert isinstance(error, DatasetError) and "1 label" in error.message
 
 
 @pytest.mark.slow
-def test_without_validation_clips_it_is_trained_once_and_warned_of(
-    usual: TrainSettings, videos: Path, tmp_path: Path
+@pytest.mark.parametrize("mode", ["frozen", "joint"])
+def test_without_validation_clips_folds_measure_it_or_the_last_epoch_is_kept_and_that_is_warned_of(
+    usual: TrainSettings, quick: TrainSettings, videos: Path, tmp_path: Path, mode: str
 ) -> None:
     few = prepare_few(tmp_path, ("left", "up"), videos, val_fraction=0.0, test_fraction=0.0)
-    settings = replace(usual, prepared=few, out=tmp_path / "model", network=replace(SMALL, linear_head=False))
+    joint = TrainSettings(network=TINY_NETWORK, epochs=2)
+    settings = replace(quick if mode == "frozen" else joint, prepared=few, out=tmp_path / "model")
     progress = Recording()
     result = train(settings, progress)
-    assert any("validation clips" in warning for warning in progress.warnings)
-    assert not result.refitted and [record.stage for record in result.history] == ["main"] * 2
-    assert (result.val_loss, result.val_accuracy, result.best_epoch) == (None, None, 2)
-    assert math.isnan(result.history[-1].val_loss)
+    assert not result.refitted and result.best_epoch == (0 if mode == "frozen" else 2)
+    assert any("validation clips" in warning for warning in progress.warnings) == (mode == "joint")
+    if mode == "frozen":
+        assert result.val_accuracy is not None and result.val_loss is not None and result.history == ()
+    else:
+        assert [record.stage for record in result.history] == ["main"] * 2
+        assert (result.val_loss, result.val_accuracy) == (None, None)
+        assert math.isnan(result.history[-1].val_loss)
 
     def not_json(constant: str) -> None:
         raise AssertionError(constant)
@@ -357,7 +401,8 @@ def test_a_full_disk_while_saving_leaves_nothing(quick: TrainSettings, small_dis
     with pytest.raises(OutputError, match="full") as caught:
         train(replace(quick, out=small_disk / "model"))
     assert caught.value.code == "output.full" and str(small_disk) in caught.value.message
-    assert [path.name for path in small_disk.iterdir()] == ["old"]
+    # But for what the same command goes on with.
+    assert sorted(path.name for path in small_disk.iterdir()) == [".model.fits", "old"]
 
 
 def test_a_link_as_the_place_of_a_model_is_followed(quick: TrainSettings, tmp_path: Path) -> None:
@@ -404,9 +449,9 @@ def test_the_layers_say_what_is_frozen(prepared: Path, usual: TrainSettings, qui
         return {row.name: row.trainable for row in network_layers(settings)}
 
     frozen, joint = trainable(usual), trainable(TrainSettings(prepared, network=TINY_NETWORK))
-    assert not frozen["conv1"] and frozen["lstm"] and not frozen["projection"]
-    assert joint["conv1"] and joint["conv1_norm"] and joint["lstm"] and "projection" not in joint
-    finetune = trainable(replace(usual, mode="finetune", finetune_blocks=1))
+    assert not frozen["conv1"] and frozen["bidirectional"] and not frozen["projection"]
+    assert joint["conv1"] and joint["conv1_norm"] and joint["bidirectional"] and "projection" not in joint
+    finetune = trainable(replace(usual, mode="finetune", finetune_blocks=1, network=SMALL))
     assert finetune["conv4"] and not finetune["conv4_norm"] and not finetune["conv3"]
 
 

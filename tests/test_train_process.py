@@ -105,6 +105,25 @@ def test_ctrl_c_on_a_terminal_saves_a_model_and_says_so(
 
 
 @pytest.mark.slow
+def test_ctrl_c_in_cross_validation_leaves_finished_fits_for_the_same_command(
+    command: list[str], with_streams: Path, tmp_path: Path
+) -> None:
+    out, fits = tmp_path / "models" / "mine", tmp_path / "models" / ".mine.fits"
+    words = ("--streams", "pose", "--set", "head=recurrent", "--set", "epochs=100000")
+    process = Process([*command, "train", str(with_streams), "--out", str(out), *words])
+    try:
+        process.wait_for(lambda: "loss" in process.shown)
+        process.press_ctrl_c()
+        code, stdout = process.end()
+    finally:
+        process.close()
+    assert (code, stdout) == (130, "")
+    assert "Traceback" not in process.shown
+    assert [path.name for path in out.parent.iterdir()] == [fits.name]
+    assert [path.name for path in fits.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.slow
 def test_killing_it_while_the_model_is_written_leaves_no_half_model(
     model: Path, prepared: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from activity_cli import Augmentation, NetworkSettings, PrepareSettings, Split, 
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.settings import resolve_train
 from activity_cli.training.data import ClipSet, report_matched_lengths, training_clips, validation_clips
-from conftest import TINY_SAMPLING, draw_video
+from conftest import TINY_SAMPLING, TINY_STREAMS, draw_video
 from training_support import Recording
 
 SETTINGS = TrainSettings(network=NetworkSettings(encoder="small"))
@@ -31,7 +31,7 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> PreparedFolder:
         draw_video(root / "val" / label / f"{label}.avi", motion, num_frames=12, person=20)
     out = root.parent / "prepared"
     split = Split(group_by="video")
-    prepare(PrepareSettings(root, out, sampling=TINY_SAMPLING, split=split, workers=1))
+    prepare(PrepareSettings(root, out, sampling=TINY_SAMPLING, streams=TINY_STREAMS, split=split, workers=1))
     return read_prepared(out)
 
 

@@ -22,15 +22,18 @@ from activity_cli import NetworkSettings, TrainResult, TrainSettings, train
 from activity_cli.dataset.batches import Examples
 from activity_cli.dataset.clips import write_array
 from activity_cli.model.bundle import WEIGHTS_FILE, read_bundle
+from activity_cli.model.heads import HeadShape
 from activity_cli.model.network import Network, NetworkShape, build_encoder_for, load_network
 from activity_cli.progress import SilentProgress, Stage
 
 Weights = Sequence[npt.NDArray[Any]]
 T = TypeVar("T")
 
-# Titles of the progress bars.
+# Titles of the progress bars: of an encoder that is trained, and of heads on their own.
 WARMUP, MAIN = "Warm-up", "Training"
 REFIT_WARMUP, REFIT = f"{WARMUP} again, with the validation clips", f"{MAIN} again, with the validation clips"
+
+CROSS_VALIDATING, TRAINING = "Cross-validating {}", "Training {}"
 
 SMALL = NetworkSettings(encoder="small", units=8, dropout=0.2)
 
@@ -118,8 +121,8 @@ def kill(settings: TrainSettings, title: str, step: int) -> None:
 def network_of(model: Path) -> Network:
     """The Keras network of a bundle."""
     bundle = read_bundle(model)
-    shape = NetworkShape(bundle.network, **msgspec.to_builtins(bundle.document.shape))
-    return load_network(model / WEIGHTS_FILE, shape, {head.name: head.weight for head in bundle.document.heads})
+    head = HeadShape(**msgspec.to_builtins(bundle.document.appearance))
+    return load_network(model / WEIGHTS_FILE, NetworkShape(bundle.network, bundle.sampling.frame_size, head))
 
 
 def files_of(model: Path) -> dict[str, bytes]:
@@ -130,6 +133,11 @@ def files_of(model: Path) -> dict[str, bytes]:
 def equal(one: Weights, other: Weights) -> bool:
     """Whether weights are the same to the last bit."""
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def trains(titles: Sequence[str]) -> bool:
+    """Whether anything was trained, by the titles of the progress bars."""
+    return any(title.startswith((WARMUP, MAIN, CROSS_VALIDATING.split()[0])) for title in titles)
 
 
 def write_encoder(path: Path, frame_size: int = 32) -> str:

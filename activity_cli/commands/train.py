@@ -144,11 +144,13 @@ def _train_heads(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFol
     """Trains with a frozen encoder: cross-validation chooses among heads, which then are fitted to all clips."""
     identity = _identity(settings, plan, prepared, "float32")
     store = FitStore(settings.out, identity)
-    _start_or_resume(settings, store, progress)
     encoder, backbone, num_read = None, None, 0
     if "appearance" in plan.streams:
         encoder = build_encoder_for(plan.network, prepared.sampling.frame_size, weights=plan.weights)
-        backbone, num_read = FrozenBackbone(encoder, prepared, progress), num_larger_features(encoder)
+        num_read = num_larger_features(encoder)
+    _start_or_resume(settings, store, progress)
+    if encoder:
+        backbone = FrozenBackbone(encoder, prepared, progress)
     splits = ("train", "val")
     clips = training_clips(prepared, splits, settings, plan)
     heads = StreamHeads(settings, plan, prepared, clips, backbone, num_read, store, progress)
