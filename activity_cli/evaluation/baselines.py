@@ -3,7 +3,7 @@
 The majority class ignores the video. The middle frame ignores motion. The frame average ignores the order of the
 frames, and the frame statistics know a little of it. The last three are logistic regressions with fixed settings. They
 read the numbers of all streams that the network could read, and are fitted to the training clips of the model. The
-frame statistics of each stream alone show which stream tells the activities apart.
+frame statistics of each stream alone show by which stream the activities can be told apart.
 """
 
 from __future__ import annotations
