@@ -110,10 +110,11 @@ def model(prepared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def with_streams(prepared: Path) -> Path:
-    """The prepared folder with all streams: drawn persons wave the arm of the label's side, and noise as motion.
+    """A prepared folder with all streams: drawn persons wave the arm of the label's side, or both where it is ``up``.
 
-    Where the label is ``up``, they wave both arms.
+    Pictures and motion are noise.
     """
+    from activity_cli.dataset.clips import write_array
     from activity_cli.dataset.manifest import read_prepared, write_prepared
     from activity_cli.settings import STREAM_NAMES
     from skeleton_support import hand_rows, pose_rows, still, times_of, waving
@@ -121,14 +122,17 @@ def with_streams(prepared: Path) -> Path:
     folder = Path(shutil.copytree(prepared, prepared.parent / "with_streams", ignore=lambda *_: ["features"]))
     found = read_prepared(folder)
     for number, record in enumerate(found.in_split("all")):
-        rng, times = np.random.default_rng(number), times_of(record.clip_frames, 6.0)
-        wave = waving(float(rng.uniform(0.5, 1.5)), float(rng.uniform(0.5, 1.0)))
+        rng, times = np.random.default_rng(number), times_of(record.clip_frames, record.clip_frames)  # of a second
+        wave = waving(float(rng.uniform(0.9, 1.1)), float(rng.uniform(1.0, 1.2)))
         arms = (wave if record.label in ("left", "up") else still, wave if record.label in ("right", "up") else still)
         pose = pose_rows(times, *arms, place=tuple(rng.uniform(0.4, 0.9, 2)), size=float(rng.uniform(0.1, 0.3)))
-        pose[:, 1:] += rng.normal(scale=0.01, size=pose[:, 1:].shape)
+        pose[:, 1:] += rng.normal(scale=0.003, size=pose[:, 1:].shape)
         motion = rng.normal(size=(record.clip_frames, MOTION_WIDTH)).astype(np.float32)
         rows = {"motion": motion, "pose": pose, "hands": hand_rows(times)}
         found.streams.write(record.clip, rows, times.tolist())
+        size = found.sampling.frame_size
+        frames = rng.integers(0, 256, (record.clip_frames, size, size, 3), dtype=np.uint8)
+        write_array(folder / "clips" / record.clip, frames)
     write_prepared(folder, found.records, replace(found.settings, streams=STREAM_NAMES), STREAM_NAMES)
     return folder
 

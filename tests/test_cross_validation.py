@@ -48,6 +48,19 @@ def test_a_stream_of_noise_is_dropped() -> None:
     assert list(choice.weights) == list(choice.accuracy) == [POSE]
 
 
+def test_streams_of_noise_are_dropped_whatever_they_seem_to_add_by_chance() -> None:
+    rng, pose = np.random.default_rng(0), answers(0.8, 3)
+    for _ in range(20):
+        noise = [as_log_probabilities(rng.normal(size=(NUM_CLIPS, CLASSES))) for _ in range(2)]
+        assert list(chosen({APPEARANCE: noise[0], MOTION: noise[1], POSE: pose}).weights) == [POSE]
+
+
+def test_streams_that_all_know_nothing_give_equal_probabilities() -> None:
+    choice = chosen({APPEARANCE: answers(0.0, 1), MOTION: answers(0.0, 2)})
+    assert choice.weights
+    assert np.exp(choice.log_probabilities).max() < 0.5
+
+
 def test_streams_that_each_know_half_of_the_labels_are_added_up() -> None:
     first, second = answers(0.95, 1, known=(0, 1)), answers(0.95, 2, known=(2, 3))
     choice = chosen({APPEARANCE: first, POSE: second, MOTION: answers(0.0, 3)})
@@ -88,10 +101,13 @@ def test_hands_are_read_only_where_they_are_clearly_better(right: int, wrong: in
 
 
 @pytest.mark.parametrize("order", [(APPEARANCE, MOTION), (MOTION, APPEARANCE)])
-def test_of_streams_that_are_about_equally_good_the_best_one_is_kept(order: tuple[Candidate, ...]) -> None:
-    logs = answers(0.8, 1)
-    found = {APPEARANCE: logs, MOTION: changed(logs, right=3, wrong=2)}
-    assert list(chosen({one: found[one] for one in order}).weights) == [MOTION]
+@pytest.mark.parametrize("seed", range(3))
+def test_of_streams_that_are_about_equally_good_the_best_one_is_kept(order: tuple[Candidate, ...], seed: int) -> None:
+    logs, scorer = answers(0.8, 1), Scorer(TRUTH, ALIKE)
+    shaken = logs + np.random.default_rng(seed).normal(scale=0.01, size=logs.shape).astype(np.float32)
+    found = {APPEARANCE: logs, MOTION: shaken}
+    best = min(found, key=lambda one: scorer.loss(scorer.factor(found[one]) * found[one]))
+    assert list(chosen({one: found[one] for one in order}).weights) == [best]
 
 
 def test_of_pairs_that_are_about_equally_good_the_best_one_is_kept() -> None:

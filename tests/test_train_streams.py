@@ -74,7 +74,7 @@ def test_a_model_has_an_answer_for_every_clip_that_it_was_trained_on_by_heads_th
     np.testing.assert_allclose(np.exp(logs).sum(axis=1), 1, atol=1e-5)
     assert trained.val_accuracy == float(np.mean(logs.argmax(axis=1) == truth))
     assert trained.val_loss == pytest.approx(-logs[np.arange(len(truth)), truth].mean())
-    assert np.exp(logs).max() < 0.999, "no answer is certain"
+    assert np.exp(logs).max(axis=1).mean() < 0.98, "answers are never certain"
 
 
 def test_the_model_recognizes_the_clips_of_others(trained: TrainResult) -> None:

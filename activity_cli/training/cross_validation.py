@@ -107,6 +107,8 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
     - Of each set of streams that a head reads, the better kind of head is kept.
     - Of a stream with two sets (pose, and pose with hands), the larger one has to be better by more than a standard
       error, which is its price.
+    - A stream that alone is no better than equal probabilities, by more than a standard error, is dropped: by chance,
+      many a stream of noise seems to help the others.
     - Streams count equally. The smallest set of streams is kept that is no worse than the best one by more than half a
       standard error; among equally small ones, the best.
 
@@ -126,9 +128,9 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
         before = of_stream.get(candidate.stream)
         if before is None or scorer.is_better(scaled[candidate], scaled[before]):
             of_stream[candidate.stream] = candidate
-    sets = [
-        chosen for size in range(1, len(of_stream) + 1) for chosen in itertools.combinations(of_stream.values(), size)
-    ]
+    nothing = np.zeros_like(next(iter(answers.values())))
+    known = [one for one in of_stream.values() if scorer.is_better(scaled[one], nothing)] or list(of_stream.values())
+    sets = [chosen for size in range(1, len(known) + 1) for chosen in itertools.combinations(known, size)]
     sums = {chosen: scorer.scaled(_sum([scaled[one] for one in chosen])) for chosen in sets}
     losses = {chosen: scorer.loss(logs) for chosen, logs in sums.items()}
     best = min(sets, key=losses.__getitem__)
