@@ -177,7 +177,7 @@ class EpochRecord:
 class HeadScore:
     """The head of one stream."""
 
-    stream: str  # ``appearance``, ``motion`` or ``pose``
+    stream: str  # what it reads: ``appearance``, ``motion``, ``pose`` or ``pose+hands``
     kind: str  # ``recurrent`` or ``linear``
     weight: float  # its log probabilities are multiplied with it, and added to those of the other heads
     # Of this head alone, 0 to 1: of a training, on clips that the head was not trained on; of an evaluation, on the

@@ -77,7 +77,7 @@ from activity_cli.model.network import build_encoder_for
 from activity_cli.progress import SilentProgress
 from activity_cli.results import ClipRecord
 from activity_cli.settings import TrainPlan, resolve_train
-from activity_cli.settings.prepare import Fit
+from activity_cli.settings.prepare import STREAM_NAMES, Fit, StreamName
 from activity_cli.streams.pyramid import num_larger_features
 from activity_cli.streams.views import views_of
 from activity_cli.training.checkpoint import FitStore
@@ -104,6 +104,7 @@ class Work:
     videos: Path
     place: Path
     sampling: Sampling
+    streams: tuple[StreamName, ...] = STREAM_NAMES
     progress: Progress = field(default_factory=lambda: TerminalProgress(quiet=not sys.stderr.isatty()))
     backbone: tuple[FrozenBackbone, int] | None = None
 
@@ -111,13 +112,15 @@ class Work:
     def labels(self) -> Path:
         return self.place / "labels.csv"
 
-    def prepared(self, rows: Sequence[Row], few_pixels: bool = False) -> PreparedFolder:
+    def prepared(self, rows: Sequence[Row]) -> PreparedFolder:
         """The clips with the splits of these rows. One folder serves all folds: only the splits change."""
+        self.place.mkdir(parents=True, exist_ok=True)
         write_csv(self.labels, rows)
-        out = self.place / ("few_pixels" if few_pixels else "prepared")
-        sampling = replace(FEW_PIXELS, fit=self.sampling.fit) if few_pixels else self.sampling
-        settings = PrepareSettings(self.videos, out, self.labels, overwrite=True, sampling=sampling)
-        prepare(replace(settings, streams=("appearance",)) if few_pixels else settings, SilentProgress())
+        out = self.place / "prepared"
+        settings = PrepareSettings(
+            self.videos, out, self.labels, overwrite=True, sampling=self.sampling, streams=self.streams
+        )
+        prepare(settings, SilentProgress())
         return read_prepared(out)
 
 
@@ -265,13 +268,15 @@ class Heads:
         labels = [record.label for record in self.clips.records]
         folds = group_folds(labels, self.clips.groups, self._settings.seed)
         truth, answers = self.clips.targets.argmax(axis=1), dict[Candidate, Floats]()
-        for one in [] if race else self.candidates:
-            answers |= self._heads.cross_fit([one], folds)
-            right = float(np.mean(answers[one].argmax(axis=1) == truth))
-            print(f"    {one.name:22} {right:.3f} out of fold, {clock('cross-validating'):.0f} s", flush=True)
-        # Without a race, the fits are there already: they only say again who would have been given up.
-        raced = self._heads.cross_fit(candidates_of(self.plan.streams, self.plan.network.head), folds)
-        clock("cross-validating")
+        raced: dict[Candidate, Floats] = {}
+        for number, one in enumerate(self.candidates, 1):
+            if not race:
+                answers |= self._heads.cross_fit([one], folds)
+            # Fits are kept, so that only the last one is new.
+            raced = self._heads.cross_fit(self.candidates[:number], folds)
+            found = raced.get(one, answers.get(one))
+            right = "left out" if found is None else f"{np.mean(found.argmax(axis=1) == truth):.3f} out of fold"
+            print(f"    {one.name:22} {right}, {clock('cross-validating'):.0f} s", flush=True)
         return answers or raced, list(raced)
 
     def answers(self, candidate: Candidate) -> Floats:
@@ -361,7 +366,9 @@ def trained(work: Work, prepared: PreparedFolder, settings: TrainSettings) -> fl
 
 def from_pixels(work: Work, rows: Sequence[Row], settings: TrainSettings) -> float:
     """The same as :func:`trained`, by appearance alone on smaller clips."""
-    return trained(work, work.prepared(rows, few_pixels=True), replace(settings, streams=("appearance",)))
+    sampling = replace(FEW_PIXELS, fit=work.sampling.fit)
+    few = Work(work.videos, work.place / "few_pixels", sampling, ("appearance",), work.progress)
+    return trained(few, few.prepared(rows), replace(settings, streams=few.streams))
 
 
 SMALL = NetworkSettings(encoder="small")

@@ -2,12 +2,13 @@
 """What each default of training gives: it is left out, or another value is taken, and all else stays.
 
 Groups are assigned to folds as in accuracy.py, and all settings see the same clips of the same folds. A default is
-chosen by the validation groups; what the test folds say stands beside it. The difference to the default is the mean
-over folds, with the standard deviation of the folds' differences.
+chosen by clips that training holds out: those of its inner folds, or the validation groups. What the test folds say
+stands beside it. The difference to the default is the mean over folds, with the standard deviation of the folds'
+differences.
 
-    frozen      activity train
+    frozen      activity train, which chooses heads and streams anew with each setting
     unbalanced  the same, with a third of the training clips of every second label
-    small       activity train --encoder small, from scratch, on 8 frames of 64 pixels
+    small       activity train --encoder small --streams appearance, from scratch, on 8 frames of 64 pixels
 
     python benchmarks/defaults.py KIND SET [--data DIR] [--seeds N ...] [--folds N] [--only NAME,...]
 
@@ -24,15 +25,12 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from accuracy import ROOT, Row, Work, assigned, folds_of, ours, rows_of, write_csv
+from accuracy import ROOT, Row, Work, assigned, folds_of, rows_of
 
-from activity_cli import Augmentation, NetworkSettings, PrepareSettings, Sampling, TrainSettings, prepare
-from activity_cli.cli.bars import TerminalProgress
+from activity_cli import Augmentation, EvaluateSettings, NetworkSettings, Sampling, TrainSettings, evaluate, train
 
 FROZEN = TrainSettings()
-# Not trained again on the validation clips, which are not thinned.
-UNBALANCED = TrainSettings(refit=False)
-SMALL = TrainSettings(network=NetworkSettings(encoder="small"))
+SMALL = TrainSettings(network=NetworkSettings(encoder="small"), streams=("appearance",))
 SETTINGS: dict[str, dict[str, TrainSettings]] = {
     "frozen": {
         "default": FROZEN,
@@ -42,8 +40,12 @@ SETTINGS: dict[str, dict[str, TrainSettings]] = {
         "dropout 0.3": replace(FROZEN, network=NetworkSettings(dropout=0.3)),
         "weight decay 0": replace(FROZEN, weight_decay=0.0),
         "temporal crop 0": replace(FROZEN, augmentation=Augmentation(temporal_crop=0.0)),
+        "units 32": replace(FROZEN, network=NetworkSettings(units=32)),
+        "units 128": replace(FROZEN, network=NetworkSettings(units=128)),
+        "no skeleton variation": replace(FROZEN, augmentation=Augmentation(skeleton=False)),
+        "no flip": replace(FROZEN, augmentation=Augmentation(flip=False)),
     },
-    "unbalanced": {"default": UNBALANCED, "no class weights": replace(UNBALANCED, class_weights=False)},
+    "unbalanced": {"default": FROZEN, "no class weights": replace(FROZEN, class_weights=False)},
     "small": {
         "default": SMALL,
         "no augmentation": replace(SMALL, augment=False),
@@ -74,7 +76,8 @@ def thinned(rows: list[Row]) -> list[Row]:
     seen: dict[str, int] = defaultdict(int)
     kept = []
     for row in rows:
-        if row["split"] == "train" and row["label"] in thin:
+        # Heads learn from the validation clips, too.
+        if row["split"] != "test" and row["label"] in thin:
             seen[row["label"]] += 1
             if seen[row["label"]] % KEPT:
                 continue
@@ -88,23 +91,20 @@ def run(kind: str, name: str, folder: Path, options: argparse.Namespace) -> Scor
     names = options.only.split(",") if options.only else list(SETTINGS[kind])
     scores: Scores = defaultdict(list)
     with TemporaryDirectory() as scratch:
-        work = Work(
-            folder,
-            Path(scratch) / "labels.csv",
-            Path(scratch) / "prepared",
-            Path(scratch) / "model",
-            TerminalProgress(quiet=False),
-        )
+        work = Work(folder, Path(scratch), SAMPLINGS.get(kind, Sampling()), SETTINGS[kind]["default"].streams)
         for seed in options.seeds:
-            for fold, tested in enumerate(folds_of(name, rows, options.folds, seed)):
+            for fold, tested in enumerate(folds_of(rows, options.folds, seed)):
                 split = assigned(rows, tested, seed + fold)
-                write_csv(work.labels, thinned(split) if kind == "unbalanced" else split)
-                sampling = SAMPLINGS.get(kind, Sampling())
-                prepare(PrepareSettings(folder, work.prepared, work.labels, sampling=sampling, overwrite=True))
+                prepared = work.prepared(thinned(split) if kind == "unbalanced" else split)
                 for setting in names:
-                    val, test = ours(work, SETTINGS[kind][setting])
+                    model = work.place / "model"
+                    result = train(
+                        replace(SETTINGS[kind][setting], prepared=prepared.folder, out=model, overwrite=True),
+                        work.progress,
+                    )
+                    val, test = result.val_accuracy or 0.0, evaluate(EvaluateSettings(model)).accuracy
                     scores[setting].append((val, test))
-                    print(f"  seed {seed}, fold {fold + 1}  {setting:20} {val:.3f} {test:.3f}", flush=True)
+                    print(f"  seed {seed}, fold {fold + 1}  {setting:22} {val:.3f} {test:.3f}", flush=True)
     return scores
 
 
@@ -119,7 +119,7 @@ def report(kind: str, name: str, scores: Scores) -> None:
             spread = statistics.stdev(differences) if len(differences) > 1 else 0.0
             mean = statistics.mean(value[place] for value in values)
             cells.append(f"{mean:.3f}  {statistics.mean(differences):+.3f} +- {spread:.3f}")
-        print(f"  {setting:20} {cells[0]}    {cells[1]}", flush=True)
+        print(f"  {setting:22} {cells[0]}    {cells[1]}", flush=True)
 
 
 def main() -> int:

@@ -55,7 +55,8 @@ class Clip:
 
 def clips_of(folder: Path, rows: Sequence[dict[str, str]], out: Path) -> list[Clip]:
     """Prepares the clips as a user would, and reads their signatures."""
-    config = PrepareSettings(folder, out, split=Split(group_by="none"), labels=labels_file(rows, out))
+    split = Split(group_by="none")
+    config = PrepareSettings(folder, out, split=split, labels=labels_file(rows, out), streams=("appearance",))
     result = prepare(config, TerminalProgress(quiet=False))
     signatures = SignatureStore(ClipStore(out / "clips"))
     known = {row["path"]: row for row in rows}

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """How fast ``activity prepare`` turns videos into clips, against what people write instead, and the limit.
 
-The same videos, the same 16 evenly spaced frames, as many processes, in one run: us; a loop that sets
-OpenCV's position; PyAV; torchcodec; and ``ffmpeg -f null``, which only decodes. Every clip of a peer is
-compared with ours. A peer that is not installed is left out, with a line that says so.
+The same videos, the same 16 evenly spaced frames, as many processes, in one run: us, for the pictures alone, as all
+others; us with every stream, which no other computes; a loop that sets OpenCV's position; PyAV; torchcodec; and
+``ffmpeg -f null``, which only decodes. Every clip of a peer is compared with ours. A peer that is not installed is left
+out, with a line that says so.
 
     python benchmarks/prepare.py [SET ...] [--peer-python PYTHON] [--data DIR] [--runs N]
 
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 PEERS = ("opencv_seek", "pyav", "torchcodec", "torchcodec_approximate")
 SIZES = {"240p": (426, 240), "720p": (1280, 720), "1080p": (1920, 1080)}
+EVERY = "appearance,motion,pose,hands"
 # About the same work in each: of 24 small ones, half of the time would be the start of the processes.
 COUNTS = {"240p": 120, "720p": 24, "1080p": 12}
 # Gray levels: readers convert colors and shrink a little differently; a wrong frame is far beyond.
@@ -77,9 +79,11 @@ def generate(folder: Path, name: str, number: int, seconds: int) -> Path:
     return folder / name
 
 
-def ours(videos: Path, labels: Path | None, out: Path, processes: int) -> Run:
-    words = ["prepare", str(videos), "--out", str(out), "--set", f"workers={processes}", "--quiet", "--val", "0"]
-    words += ["--test", "0", "--fit", "squash", *(["--labels", str(labels)] if labels else [])]
+def ours(videos: Path, labels: Path | None, out: Path, processes: int, streams: str = "appearance") -> Run:
+    words = ["prepare", str(videos), "--out", str(out), "--streams", streams, "--quiet"]
+    for setting in (f"workers={processes}", "val_fraction=0", "test_fraction=0", "fit=stretch"):
+        words += ["--set", setting]
+    words += ["--labels", str(labels)] if labels else []
     return measure([sys.executable, "-m", "activity_cli", *words])
 
 
@@ -106,6 +110,8 @@ def compare(name: str, videos: Path, labels: Path | None, arguments: argparse.Na
     wrong: dict[str, int] = {}
     here = [str(Path(__file__).with_name("prepare_peers.py"))]
     for _ in range(arguments.runs):
+        shutil.rmtree(scratch / EVERY, ignore_errors=True)
+        runs.setdefault("activity, every stream", []).append(ours(videos, labels, scratch / EVERY, processes, EVERY))
         shutil.rmtree(out)
         runs.setdefault("activity", []).append(ours(videos, labels, out, processes))
         for peer in (*PEERS, "ffmpeg -f null"):
@@ -139,6 +145,7 @@ def memory(folder: Path, scratch: Path) -> None:
         script = "import sys, resource; from activity_cli.__main__ import main\ntry: main()\nfinally: "
         script += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)"
         words = ["prepare", str(tiny(folder, number)), "--out", str(scratch / str(number)), "--frame-size", "32", "-q"]
+        words += ["--streams", "appearance"]
         done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
         peaks[number] = float(done.stderr.split()[-1])
     ratio = peaks[4000] / peaks[400]

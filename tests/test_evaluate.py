@@ -107,8 +107,9 @@ def test_every_head_is_scored_alone_and_every_stream_is_a_baseline(
         "majority_class", "middle_frame", "frame_average", "frame_statistics", "appearance_statistics",
         "motion_statistics", "pose_statistics",
     ]  # fmt: skip
-    # The clips of one label are those of the other, mirrored: every stream sees that.
-    assert [found[f"{name}_statistics"] for name in ("frame", "appearance", "motion", "pose")] == [1.0] * 4
+    # The clips of one label are those of the other, mirrored: the place of the person tells them apart.
+    assert found["frame_statistics"] == found["appearance_statistics"] == 1
+    assert None not in found.values()
 
 
 def test_a_model_without_appearance_has_baselines_without_it(person_prepared: Path, tmp_path: Path) -> None:

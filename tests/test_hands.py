@@ -99,7 +99,9 @@ def test_an_arm_of_any_length_gives_a_finite_row(length: float, estimator: HandE
 
 def test_the_pose_of_a_frame_leads_to_its_hands() -> None:
     streams = FrameStreams(("pose", "hands"))
-    rows = streams.describe(np.ascontiguousarray(person_with_hands()[..., ::-1]))
+    frame = np.ascontiguousarray(person_with_hands()[..., ::-1])
+    pose, _ = streams.follow(frame, 1.0, None)
+    rows = streams.describe(frame, pose=pose)
     hands = split_hands(rows["hands"][np.newaxis])
     assert (hands.found > 0.9).all()
     left, right = hands.picture[0, :, 12] * 480

@@ -113,6 +113,18 @@ def test_each_stream_is_scored_alone_and_all_together() -> None:
     assert max(found["motion_statistics"] or 0, found["pose_statistics"] or 0) < 0.75
 
 
+def test_a_stream_of_many_numbers_does_not_drown_one_of_few() -> None:
+    def wide(count: int, seed: int) -> tuple[list[dict[str, np.ndarray]], Numbers]:
+        rng, numbers = np.random.default_rng(seed), np.arange(count) % 2
+        noisy = [rng.normal(0, 1, (4, 2000)).astype("f") for _ in numbers]
+        telling = [rng.normal(2.0 * number - 1, 1.5, (4, 3)).astype("f") for number in numbers]
+        return [{"appearance": a, "pose": b} for a, b in zip(noisy, telling, strict=True)], numbers
+
+    found = {one.name: one.accuracy or 0 for one in score_baselines(*wide(40, 0), *wide(80, 1), LABELS[:2])}
+    assert found["frame_average"] > 0.75
+    assert found["appearance_statistics"] < 0.65
+
+
 def test_without_training_clips_the_baselines_say_why_they_have_no_score() -> None:
     found = scored(([], np.array([], np.int64)), clips("average", 4, 8))
     assert set(found) == {"majority_class", "middle_frame", "frame_average", "frame_statistics"}

@@ -27,7 +27,7 @@ def estimator() -> PoseEstimator:
 
 
 def pose_of(estimator: PoseEstimator, picture: Picture) -> PoseRows:
-    row = estimator.describe(picture)
+    row = estimator.follow(picture, None)[0]
     assert (row.shape, row.dtype) == ((POSE_WIDTH,), np.float32)
     return split_pose(row[np.newaxis])
 
@@ -42,7 +42,7 @@ def in_photograph(points: Points, place: Points) -> Points:
 
 
 def test_nobody_gives_a_row_of_zeros(estimator: PoseEstimator) -> None:
-    assert not estimator.describe(nobody()).any()
+    assert not estimator.follow(nobody(), None)[0].any()
 
 
 def test_the_joints_are_where_the_photograph_shows_them(estimator: PoseEstimator) -> None:
@@ -115,7 +115,7 @@ def test_frames_of_any_size_give_finite_rows(size: tuple[int, int], content: str
     frame = np.zeros((*size, 3), np.uint8)
     if content != "black":
         frame[:] = rng.integers(0, 256, (*size, 3 if content == "noise" else 1))
-    row = shared_streams().describe(frame)["pose"]
+    row = shared_streams().follow(frame, 1.0, None)[0]
     assert np.isfinite(row).all()
     assert row[0] or not row.any()
 
@@ -132,21 +132,21 @@ def shared_streams() -> FrameStreams:
 @pytest.mark.slow
 def test_a_huge_frame_is_made_smaller_first() -> None:
     picture = np.kron(person(placing(0.8, 100, 40)), np.ones((9, 9, 1), np.uint8))
-    rows = [shared_streams().describe(np.ascontiguousarray(one[..., ::-1]))["pose"] for one in (person(), picture)]
+    rows = [shared_streams().follow(np.ascontiguousarray(one[..., ::-1]), 1.0, None)[0] for one in (person(), picture)]
     small, huge = (split_pose(row[np.newaxis]) for row in rows)
     assert huge.found[0] > 0.9
     assert np.abs(small.picture - huge.picture)[0][SEEN].max() < 0.05, "heights of the frame"
 
 
 def test_the_rows_do_not_depend_on_threads(estimator: PoseEstimator) -> None:
-    assert (PoseEstimator(2).describe(person()) == estimator.describe(person())).all()
+    assert (PoseEstimator(2).follow(person(), None)[0] == estimator.follow(person(), None)[0]).all()
 
 
 def test_square_pixels_come_first() -> None:
     frame = np.ascontiguousarray(person()[..., ::-1])
     squeezed = np.ascontiguousarray(frame[:, ::2])  # as an anamorphic video stores it
     wide, narrow = (
-        split_pose(shared_streams().describe(one, ratio)["pose"][np.newaxis])
+        split_pose(shared_streams().follow(one, ratio, None)[0][np.newaxis])
         for one, ratio in ((frame, 1.0), (squeezed, 2.0))
     )
     assert np.abs(wide.picture - narrow.picture)[0][SEEN].max() < 0.05

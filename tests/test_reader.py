@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from activity_cli.errors import VideoError
 from activity_cli.results import VideoInfo
 from activity_cli.sampling.plan import evenly_spaced, plan_cuts
 from activity_cli.settings import Sampling
+from activity_cli.streams.frames import FrameStreams
 from activity_cli.video.fitting import fit_frame
 from activity_cli.video.opencv import FileSource
-from activity_cli.video.reader import ClipReader
+from activity_cli.video.reader import Clip, ClipReader
 from activity_cli.video.source import Frame, JumpError
 from data_support import CONTAINERS, draw_numbers, no_privileges, numbers_in, read_clip
 
@@ -307,3 +309,39 @@ def test_clips_are_delivered_once_and_right_whatever_the_source_lists(
     assert (reader.info.num_frames, reader.info.variable_frame_rate) == (len(shown), shown is GAP)
     [whole] = ClipReader(Numbers(listed, shown), SMALL)
     assert whole.cut == plan_cuts(times, SMALL)[0]
+
+
+def test_threads_that_describe_frames_do_not_change_the_rows(tmp_path: Path) -> None:
+    path = draw_numbers(tmp_path / "numbers.avi", 60)
+    windows = Sampling(num_frames=6, frame_size=64, window_seconds=0.8, stride_seconds=0.4)  # frames are in two clips
+    encoded: list[tuple[int, ...]] = []
+
+    def encode(frame: np.ndarray) -> np.ndarray:
+        encoded.append(numbers_in(frame[np.newaxis]))
+        return frame.mean(axis=(0, 1), dtype=np.float32)
+
+    def read(executor: Executor | None) -> list[Clip]:
+        describer = FrameStreams(("motion",), encode=encode)
+        return list(ClipReader(FileSource(path, 1), windows, describer=describer, executor=executor))
+
+    alone = read(None)
+    # Every frame once, whatever the overlap.
+    assert encoded == sorted(set(encoded))
+    with ThreadPoolExecutor(3) as executor:
+        together = read(executor)
+    assert len(alone) == len(together) == 5
+    for one, other in zip(alone, together, strict=True):
+        assert one.cut == other.cut
+        assert set(one.rows) == set(other.rows) == {"appearance", "motion"}
+        for name, rows in one.rows.items():
+            np.testing.assert_array_equal(rows, other.rows[name])
+        np.testing.assert_allclose(one.rows["appearance"], one.frames.mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_an_error_of_a_describing_thread_is_raised(tmp_path: Path) -> None:
+    def encode(_: np.ndarray) -> np.ndarray:
+        raise MemoryError
+
+    path = draw_numbers(tmp_path / "numbers.avi", 20)
+    with ThreadPoolExecutor(2) as executor, pytest.raises(MemoryError):
+        list(ClipReader(FileSource(path, 1), SMALL, describer=FrameStreams((), encode=encode), executor=executor))

@@ -92,7 +92,9 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
             bundle.labels,
         ),
         heads=tuple(
-            HeadScore(head.stream, head.kind, head.weight, float(np.mean(each[head.stream].argmax(axis=1) == truth)))
+            HeadScore(
+                "+".join(head.reads), head.kind, head.weight, float(np.mean(each[head.stream].argmax(axis=1) == truth))
+            )
             for head in bundle.document.heads
         ),
         warnings=warnings,

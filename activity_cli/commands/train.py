@@ -311,7 +311,7 @@ class _Trained:
             diverged=outcome.failure,
             refitted=self._refitted,
             heads=tuple(
-                HeadScore(one.stream, one.kind, weight, _finite(self.choice.accuracy[one]))
+                HeadScore("+".join(one.reads), one.kind, weight, _finite(self.choice.accuracy[one]))
                 for one, weight in self.choice.weights.items()
             ),
             dropped=tuple(stream for stream in STREAMS if stream in {*self.plan.streams} - self._read_streams),

@@ -1,4 +1,4 @@
-"""Whether hands are large enough in a folder's videos: a sample of them tells.
+"""Whether hands are large enough in a folder's videos: measured on a sample of them.
 
 The sample depends on the names of the videos alone, and what was found in it stands in the decode cache. So a run that
 was killed, or is repeated, decides alike, and a video that is added changes at most one video of the sample.

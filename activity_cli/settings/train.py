@@ -165,14 +165,14 @@ class TrainSettings(Settings):
     batch_size: int | None = setting(
         None,
         "Number of clips in a training step.",
-        unset="64 with a frozen encoder, else 16",
+        unset="32 with a frozen encoder, else 16",
         ge=1,
         le=65_536,
     )
     learning_rate: float | None = setting(
         None,
         "Highest learning rate while the encoder is frozen, or starts from random weights.",
-        unset="0.005 with a frozen encoder, else 0.002",
+        unset="0.004 with a frozen encoder, else 0.002",
         gt=0,
         le=1,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 class FrameStreams:
-    """Describes full frames, each by itself, so that overlapping clips share their rows.
+    """Describes full frames, so that overlapping clips share their rows.
 
     Several threads may use it at once; each of its models reads one frame at a time.
 
@@ -51,8 +52,22 @@ class FrameStreams:
         self._hands = HandEstimator(threads) if "hands" in names else None
         self._encode = encode
 
+    @property
+    def tracks(self) -> bool:
+        """Whether a person is followed, for the pose stream."""
+        return self._pose is not None
+
+    def follow(self, bgr: Picture, sample_aspect_ratio: float, region: Any) -> tuple[Floats, Any]:
+        """The row of the pose stream; see :class:`activity_cli.video.tracking.Tracker`."""
+        assert self._pose
+        return self._pose.follow(_upright(bgr, sample_aspect_ratio), region)
+
     def describe(
-        self, bgr: Picture, sample_aspect_ratio: float = 1.0, fitted: Picture | None = None
+        self,
+        bgr: Picture,
+        sample_aspect_ratio: float = 1.0,
+        fitted: Picture | None = None,
+        pose: Floats | None = None,
     ) -> dict[str, Floats]:
         """The rows of the streams that need one frame alone, ``float32 [width]`` by name.
 
@@ -60,14 +75,14 @@ class FrameStreams:
             bgr: ``uint8 [H, W, 3]``, blue, green and red.
             sample_aspect_ratio: Width of a stored pixel over its height as it is shown.
             fitted: The frame as the encoder reads it.
+            pose: The row of the pose stream.
         """
         rows = {"appearance": self._encode(fitted)} if self._encode and fitted is not None else {}
-        if self._pose is None:
+        if self._pose is None or pose is None:
             return rows
-        frame = np.asarray(cv2.cvtColor(_square_pixels(bgr, sample_aspect_ratio), cv2.COLOR_BGR2RGB), np.uint8)
-        rows["pose"] = self._pose.describe(frame)
+        rows["pose"] = pose
         if self._hands is not None:
-            rows["hands"] = self._hands.describe(frame, rows["pose"])
+            rows["hands"] = self._hands.describe(_upright(bgr, sample_aspect_ratio), pose)
         return rows
 
     def shrink(self, bgr: Picture, sample_aspect_ratio: float = 1.0) -> Picture:
@@ -81,6 +96,11 @@ class FrameStreams:
         if earlier.shape != later.shape:  # the size of the frames changes within the video
             later = np.asarray(cv2.resize(later, earlier.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         return self._motion.describe(earlier, later, seconds)
+
+
+def _upright(bgr: Picture, sample_aspect_ratio: float) -> Picture:
+    """The frame as the landmark models read it: RGB, of square pixels."""
+    return np.asarray(cv2.cvtColor(_square_pixels(bgr, sample_aspect_ratio), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _square_pixels(bgr: Picture, sample_aspect_ratio: float) -> Picture:

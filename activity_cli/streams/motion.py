@@ -26,7 +26,7 @@ _CELLS = (1, 2, 4)
 _BINS = 8
 _CAMERA = 5
 MOTION_WIDTH = 3 * _BINS * sum(cells**2 for cells in _CELLS) + _CAMERA
-# Every eighth pixel tells the movement of the camera, and so many rounds of reweighting.
+# Every eighth pixel is used to find the movement of the camera, and so many rounds of reweighting.
 _STEP, _ROUNDS, _CAUCHY_PIXELS = 8, 5, 0.5
 
 Floats = npt.NDArray[np.float32]

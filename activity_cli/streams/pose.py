@@ -1,8 +1,9 @@
 """The pose stream: the joints of a person in each frame, by BlazePose (Bazarevsky et al. 2020).
 
-A detector finds a person, and a landmark model finds 33 joints in the square around. It runs twice: the joints of the
-first run give a better square. Every frame is read by itself, so that its joints do not depend on where a clip starts,
-and a fast person is not lost between far frames. ``models/MODEL_CARD.md`` describes the two models.
+A detector finds a person, and a landmark model finds 33 joints in the square around. In the next frame, it looks around
+the joints that it has found. :mod:`activity_cli.video.tracking` says which frames it reads, so that a fast person is
+not lost between far frames, and the joints do not depend on where a clip starts. ``models/MODEL_CARD.md`` describes the
+two models.
 """
 
 from __future__ import annotations
@@ -75,29 +76,38 @@ class PoseEstimator:
         self._landmarks = landmark_model("pose_landmark_full", threads)
         self._anchors = np.concatenate([_anchors(stride, count) for stride, count in _ANCHORS])
 
-    def describe(self, frame: Picture) -> Floats:
-        """The row of a frame.
+    def follow(self, frame: Picture, region: Region | None) -> tuple[Floats, Region | None]:
+        """The row of a frame, and where to look in the next frame; None: nobody was found.
+
+        Where nobody is found in the region, the person is looked for everywhere. The landmark model then runs twice:
+        the joints of the first run give a better square.
 
         Args:
             frame: ``uint8 [H, W, 3]``, RGB, of square pixels, as it is shown; of any size.
+            region: Where to look; None: everywhere.
 
         Returns:
             ``float32 [POSE_WIDTH]``, as :func:`split_pose` takes it apart; all 0 where nobody was found.
         """
+        reading = self._read(frame, region) if region else None
+        if reading is None or reading.presence < _MIN_PRESENCE:
+            reading = self._search(frame)
         row = np.zeros(POSE_WIDTH, np.float32)
+        if reading is None:
+            return row, None
+        row[0] = reading.presence
+        places = reading.points / frame.shape[0]
+        row[1:] = np.concatenate([places.ravel(), reading.world.ravel(), reading.visibility])
+        return row, reading.around
+
+    def _search(self, frame: Picture) -> _Reading | None:
         region = self._find(frame)
-        if region is None:
-            return row
-        first = self._read(frame, region)
-        if first.presence < _MIN_PRESENCE:
-            return row
-        second = self._read(frame, first.around)
-        if second.presence < _MIN_PRESENCE:
-            return row
-        row[0] = second.presence
-        places = second.points / frame.shape[0]
-        row[1:] = np.concatenate([places.ravel(), second.world.ravel(), second.visibility])
-        return row
+        for _ in range(2):
+            if region is None:
+                return None
+            reading = self._read(frame, region)
+            region = reading.around if reading.presence >= _MIN_PRESENCE else None
+        return reading if region else None
 
     def _find(self, frame: Picture) -> Region | None:
         """The square around the most prominent person; small persons are looked for in tiles."""

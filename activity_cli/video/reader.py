@@ -31,6 +31,7 @@ from activity_cli.settings import Sampling
 from activity_cli.video.fitting import fit_frame
 from activity_cli.video.opencv import cv2, translate_cv_error
 from activity_cli.video.source import Frame, JumpError, Source
+from activity_cli.video.tracking import Track
 
 __all__ = ["Clip", "ClipReader", "FrameDescriber"]
 
@@ -69,10 +70,24 @@ class FrameDescriber(Protocol):
     def motion_seconds(self) -> float:
         """Time from a frame to the one that its motion is measured to; 0: motion is not measured."""
 
+    @property
+    def tracks(self) -> bool:
+        """Whether it follows a person, as a :class:`activity_cli.video.tracking.Tracker`."""
+
+    def follow(self, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float, region: Any) -> tuple[Row, Any]:
+        """The row of the tracked person, and where to look in the next frame."""
+
     def describe(
-        self, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float, fitted: npt.NDArray[np.uint8]
+        self,
+        bgr: npt.NDArray[np.uint8],
+        sample_aspect_ratio: float,
+        fitted: npt.NDArray[np.uint8],
+        pose: Row | None,
     ) -> dict[str, Row]:
-        """The rows of the streams that need one frame alone, by name; ``fitted`` is that frame in the clip."""
+        """The rows of the streams that need one frame alone, by name.
+
+        ``fitted`` is that frame in the clip, ``pose`` the row of the tracked person.
+        """
 
     def shrink(self, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float) -> npt.NDArray[np.uint8]:
         """What measuring motion needs of a frame."""
@@ -188,7 +203,7 @@ class ClipReader:
         times, found = self._times(decoded), {_place(clip.cut): clip for clip in waiting}
         for cut in self._plan(decoded):
             clip = found.get(_place(cut))
-            if clip is not None and clip.cut.indices == cut.indices and gathering.has_measured(cut, times):
+            if clip is not None and clip.cut.indices == cut.indices and gathering.is_right(cut, times):
                 yield replace(clip, cut=cut, times_seconds=tuple(times[index] for index in cut.indices))
         return decoded
 
@@ -229,6 +244,8 @@ class _Gathering:
         for index, (_, later) in self._pairs.items():
             self._measured_at[later].append(index)
         self._shrunk_for = Counter(one for pair in self._pairs.values() for one in pair)
+        self._track = Track(times_seconds, self._needed, describer) if describer and describer.tracks else None
+        self._tracked = frozenset(self._track.frames if self._track else ())
         self._completed_by: dict[int, list[Cut]] = defaultdict(list)
         for cut in cuts:
             self._completed_by[max(max(self._pairs.get(index, (index,))) for index in cut.indices)].append(cut)
@@ -240,22 +257,24 @@ class _Gathering:
     @property
     def wanted(self) -> list[int]:
         """The frames whose pictures are needed, rising."""
-        return sorted({*self._needed, *self._shrunk_for})
+        return sorted({*self._needed, *self._shrunk_for, *self._tracked})
 
     def wants(self, index: int) -> bool:
-        return index in self._needed or index in self._shrunk_for
+        return index in self._needed or index in self._shrunk_for or index in self._tracked
 
     def add(self, frame: Frame, sample_aspect_ratio: float) -> list[Clip]:
         """Keeps a frame that is wanted; returns the clips that it completes."""
         index, bgr, describer = frame.index, frame.bgr, self._describer
         if bgr is None or not self.wants(index):
             return []
+        # In the order of the frames, and so not by the executor.
+        pose = self._track.read(index, bgr, sample_aspect_ratio) if self._track and index in self._tracked else None
         if index in self._needed:
             fitted = fit_frame(bgr, self._sampling.frame_size, self._sampling.fit, sample_aspect_ratio)
             self._frames[index] = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
             if describer:
                 fitted = self._frames[index]
-                self._rows[index] = self._call(describer.describe, bgr, sample_aspect_ratio, fitted)
+                self._rows[index] = self._call(describer.describe, bgr, sample_aspect_ratio, fitted, pose)
         if describer and index in self._shrunk_for:
             self._shrunk[index] = describer.shrink(bgr, sample_aspect_ratio)
             for measured in self._measured_at.pop(index, ()):
@@ -264,21 +283,20 @@ class _Gathering:
 
     def clear(self) -> None:
         """Gives all clips up: no frame is wanted any more."""
+        self._track, self._tracked = None, frozenset()
         for kept in (self._needed, self._pairs, self._shrunk_for, self._measured_at, self._completed_by):
             kept.clear()  # type: ignore[attr-defined]
         for rows in (self._frames, self._rows, self._motion, self._shrunk):
             rows.clear()  # type: ignore[attr-defined]
 
-    def has_measured(self, cut: Cut, times_seconds: Sequence[float]) -> bool:
-        """Whether the motion of a clip's frames is as these time stamps, the true ones, say."""
-        if not self._describer or not self._describer.motion_seconds:
+    def is_right(self, cut: Cut, times_seconds: Sequence[float]) -> bool:
+        """Whether a clip's frames were described as these time stamps, the true ones, say."""
+        if not self._describer:
             return True
-        for index in cut.indices:
-            pair = earlier, later = _pair(index, times_seconds, self._describer.motion_seconds)
-            seconds, measured = (times[later] - times[earlier] for times in (times_seconds, self._times))
-            if self._pairs.get(index) != pair or abs(seconds - measured) > 2 * _SAME_SECONDS:
-                return False
-        return True
+        read = max(max(self._pairs.get(index, (index,))) for index in cut.indices) + 1
+        if read > min(len(self._times), len(times_seconds)):
+            return False
+        return bool(np.abs(np.subtract(self._times[:read], times_seconds[:read])).max() < _SAME_SECONDS)
 
     def _measure(self, index: int, describer: FrameDescriber) -> None:
         earlier, later = self._pairs[index]
