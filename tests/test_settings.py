@@ -209,14 +209,12 @@ def test_train_refuses_settings_that_do_not_fit_together(values: dict[str, Any],
     [
         ({}, {"weights": "imagenet", "mode": "frozen", "trained_blocks": 0, "warmup_epochs": 0, "refit": True}),
         (SMALL | {"streams": ["pose"]}, {"mode": "frozen", "streams": ("pose",)}),
-        ({}, {"streams": STREAM_NAMES, "heads": HeadPlan(120, 64, 5e-3, 0.05)}),
+        ({}, {"streams": STREAM_NAMES}),
         ({"streams": ["pose", "motion"]}, {"streams": ("motion", "pose")}),
         (
             {"epochs": 7, "batch_size": 8, "learning_rate": 0.1, "weight_decay": 0},
             {"heads": HeadPlan(7, 8, 0.1, 0.0), "weight_decay": 0.0},
         ),
-        # Heads beside an encoder that is trained take no setting that is meant for it.
-        ({"mode": "joint", "epochs": 7, "learning_rate": 0.1}, {"heads": HeadPlan(120, 64, 5e-3, 0.05), "epochs": 7}),
         (SMALL, {"weights": "none", "mode": "joint", "trained_blocks": 4, "warmup_epochs": 0, "refit": False}),
         ({"mode": "finetune"}, {"trained_blocks": 2, "encoder_learning_rate": 2e-4, "refit": True}),
         ({"mode": "joint", "epochs": 3, "warmup_epochs": 5}, {"trained_blocks": 15, "epochs": 3, "warmup_epochs": 5}),
@@ -254,6 +252,15 @@ def test_few_clips_have_more_epochs() -> None:
     few, many = (resolve_train(TrainSettings(mode="joint"), clips, ("up", "down")) for clips in (32, 10_000))
     assert (few.warmup_epochs, many.warmup_epochs) == (200, 30)
     assert few.patience > many.patience
+
+
+def test_heads_beside_an_encoder_that_is_trained_take_no_setting_that_is_meant_for_it() -> None:
+    usual, beside = (
+        resolve_train(settings, 100, ("up", "down"))
+        for settings in (TrainSettings(), TrainSettings(mode="joint", epochs=7, batch_size=3, learning_rate=0.1))
+    )
+    assert beside.heads == usual.heads
+    assert (beside.epochs, beside.batch_size, beside.learning_rate) == (7, 3, 0.1)
 
 
 def test_streams_are_those_of_the_prepared_folder() -> None:
