@@ -66,7 +66,7 @@ def test_options_are_in_groups(activity: Activity, name: str, headings: list[str
 
 def test_help_shows_choices_and_defaults(activity: Activity) -> None:
     text = activity("train", "--help", terminal_width=400).stdout
-    assert "--sequence lstm|bilstm|gru|none" in text
+    assert "--mode frozen|finetune|joint" in text
     assert "[default: frozen with pretrained weights, else joint]" in text
     assert "[default: 0]" in text
     assert re.search("^  --flip / --no-flip .*default: --flip", text, re.MULTILINE)
@@ -197,7 +197,7 @@ UNUSUAL: dict[str, dict[str, object]] = {
         "overwrite": True,
         "val_fraction": 1e-5,
     },
-    "train": {"no_flip_label": ["a, b", "c]"], "epochs": 3, "linear_head": False, "device": "GPU:0", "mode": "joint"},
+    "train": {"no_flip_label": ["a, b", "c]"], "epochs": 3, "streams": ["appearance", "pose"], "mode": "joint"},
     "evaluate": {"data": "a folder/b", "split": "all"},
     "predict": {"model": "models/é"},
     "export": {"format": "onnx", "out": "'out'"},

@@ -23,7 +23,7 @@ __all__ = ["COMMANDS", "app", "main"]
 # The first line of each command's help, so that `activity --help` imports no command.
 COMMANDS = {
     "prepare": "Read labeled videos into clips for training.",
-    "train": "Train a CNN LSTM on prepared clips.",
+    "train": "Train a model on prepared clips.",
     "evaluate": "Test a model on clips that it was not trained on.",
     "predict": "Recognize the activity in videos.",
     "export": "Write a trained model in the format of another runtime.",

@@ -51,7 +51,7 @@ def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
 def _resolved_streams(wanted: Sequence[str], available: Sequence[str]) -> tuple[StreamName, ...]:
     """The streams, in their usual order: what order they are typed in says nothing."""
     if "hands" in wanted and "pose" not in wanted:
-        reason = "the hands are looked for where the pose says that they are, so `hands` needs `pose`"
+        reason = "the hands stream finds the hands by the pose, so it needs the pose stream"
         raise _refused("streams", ",".join(wanted), reason)
     if set(wanted) != set(STREAM_NAMES) and (missing := [name for name in wanted if name not in available]):
         raise ConfigError(

@@ -57,7 +57,6 @@ class NetworkSettings(Settings):
         "auto",
         "What classifies a clip from the numbers of a stream. recurrent: a bidirectional GRU over time. linear: a "
         "linear classifier on statistics over time. auto: the better one for each stream, by cross-validation.",
-        _NETWORK,
     )
     units: int = setting(64, "Number of units of the recurrent layer, in each direction.", ge=1, le=4096)
     dropout: float = setting(
