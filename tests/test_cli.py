@@ -67,7 +67,7 @@ def test_options_are_in_groups(activity: Activity, name: str, headings: list[str
 def test_help_shows_choices_and_defaults(activity: Activity) -> None:
     text = activity("train", "--help", terminal_width=400).stdout
     assert "--mode frozen|finetune|joint" in text
-    assert "[default: frozen with pretrained weights, else joint]" in text
+    assert "[default: frozen with pretrained weights, or without the appearance stream, else joint]" in text
     assert "[default: 0]" in text
     assert re.search("^  --flip / --no-flip .*default: --flip", text, re.MULTILINE)
     assert "efficientnet_lite0, small, mobilenet_v2" in text
