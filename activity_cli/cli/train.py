@@ -21,7 +21,9 @@ def run_train(
     list_encoders: Annotated[
         bool, _network_option("--list-encoders", help="Print a table of the encoders and exit.")
     ] = False,
-    layers: Annotated[bool, _network_option("--layers", help="Print every layer of the network and exit.")] = False,
+    layers: Annotated[
+        bool, _network_option("--layers", help="Print the layers of the encoder and its recurrent head, and exit.")
+    ] = False,
     quiet: Quiet = False,
 ) -> int:
     """Train a model on prepared clips.
@@ -33,8 +35,9 @@ def run_train(
 
     train describes every frame by several streams (appearance, motion, pose, hands) and trains a classifier for each.
     Cross-validation by group chooses which streams the model reads. If the training was interrupted or killed, run the
-    same command again, plus --resume if it had --overwrite: it continues, with the same result. The folder of the model
-    also has the training curves: history.csv and history.png.
+    same command again: it continues, with the same result. Add --resume if it had --overwrite, or if Ctrl-C stopped it
+    with --mode finetune or joint. The folder of the model also has the curves of recurrent heads: history.csv and
+    history.png.
 
     Exit codes: 0 done, 1 training failed, 2 usage error, 130 interrupted.
     """

@@ -86,12 +86,16 @@ class Augmentation(Settings):
 
     flip: bool = setting(
         True,
-        "In training, mirror half of the skeletons, and with `mode=joint` the pictures. Labels that name a side, such "
-        "as turn_left and turn_right, are swapped; if one has no partner, nothing is mirrored.",
+        "In training, mirror half of the skeletons, and with `mode=joint` half of the pictures. Labels that name a "
+        "side, such as turn_left and turn_right, are swapped; if one has no partner, no skeleton is mirrored. Pictures "
+        "of these labels never are.",
         _AUGMENTATION,
     )
     no_flip_label: tuple[str, ...] = setting(
-        (), "A label that depends on left and right: nothing is mirrored.", _AUGMENTATION, "LABEL"
+        (),
+        "A label that depends on left and right. No skeleton is then mirrored, and no picture of this label.",
+        _AUGMENTATION,
+        "LABEL",
     )
     skeleton: bool = setting(True, "In training, turn, scale, shake and time-warp skeletons, and leave hands out.")
     temporal_crop: float = setting(
@@ -114,7 +118,10 @@ class TrainSettings(Settings):
     overwrite: bool = setting(False, "Replace the model at `out`.", _FILES, stored=False)
     resume: bool = setting(False, "Continue a training that was killed or interrupted.", _FILES, stored=False)
     streams: tuple[StreamName, ...] = setting(
-        STREAM_NAMES, "Streams to offer; training drops those that do not help.", _NETWORK, "NAME,..."
+        STREAM_NAMES,
+        "Streams that the model may read. Cross-validation drops those that do not help.",
+        _NETWORK,
+        "NAME,...",
     )
     network: NetworkSettings = field(default_factory=NetworkSettings)
     weights: str | None = setting(
@@ -125,7 +132,7 @@ class TrainSettings(Settings):
     )
     mode: Mode | None = setting(
         None,
-        "frozen: train only the heads. finetune: train these, then also the last blocks of the encoder. joint: train "
+        "frozen: train only the classifiers (heads). finetune: train these, then also the last blocks of the encoder. joint: train "
         "the encoder and its head together.",
         _TRAINING,
         unset="frozen with pretrained weights, or without the appearance stream, else joint",
