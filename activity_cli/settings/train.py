@@ -132,8 +132,8 @@ class TrainSettings(Settings):
     )
     mode: Mode | None = setting(
         None,
-        "frozen: train only the classifiers (heads). finetune: train these, then also the last blocks of the encoder. joint: train "
-        "the encoder and its head together.",
+        "frozen: train only the classifiers (heads). finetune: train these, then also the last blocks of the encoder. "
+        "joint: train the encoder and its head together.",
         _TRAINING,
         unset="frozen with pretrained weights, or without the appearance stream, else joint",
     )
