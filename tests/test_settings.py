@@ -181,7 +181,7 @@ SMALL, RANDOM = {"encoder": "small"}, {"encoder": "mobilenet_v2", "weights": "no
         (SMALL | {"pyramid": 2}, "`pyramid` cannot be 2: the encoder 'small' has no spatial pyramid"),
         ({"head": "linear", "mode": "joint"}, "`head` cannot be 'linear': `mode=joint` needs a recurrent network"),
         (SMALL | {"head": "linear"}, "`head` cannot be 'linear': `mode=joint` needs a recurrent network"),
-        ({"streams": ["hands", "motion"]}, "`streams` cannot be 'hands,motion': the hands are looked for where"),
+        ({"streams": ["hands", "motion"]}, "`streams` cannot be 'hands,motion': the hands stream finds the hands by the pose"),
         ({"streams": ["pose"], "mode": "joint"}, "`mode` cannot be 'joint': the appearance stream is trained by it"),
         (RANDOM | {"pca_components": 8}, "`pca_components` cannot be 8: the encoder 'mobilenet_v2' starts from"),
         ({"finetune_blocks": 1}, "`finetune_blocks` cannot be 1: only `mode=finetune` uses it"),
