@@ -270,6 +270,7 @@ def whole(**values: object) -> Edit:
         whole(streams={"appearance": 1, "motion": 1, "pose": "1", "hands": 1}),
         whole(mirrored_labels=[0, 1]),
         whole(mirrored_labels=[0, 0, 1]),
+        whole(mirrored_labels=[1, 2, 0]),
         whole(mirrored_labels=[0, 1, -1]),
         whole(mirrored_labels="no"),
         part("metrics", val_loss=float("nan")),

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from activity_cli.training.cross_validation import Candidate, Choice, Scorer, choose, group_folds
+from activity_cli.training.cross_validation import Candidate, Choice, Scorer, answerable, choose, group_folds
 
 NUM_CLIPS, CLASSES = 300, 4
 TRUTH = np.arange(NUM_CLIPS) % CLASSES
@@ -232,3 +232,13 @@ def test_labels_are_spread_over_the_folds() -> None:
 )
 def test_few_clips_and_few_groups_have_folds(labels: str, groups: str, count: int) -> None:
     assert len(folds_of(labels, groups)) == count
+
+
+def test_clips_of_a_label_in_one_group_are_not_answered_for() -> None:
+    # No head of the fold without that group has seen the label: its answers would be certain and wrong.
+    labels = ["a", "b"] * 6 + ["alone"] * 3
+    groups = [f"person{number // 2}" for number in range(12)] + ["person0"] * 3
+    folds = answerable(group_folds(labels, groups, 0), labels)
+    answered = np.sort(np.concatenate([test for _, test in folds]))
+    assert answered.tolist() == list(range(12))
+    assert all({labels[number] for number in test} <= {labels[number] for number in train} for train, test in folds)

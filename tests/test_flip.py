@@ -25,6 +25,9 @@ USUAL = Augmentation()
         ("spin_clockwise", "spin_counterclockwise"),
         ("Clockwise", "Anticlockwise"),
         ("left_then_right", "right_then_left"),
+        ("turnlefthand", "turnrighthand"),
+        ("leanleftward", "leanrightward"),
+        ("LH_wave", "RH_wave"),
     ],
 )
 def test_paired_labels_are_swapped(pair: tuple[str, str]) -> None:
@@ -33,7 +36,9 @@ def test_paired_labels_are_swapped(pair: tuple[str, str]) -> None:
     assert not any(may_flip(label, USUAL) for label in pair)
 
 
-@pytest.mark.parametrize("label", ["wave", "bright", "upright", "cleft", "leftover", "roll", "crawl"])
+@pytest.mark.parametrize(
+    "label", ["wave", "bright", "upright", "cleft", "leftover", "brightness", "roll", "crawl", "shrug"]
+)
 def test_a_label_without_a_side_stays_itself(label: str) -> None:
     assert mirrored_labels([label, "jump"], USUAL) == (0, 1)
 

@@ -181,7 +181,16 @@ SMALL, RANDOM = {"encoder": "small"}, {"encoder": "mobilenet_v2", "weights": "no
         (SMALL | {"pyramid": 2}, "`pyramid` cannot be 2: the encoder 'small' has no spatial pyramid"),
         ({"head": "linear", "mode": "joint"}, "`head` cannot be 'linear': `mode=joint` needs a recurrent network"),
         (SMALL | {"head": "linear"}, "`head` cannot be 'linear': `mode=joint` needs a recurrent network"),
-        ({"streams": ["hands", "motion"]}, "`streams` cannot be 'hands,motion': the hands stream finds the hands by the pose"),
+        (SMALL | {"streams": ["pose"]}, "`encoder` cannot be 'small': only the appearance stream uses it"),
+        (
+            {"streams": ["pose"], "weights": "imagenet"},
+            "`weights` cannot be 'imagenet': only the appearance stream uses",
+        ),
+        ({"streams": ["motion"], "pca_components": 8}, "`pca_components` cannot be 8: only the appearance stream uses"),
+        (
+            {"streams": ["hands", "motion"]},
+            "`streams` cannot be 'hands,motion': the hands stream finds",
+        ),
         ({"streams": ["pose"], "mode": "joint"}, "`mode` cannot be 'joint': the appearance stream is trained by it"),
         (RANDOM | {"pca_components": 8}, "`pca_components` cannot be 8: the encoder 'mobilenet_v2' starts from"),
         ({"finetune_blocks": 1}, "`finetune_blocks` cannot be 1: only `mode=finetune` uses it"),
@@ -208,7 +217,7 @@ def test_train_refuses_settings_that_do_not_fit_together(values: dict[str, Any],
     ("values", "plan"),
     [
         ({}, {"weights": "imagenet", "mode": "frozen", "trained_blocks": 0, "warmup_epochs": 0, "refit": True}),
-        (SMALL | {"streams": ["pose"]}, {"mode": "frozen", "streams": ("pose",)}),
+        ({"streams": ["pose"]}, {"mode": "frozen", "streams": ("pose",)}),
         ({}, {"streams": STREAM_NAMES}),
         ({"streams": ["pose", "motion"]}, {"streams": ("motion", "pose")}),
         (

@@ -237,7 +237,8 @@ def open_network(bundle: Bundle) -> NetworkRuntime:
         runtime = HeadRuntime(bundle.file(entry.file))
         num_frames = head.num_frames if head and entry.stream == "appearance" else runtime.num_frames
         expected = num_frames, _width(entry, encoder), len(bundle.labels)
-        if (runtime.num_frames, runtime.num_features, runtime.num_classes) != expected:
+        found = runtime.num_frames, runtime.num_features, runtime.num_classes
+        if found != expected or runtime.num_frames > bundle.sampling.num_frames:
             raise _does_not_fit(runtime.path)
         heads[entry.stream] = StreamHead(runtime, tuple(entry.reads), entry.weight)
     return NetworkRuntime(encoder, heads, document.mirrored_labels)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from activity_cli._version import __version__
 from activity_cli.dataset.features import note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
 from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
@@ -47,7 +48,7 @@ from activity_cli.streams.pyramid import num_larger_features
 from activity_cli.streams.registry import STREAMS
 from activity_cli.streams.truncation import set_trainable
 from activity_cli.training.checkpoint import Checkpoint, FitStore, checkpoint_path, read_checkpoint
-from activity_cli.training.cross_validation import Candidate, Choice, choose, group_folds
+from activity_cli.training.cross_validation import Candidate, Choice, answerable, choose, group_folds
 from activity_cli.training.data import ClipSet, report_matched_lengths, training_clips
 from activity_cli.training.devices import on_device
 from activity_cli.training.frozen_backbone import FrozenBackbone
@@ -69,6 +70,7 @@ from activity_cli.writers.csv import write_history_csv
 __all__ = ["network_layers", "train"]
 
 Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
 
 # What may differ when a training goes on: when it is enough, not what is learned.
 _FREE_SETTINGS = ("patience",)
@@ -155,10 +157,12 @@ def _train_heads(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFol
     clips = training_clips(prepared, splits, settings, plan)
     heads = StreamHeads(settings, plan, prepared, clips, backbone, num_read, store, progress)
     labels = [record.label for record in clips.records]
-    folds = group_folds(labels, clips.groups, settings.seed)
+    folds = _folds(labels, clips.groups, settings.seed, progress)
+    answered = np.sort(np.concatenate([test for _, test in folds]))
     candidates = candidates_of(plan.streams, plan.network.head)
     answers = heads.cross_fit(candidates, folds)
-    choice = choose(answers, clips.targets.argmax(axis=1), clips.weights)
+    truth = clips.targets.argmax(axis=1)
+    choice = choose({one: logs[answered] for one, logs in answers.items()}, truth[answered], clips.weights[answered])
     fitted = {candidate: heads.fit(candidate) for candidate in choice.weights}
     network = None
     if encoder and (appearance := next((one for one in fitted if one.stream == "appearance"), None)):
@@ -171,7 +175,7 @@ def _train_heads(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFol
         prepared,
         {candidate: one.head for candidate, one in fitted.items()},
         choice,
-        clips,
+        clips.take(answered),
         splits,
         identity,
         heads=heads,
@@ -226,7 +230,7 @@ def _train_encoder(
         prepared,
         heads,
         choice,
-        others.clips,
+        others.clips.take(others.answered),
         splits,
         identity,
         heads=others.heads,
@@ -250,7 +254,11 @@ class _OtherStreams:
         self.clips = training_clips(prepared, ("train", "val"), settings, plan)
         self.heads = StreamHeads(settings, plan, prepared, self.clips, None, 0, store, progress)
         self._plan = plan
-        self._is_val = np.array([record.split == "val" for record in self.clips.records])
+        is_val = np.array([record.split == "val" for record in self.clips.records])
+        labels = [record.label for record in self.clips.records]
+        self._folds = answerable([(np.flatnonzero(~is_val), np.flatnonzero(is_val))], labels)
+        # All validation clips: the encoder has answered for them.
+        self.answered = np.flatnonzero(is_val)
 
     def choose(self, validated: Floats | None, outcome: Outcome) -> Choice:
         """What the network reads, by the answers for the validation clips; without these, the encoder alone."""
@@ -258,10 +266,9 @@ class _OtherStreams:
         if validated is None:
             accuracy = best.val_accuracy if best else float("nan")
             return Choice({_JOINT_HEAD: 1.0}, {_JOINT_HEAD: accuracy}, np.zeros((0, 0), np.float32))
-        folds = [(np.flatnonzero(~self._is_val), np.flatnonzero(self._is_val))]
         candidates = candidates_of(self._plan.streams, self._plan.network.head, trained=["appearance"])
-        answers = {one: logs[self._is_val] for one, logs in self.heads.cross_fit(candidates, folds).items()}
-        truth, weights = self.clips.targets[self._is_val].argmax(axis=1), self.clips.weights[self._is_val]
+        answers = {one: logs[self.answered] for one, logs in self.heads.cross_fit(candidates, self._folds).items()}
+        truth, weights = self.clips.targets[self.answered].argmax(axis=1), self.clips.weights[self.answered]
         return choose({_JOINT_HEAD: validated} | answers, truth, weights)
 
     def fit(self, candidate: Candidate, splits: Sequence[str]) -> RecurrentHead | LinearHead:
@@ -279,7 +286,7 @@ class _Trained:
     prepared: PreparedFolder
     fitted: Mapping[Candidate, RecurrentHead | LinearHead]
     choice: Choice
-    clips: ClipSet
+    answered: ClipSet  # those that the choice was made by
     splits: Sequence[str]
     identity: Mapping[str, Any]
     heads: StreamHeads
@@ -339,15 +346,8 @@ class _Trained:
         if not len(answers):
             best = self.outcome.best
             return (_finite(best.val_accuracy), _finite(best.val_loss)) if best else (None, None)
-        truth = self._answered.targets.argmax(axis=1)
+        truth = self.answered.targets.argmax(axis=1)
         return float(np.mean(answers.argmax(axis=1) == truth)), float(-answers[np.arange(len(truth)), truth].mean())
-
-    @property
-    def _answered(self) -> ClipSet:
-        """The clips of the out-of-fold answers: all, or while an encoder is trained the validation clips."""
-        if len(self.choice.log_probabilities) == len(self.clips.records):
-            return self.clips
-        return self.clips.take(np.flatnonzero([record.split == "val" for record in self.clips.records]))
 
     def _write_heads(self, folder: Path) -> float:
         largest = 0.0
@@ -364,7 +364,7 @@ class _Trained:
     def _write_out_of_fold(self, folder: Path) -> None:
         answers = self.choice.log_probabilities
         if len(answers):
-            answered = self._answered
+            answered = self.answered
             with (folder / OUT_OF_FOLD_FILE).open("wb") as file:
                 np.savez(
                     file,
@@ -435,6 +435,22 @@ def _appearance_network(plan: TrainPlan, prepared: PreparedFolder, encoder: kera
     return NetworkShape(plan.network, sampling.frame_size, shape)
 
 
+def _folds(
+    labels: Sequence[str], groups: Sequence[str], seed: int, progress: Progress
+) -> list[tuple[Numbers, Numbers]]:
+    """The folds of the cross-validation, each with the clips that its heads can answer for."""
+    folds = answerable(group_folds(labels, groups, seed), labels)
+    known = {labels[number] for _, test in folds for number in test}
+    if unknown := sorted({*labels} - known):
+        progress.warn(
+            f"All clips of {' and '.join(map(repr, unknown))} are in one group, so cross-validation cannot say how "
+            "well this is recognized in other people or places. Add clips of another group."
+        )
+    if len(known) > 1:
+        return folds
+    return answerable(group_folds(labels, [str(number) for number in range(len(labels))], seed), labels)
+
+
 def _start_or_resume(settings: TrainSettings, store: FitStore, progress: Progress) -> None:
     """Goes on with the fits of a training that was killed, or starts anew."""
     differing = store.differing()
@@ -455,7 +471,9 @@ def _identity(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder
     values = {
         name: value for name, value in plain_values(settings, stored_only=True).items() if name not in _FREE_SETTINGS
     }
-    return values | {"precision": policy, "weights_sha256": _weights_sha256(plan), "data": prepared.fingerprint}
+    chosen = {"defaults": repr(plan), "version": __version__}  # another version may choose otherwise
+    data = {"precision": policy, "weights_sha256": _weights_sha256(plan), "data": prepared.fingerprint}
+    return values | chosen | data
 
 
 def _weights_sha256(plan: TrainPlan) -> str | None:

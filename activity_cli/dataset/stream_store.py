@@ -56,7 +56,7 @@ class StreamStore:
         """The rows of a clip, ``float32 [T, width]``.
 
         Raises:
-            DatasetError: The file is missing or damaged, or its shape or type is another.
+            DatasetError: The file is missing or damaged, or its shape or type is another, or the clip has other frames.
         """
         path = self.path(stream, clip)
         rows: npt.NDArray[np.float32] = _load(path)
@@ -64,6 +64,10 @@ class StreamStore:
         if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != width or not len(rows):
             held = f"{rows.dtype}{list(rows.shape)}, not float32[T, {width}]"
             raise DatasetError(f"{path} does not hold the {stream} stream: {held}.", _AGAIN)
+        if not np.isfinite(rows).all():
+            raise DatasetError(f"{path} holds numbers that are not finite.", _AGAIN)
+        if len(rows) != (length := len(self.times(clip))):
+            raise DatasetError(f"{path} has {len(rows)} frames, but the clip has {length}.", _AGAIN)
         return rows
 
     def times(self, clip: str) -> npt.NDArray[np.float64]:

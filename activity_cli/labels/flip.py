@@ -15,16 +15,16 @@ __all__ = ["may_flip", "mirrored_labels"]
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # LeftHook, turnLEFT and LEFTTurn are two words each
 _SIDES = ("left", "right", "clockwise")
-_LETTERS = frozenset({"l", "r", "cw", "ccw"})
-_PAIRS = (("left", "right"), ("counterclockwise", "clockwise"), ("ccw", "cw"), ("l", "r"))
+_LETTERS = frozenset({"l", "r", "lh", "rh", "cw", "ccw"})
+_PAIRS = (("left", "right"), ("counterclockwise", "clockwise"), ("ccw", "cw"), ("lh", "rh"), ("l", "r"))
 _OTHERS = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])} | {"anticlockwise": "clockwise"}
 # A side, in any writing; a letter only between other signs than letters.
 _SIDE = re.compile(
-    r"left|right|counterclockwise|anticlockwise|clockwise|(?<![a-z])c?cw(?![a-z])|(?<![a-z])[lr](?![a-z])",
+    r"left|right|counterclockwise|anticlockwise|clockwise|(?<![a-z])c?cw(?![a-z])|(?<![a-z])[lr]h?(?![a-z])",
     re.IGNORECASE,
 )
-# These start or end with a side, and name none.
-_NO_SIDES = frozenset({"bright", "cleft", "downright", "forthright", "fright", "leftover", "outright", "upright"})
+# In these is a side, but they name none.
+_NO_SIDE = re.compile("bright|cleft|downright|forthright|fright|leftover|outright|upright|wright|righteous|theft")
 
 
 def may_flip(label: str, augmentation: Augmentation) -> bool:
@@ -52,10 +52,10 @@ def mirrored_labels(labels: Sequence[str], augmentation: Augmentation) -> tuple[
     for number, label in enumerate(labels):
         # Either is the other one, swapped: clockwise becomes counterclockwise, but anticlockwise becomes clockwise.
         found = [other for other, one in enumerate(labels) if swapped[number] == one or swapped[other] == label]
-        if may_flip(label, augmentation):
-            partners.append(number)
-        elif len(found) == 1 and found != [number]:
+        if len(found) == 1 and found != [number]:
             partners += found
+        elif may_flip(label, augmentation):
+            partners.append(number)
         else:
             return None
     return tuple(partners) if sorted(partners) == list(range(len(labels))) else None
@@ -70,4 +70,5 @@ def _other_side(found: re.Match[str]) -> str:
 def _names_a_side(word: str) -> bool:
     if word in _LETTERS:
         return True
-    return word not in _NO_SIDES and (word.startswith(_SIDES) or word.endswith(_SIDES))
+    rest = _NO_SIDE.sub("", word)
+    return any(side in rest for side in _SIDES)

@@ -291,7 +291,10 @@ def _contradiction(document: Document, sampling: Sampling, network: NetworkSetti
         "a head has an unknown file": all(entry.file == head_file(entry.stream) for entry in heads),
         "its streams are not those that the heads read": {*document.streams} == reads,
         "its mirrored labels do not fit the labels": mirrored is None
-        or (len(mirrored) == len(labels) and sorted(mirrored) == list(range(len(labels)))),
+        or (
+            len(mirrored) == len(labels)
+            and all(0 <= other < len(labels) and mirrored[other] == number for number, other in enumerate(mirrored))
+        ),
     }
     return next((reason for reason, holds in rules.items() if not holds), "")
 

@@ -86,6 +86,7 @@ class HeadRuntime:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = Lock()
         # The accelerator (XNNPACK) is not faster for such small steps, and would copy the weights.
         self._interpreter = load_interpreter(path, threads=1, accelerated=False)
         match _tensors(self._interpreter.get_input_details()), _tensors(self._interpreter.get_output_details()):
@@ -101,10 +102,11 @@ class HeadRuntime:
         """Log probabilities ``float32 [classes]`` of a clip's features ``[T, D]``, ``T <= num_frames``."""
         padded = np.zeros((1, self.num_frames, self.num_features), np.float32)
         padded[0, : len(features)] = features
-        self._interpreter.set_tensor(self._features, padded)
-        self._interpreter.set_tensor(self._mask, np.arange(self.num_frames)[np.newaxis] < len(features))
-        self._interpreter.invoke()
-        return np.array(self._interpreter.get_tensor(self._answer)[0], np.float32)
+        with self._lock:
+            self._interpreter.set_tensor(self._features, padded)
+            self._interpreter.set_tensor(self._mask, np.arange(self.num_frames)[np.newaxis] < len(features))
+            self._interpreter.invoke()
+            return np.array(self._interpreter.get_tensor(self._answer)[0], np.float32)
 
 
 class StreamHead(NamedTuple):

@@ -200,6 +200,15 @@ def _resolved_network(network: NetworkSettings, spec: EncoderSpec, pretrained: b
     return replace(network, **{name: value for name, value in unset.items() if getattr(network, name) is None})
 
 
+# Settings that only the appearance stream uses, and the values that they have where nobody sets them.
+_OF_APPEARANCE: tuple[tuple[str, tuple[object, ...]], ...] = (
+    ("encoder", (NetworkSettings().encoder,)),
+    ("gray", (False,)),
+    ("subtract_mean", (True,)),
+)
+_OF_FEATURES = ("truncate_blocks", "pyramid", "pca_components")
+
+
 def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec) -> None:
     """Refuses what training cannot do, and what it would ignore."""
     network, mode, name = plan.network, plan.mode, repr(spec.name)
@@ -215,6 +224,8 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
     warmup, rate = settings.warmup_epochs is not None, settings.encoder_learning_rate is not None
     too_few_blocks = f"the encoder {name} has only {blocks_left} blocks (after `truncate_blocks`)"
     no_effect = "it has an effect only if a pretrained encoder is trained (`mode=finetune` or `mode=joint`)"
+    unread = "appearance" not in plan.streams
+    not_read = "only the appearance stream uses it, and `streams` leaves this stream out"
     alone = "the appearance stream is trained by it, and `streams` leaves it out"
     rules = (
         ("weights", imagenet and not spec.pretrained, f"there are no such weights for the encoder {name}"),
@@ -222,6 +233,9 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
         ("truncate_blocks", blocks_left < 1, f"the encoder {name} has only {num_blocks} blocks, and one must stay"),
         ("pyramid", (network.pyramid or 1) > 1 and not spec.pretrained, f"the encoder {name} has no spatial pyramid"),
         ("head", network.head == "linear" and mode != "frozen", f"`mode={mode}` needs a recurrent network"),
+        *((name, unread and getattr(network, name) not in usual, not_read) for name, usual in _OF_APPEARANCE),
+        *((name, unread and getattr(settings.network, name) is not None, not_read) for name in _OF_FEATURES),
+        ("weights", unread and settings.weights is not None, not_read),
         ("mode", "appearance" not in plan.streams and mode != "frozen", alone),
         ("pca_components", network.pca_components and not pretrained, random_weights),
         ("finetune_blocks", settings.finetune_blocks and mode != "finetune", "only `mode=finetune` uses it"),

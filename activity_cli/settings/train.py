@@ -87,19 +87,19 @@ class Augmentation(Settings):
     flip: bool = setting(
         True,
         "In training, mirror half of the skeletons, and with `mode=joint` half of the pictures. Labels that name a "
-        "side, such as turn_left and turn_right, are swapped; if one has no partner, no skeleton is mirrored. Pictures "
-        "of these labels never are.",
+        "side, such as turn_left and turn_right, are swapped; if one has no partner, nothing is mirrored. Pictures of "
+        "these labels never are.",
         _AUGMENTATION,
     )
     no_flip_label: tuple[str, ...] = setting(
         (),
-        "A label that depends on left and right. No skeleton is then mirrored, and no picture of this label.",
+        "A label that depends on left and right, so that nothing may be mirrored.",
         _AUGMENTATION,
         "LABEL",
     )
     skeleton: bool = setting(True, "In training, turn, scale, shake and time-warp skeletons, and leave hands out.")
     temporal_crop: float = setting(
-        0.15, "Largest share of a clip to cut off at its start and at its end (every mode).", ge=0, lt=0.5
+        0.15, "Largest share of a clip to cut off at its start and at its end (appearance and motion).", ge=0, lt=0.5
     )
     crop: float = setting(0.15, "Largest share of the width and the height to crop (`mode=joint` only).", ge=0, lt=0.5)
     color_jitter: float = setting(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Candidate", "Choice", "Scorer", "choose", "group_folds"]
+__all__ = ["Candidate", "Choice", "Scorer", "answerable", "choose", "group_folds"]
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -96,6 +96,15 @@ def group_folds(
         held[fold_of[group]] += shares[group]
     of_clip = fold_of[places]
     return [(np.flatnonzero(of_clip != fold), np.flatnonzero(of_clip == fold)) for fold in np.unique(of_clip)]
+
+
+def answerable(folds: Sequence[tuple[Numbers, Numbers]], labels: Sequence[str]) -> list[tuple[Numbers, Numbers]]:
+    """The folds without the clips whose label is not among what is trained on: a head cannot know it.
+
+    Such clips, of a label that is in one group only, would make every head seem to be certain and wrong.
+    """
+    names = np.asarray(labels)
+    return [(train, test[np.isin(names[test], names[train])]) for train, test in folds]
 
 
 def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Floats) -> Choice:

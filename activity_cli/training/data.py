@@ -12,7 +12,7 @@ import numpy.typing as npt
 from activity_cli.dataset.batches import Examples, one_hot_labels
 from activity_cli.dataset.length_matching import matched_lengths
 from activity_cli.dataset.manifest import PreparedFolder
-from activity_cli.labels.flip import may_flip
+from activity_cli.labels.flip import may_flip, mirrored_labels
 from activity_cli.progress import Progress
 from activity_cli.results import ClipRecord
 from activity_cli.settings import TrainPlan, TrainSettings
@@ -114,5 +114,7 @@ def _clip_set(
         # So that every label that occurs counts the same in sum, and a clip counts 1 in the mean.
         counts = targets.sum(axis=0)
         weights = (len(records) / np.count_nonzero(counts) / (targets @ counts)).astype(np.float32)
-    flips = np.array([may_flip(record.label, plan.augmentation) for record in records], np.bool_)
+    # A mirrored clip may show a label that has no clips of its own here: then none is mirrored.
+    mirrors = mirrored_labels(prepared.labels, plan.augmentation) is not None
+    flips = np.array([mirrors and may_flip(record.label, plan.augmentation) for record in records], np.bool_)
     return ClipSet(records, targets, weights, kept_frames, flips)

@@ -178,11 +178,14 @@ class StreamHeads:
         scorer, done = Scorer(clips.targets.argmax(axis=1), clips.weights), dict[Candidate, Floats]()
         answered = np.concatenate([test for _, test in folds])
         for candidate in sorted(candidates, key=lambda one: one.kind):  # linear before recurrent
-            if candidate.kind == RECURRENT and done and scorer.make_no_mistake(list(done.values()), answered):
+            linear_tried = any(one.kind == LINEAR for one in done)
+            if candidate.kind == RECURRENT and linear_tried and scorer.make_no_mistake(list(done.values()), answered):
                 break
             answers = np.zeros((len(clips.records), len(self._prepared.labels)), np.float32)
             linear = done.get(replace(candidate, kind=LINEAR))
             for number, (train, test) in enumerate(folds):
+                if not len(test):
+                    continue
                 answers[test] = self._fold(candidate, number, train, test)
                 if linear is not None and scorer.is_far_behind(answers, linear, test):
                     break
@@ -204,8 +207,8 @@ class StreamHeads:
         """The head, fitted to all clips, or to some."""
         every = np.arange(len(self._clips.records)) if numbers is None else numbers
         kept = self._store.read(candidate.name)
-        if kept is not None:
-            return _restored(self.shape(candidate), kept)
+        if kept is not None and (restored := _restored(self.shape(candidate), kept)):
+            return restored
         fitted = self._fit(candidate, self.inputs(candidate.reads).take(every), every, seed=0)
         self._store.write(candidate.name, _kept(fitted))
         return fitted
@@ -253,8 +256,12 @@ def _kept(fitted: FittedHead) -> dict[str, npt.NDArray[Any]]:
     return {"records": records, **{f"weight{number}": weight for number, weight in enumerate(weights)}}
 
 
-def _restored(shape: HeadShape, kept: Mapping[str, npt.NDArray[Any]]) -> FittedHead:
+def _restored(shape: HeadShape, kept: Mapping[str, npt.NDArray[Any]]) -> FittedHead | None:
+    """A head that was kept; None: it is of another shape."""
     head = RecurrentHead(shape) if shape.kind == RECURRENT else LinearHead(shape)
-    head.model.set_weights([kept[f"weight{number}"] for number in range(len(kept) - 1)])
+    weights = [kept[name] for name in kept if name != "records"]
+    if [one.shape for one in weights] != [tuple(one.shape) for one in head.model.weights]:
+        return None
+    head.model.set_weights(weights)
     records = msgspec.msgpack.decode(kept["records"].tobytes(), type=tuple[EpochRecord, ...])
     return FittedHead(head, records)
