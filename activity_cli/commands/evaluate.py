@@ -23,7 +23,6 @@ from activity_cli.progress import Progress, SilentProgress
 from activity_cli.results import ClipRecord, EvaluationResult, HeadScore
 from activity_cli.runtime.litert import NetworkRuntime, combine
 from activity_cli.settings import EvaluateSettings, plain_values
-from activity_cli.settings.prepare import STREAM_NAMES
 from activity_cli.streams.views import views_of
 
 __all__ = ["evaluate"]
@@ -152,7 +151,7 @@ class _Clips:
 def _offered(bundle: Bundle, network: NetworkRuntime, prepared: PreparedFolder) -> dict[str, tuple[str, ...]]:
     """The streams that the training could choose from, each with the streams whose rows its head could read."""
     given = bundle.document.settings.get("train", {}).get("streams")
-    given = given if isinstance(given, list) else STREAM_NAMES
+    given = given if isinstance(given, list) else ()
     names = [name for name in prepared.stream_names if name in given or name in network.streams]
     if network.encoder is None and "appearance" in names:
         names.remove("appearance")  # the bundle has no encoder, so the network does without it, too
