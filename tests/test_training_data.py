@@ -75,7 +75,9 @@ def test_with_a_label_that_names_a_side_and_has_no_partner_nothing_is_flipped(
     uneven: PreparedFolder, prepared: Path
 ) -> None:
     assert not train_set(uneven).may_flip.any()  # left_out and up
-    without_sides = read_prepared(prepared)
-    assert train_set(without_sides).may_flip.all()
-    named = Augmentation(no_flip_label=(without_sides.labels[0],))
-    assert not train_set(without_sides, replace(SETTINGS, augmentation=named)).may_flip.any()
+    paired = read_prepared(prepared)
+    clips = train_set(paired)
+    assert clips.may_flip.tolist() == [not record.label.endswith(("left", "right")) for record in clips.records]
+    assert clips.may_flip.any()
+    named = Augmentation(no_flip_label=(paired.labels[0],))
+    assert not train_set(paired, replace(SETTINGS, augmentation=named)).may_flip.any()
