@@ -471,7 +471,8 @@ def _identity(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder
     values = {
         name: value for name, value in plain_values(settings, stored_only=True).items() if name not in _FREE_SETTINGS
     }
-    chosen = {"defaults": repr(plan), "version": __version__}  # another version may choose otherwise
+    # Another version may choose otherwise.
+    chosen = {"defaults": repr(replace(plan, patience=0)), "version": __version__}
     data = {"precision": policy, "weights_sha256": _weights_sha256(plan), "data": prepared.fingerprint}
     return values | chosen | data
 
