@@ -113,7 +113,9 @@ def test_linear_heads_only_if_wanted(usual: TrainSettings, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_side_without_a_partner_is_never_mirrored(usual: TrainSettings, tmp_path: Path) -> None:
     augmentation = replace(usual.augmentation, no_flip_label=("up",))
-    settings = replace(usual, augmentation=augmentation, streams=("pose",), out=tmp_path / "model")
+    settings = TrainSettings(
+        usual.prepared, tmp_path / "model", epochs=2, batch_size=8, augmentation=augmentation, streams=("pose",)
+    )
     train(settings)
     assert read_bundle(settings.out).document.mirrored_labels is None
 
