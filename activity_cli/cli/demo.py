@@ -76,7 +76,8 @@ def run_demo(
     for answer in predict(PredictSettings((videos / clip.path,), model), progress):
         print(prediction_json(answer))
     if not quiet:
-        print(f"Images: {preparation.contact_sheet} and {training.history_picture}", file=sys.stderr)
+        pictures = (preparation.contact_sheet, preparation.pose_sheet, training.history_picture)
+        print(f"Images: {', '.join(str(picture) for picture in pictures if picture)}", file=sys.stderr)
     return 0
 
 
