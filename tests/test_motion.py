@@ -11,7 +11,7 @@ import pytest
 
 from activity_cli.settings import Sampling
 from activity_cli.streams.frames import FrameStreams
-from activity_cli.streams.motion import MOTION_SECONDS, MOTION_WIDTH, MotionDescriber
+from activity_cli.streams.motion import MOTION_SECONDS, MOTION_WIDTH, MotionDescriber, mean_flow
 from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import ClipReader
 from people import write_video
@@ -51,6 +51,17 @@ def test_what_moves_tells_its_direction(x: int, y: int, direction: int) -> None:
     histogram = moved(scene(), scene(x, y))[WHOLE] ** 2
     assert histogram.argmax() == direction
     assert histogram[direction] > 0.6 * histogram.sum()
+
+
+@pytest.mark.parametrize(("x", "y"), [(5, 0), (0, 5), (-4, -4)])
+def test_the_mean_flow_of_a_cell_points_where_it_moves(x: int, y: int) -> None:
+    row = moved(scene(corner=(20, 16)), scene(x, y, corner=(20, 16)))
+    flow = mean_flow(row[np.newaxis])
+    assert flow.shape == (1, 4, 4, 2)
+    mean = flow[0, :2, :2].mean(axis=(0, 1))
+    length = float(np.hypot(x, y))
+    assert mean @ (x, y) / length > 0.9 * np.linalg.norm(mean) > 0.1
+    assert np.linalg.norm(flow[0, 2:]) < 0.3 * np.linalg.norm(flow[0, :2])
 
 
 def test_what_moves_tells_its_place() -> None:

@@ -109,6 +109,8 @@ def test_the_pose_sheet_shows_the_joints(first_run: PrepareResult) -> None:
     sheet, plain = (cv2.imread(str(path)) for path in (first_run.pose_sheet, first_run.contact_sheet))
     blue = np.all(np.abs(sheet.astype(int) - (235, 99, 37)) < 30, axis=2).sum()
     assert blue > 2000
+    green = np.all(np.abs(sheet.astype(int) - (74, 163, 22)) < 30, axis=2).sum()
+    assert green > 300, "arrows of the optical flow, and their legend"
     assert np.all(np.abs(plain.astype(int) - (235, 99, 37)) < 30, axis=2).sum() == 0
 
 

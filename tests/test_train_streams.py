@@ -39,12 +39,13 @@ def progress() -> Recording:
 
 @pytest.fixture(scope="module")
 def trained(usual: TrainSettings, progress: Recording, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
-    return train(replace(usual, out=tmp_path_factory.mktemp("trained") / "model"), progress)
+    streams = ("appearance", "motion", "pose")
+    return train(replace(usual, streams=streams, out=tmp_path_factory.mktemp("trained") / "model"), progress)
 
 
 def test_streams_that_help_nothing_are_dropped_with_their_files(trained: TrainResult) -> None:
     assert [(head.stream, head.accuracy) for head in trained.heads] == [("pose", 1.0)]
-    assert trained.dropped == ("appearance", "motion", "hands")
+    assert trained.dropped == ("appearance", "motion")
     document = read_bundle(trained.model).document
     assert [(head.stream, head.reads, head.file) for head in document.heads] == [("pose", ["pose"], "pose.tflite")]
     assert document.appearance is None and document.streams == {"pose": 1}
@@ -153,7 +154,10 @@ def test_streams_that_the_folder_has_not_are_refused(usual: TrainSettings, prepa
 def test_beside_an_encoder_that_is_trained_validation_clips_say_what_other_streams_add(
     with_streams: Path, tmp_path: Path
 ) -> None:
-    settings = TrainSettings(with_streams, tmp_path / "model", network=TINY_NETWORK, epochs=1, batch_size=8)
+    streams = ("appearance", "motion", "pose")
+    settings = TrainSettings(
+        with_streams, tmp_path / "model", network=TINY_NETWORK, epochs=1, batch_size=8, streams=streams
+    )
     result = train(settings)
     assert "pose" in {head.stream for head in result.heads} and "motion" in result.dropped
     assert [record.stage for record in result.history] == ["main"]

@@ -12,6 +12,7 @@ from activity_cli.reports.sheet import contact_sheet
 from activity_cli.results import ClipRecord
 from activity_cli.sampling.plan import evenly_spaced
 from activity_cli.streams.hands import split_hands
+from activity_cli.streams.motion import mean_flow
 from activity_cli.streams.pose import split_pose
 
 __all__ = ["draw_sheets"]
@@ -58,9 +59,11 @@ def _caption(record: ClipRecord) -> str:
 
 def _pose_strip(prepared: PreparedFolder, record: ClipRecord) -> PoseStrip:
     pose = split_pose(prepared.streams.read("pose", record.clip))
-    hands = None
+    hands = flow = None
     if "hands" in prepared.stream_names:
         hands = split_hands(prepared.streams.read("hands", record.clip))
+    if "motion" in prepared.stream_names:
+        flow = mean_flow(prepared.streams.read("motion", record.clip))
     return PoseStrip(
         label=record.label,
         caption=f"{_caption(record)} · somebody in {record.person_frames} of {record.clip_frames} frames",
@@ -71,4 +74,5 @@ def _pose_strip(prepared: PreparedFolder, record: ClipRecord) -> PoseStrip:
         found=pose.found > 0,
         hands=None if hands is None else hands.picture,
         hands_found=None if hands is None else hands.found > 0,
+        flow=flow,
     )

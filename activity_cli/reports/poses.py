@@ -1,7 +1,4 @@
-"""The pose sheet: the joints that were found, drawn over the frames; and in how many frames somebody was found.
-
-Motion is not drawn: the prepared folder holds histograms of the optical flow, not the flow itself.
-"""
+"""The pose sheet: joints and optical flow, drawn over the frames; and in how many frames somebody was found."""
 
 from __future__ import annotations
 
@@ -26,8 +23,13 @@ _LEFT: Color = (37, 99, 235)
 _RIGHT: Color = (220, 38, 38)
 _MIDDLE: Color = (250, 204, 21)
 _HALO: Color = (255, 255, 255)
+_FLOW: Color = (22, 163, 74)
 # A frame is drawn this large, and then made smaller, which smooths the lines.
 _LONG_SIDE = 480
+
+# An arrow shows the flow this many times as long, in shares of the frame's longer side, but never longer than the most.
+# Shorter flow is noise.
+_FLOW_SCALE, _MAX_ARROW, _MIN_ARROW = 30 / 256, 0.2, 0.012
 
 # Joints of BlazePose: an arm and a leg, left; the right ones are one higher. Then what joins both sides.
 _LEFT_BONES = ((11, 13), (13, 15), (15, 17), (15, 19), (11, 23), (23, 25), (25, 27), (27, 29), (27, 31), (7, 11))
@@ -59,6 +61,7 @@ class PoseStrip:
         found: Whether somebody was found, ``[T]``.
         hands: 21 joints of each hand, likewise, ``[T, 2, 21, 2]``; None: hands were not computed.
         hands_found: Whether each hand was found, ``[T, 2]``.
+        flow: Of the motion stream, see :func:`activity_cli.streams.motion.mean_flow`; None: it was not computed.
     """
 
     label: str
@@ -70,13 +73,15 @@ class PoseStrip:
     found: npt.NDArray[np.bool_]
     hands: Floats | None = None
     hands_found: npt.NDArray[np.bool_] | None = None
+    flow: Floats | None = None
 
     def picture(self, index: int) -> Pixels:
-        """A frame with its joints; with an orange border where nobody was found."""
+        """A frame with its flow and joints; with an orange border where nobody was found."""
         # A stretched frame is shown in its true shape; else it is square already.
         aspect = self.shown_aspect
         size = tuple(max(1, round(_LONG_SIDE * share)) for share in (min(1.0, 1 / aspect), min(1.0, aspect)))
         picture = np.ascontiguousarray(cv2.resize(self.frames[index], size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        self._draw_flow(picture, index, size)
         if not self.found[index]:
             cv2.rectangle(picture, (0, 0), (size[0] - 1, size[1] - 1), ORANGE, thickness=24)
             return picture
@@ -92,13 +97,31 @@ class PoseStrip:
                 _line(picture, start, end, _HALO if is_halo else color, width + wider)
         return picture
 
+    def _draw_flow(self, picture: Pixels, index: int, size: tuple[int, ...]) -> None:
+        if self.flow is None:
+            return
+        width = 1 / self.aspect
+        rows, columns = self.flow.shape[1:3]
+        middles = np.stack(
+            np.meshgrid((np.arange(columns) + 0.5) / columns * width, (np.arange(rows) + 0.5) / rows), -1
+        )
+        arrows = self.flow[index] * _FLOW_SCALE
+        lengths = np.linalg.norm(arrows, axis=-1, keepdims=True)
+        arrows = arrows / np.maximum(lengths, 1e-9) * np.minimum(lengths, _MAX_ARROW) * max(width, 1.0)
+        ends = self._places(np.asarray(middles + arrows, np.float32)) * size
+        starts = self._places(np.asarray(middles, np.float32)) * size
+        for place in np.argwhere(lengths[..., 0] > _MIN_ARROW):
+            start, end = (tuple(int(value) for value in of[tuple(place)].round()) for of in (starts, ends))
+            for color, thickness in ((_HALO, 6), (_FLOW, 3)):
+                cv2.arrowedLine(picture, start, end, color, thickness, cv2.LINE_AA, tipLength=0.35)
+
     @property
     def shown_aspect(self) -> float:
         """Height of a picture over its width."""
         return self.aspect if self.fit == "stretch" else 1.0
 
     def _places(self, joints: Floats) -> Floats:
-        """Joints ``[N, 2]`` in heights of the video's frame -> in shares of the clip's frame, across and down."""
+        """Places ``[..., 2]`` in heights of the video's frame -> in shares of the clip's frame, across and down."""
         width = 1 / self.aspect
         if self.fit == "stretch":
             return np.asarray(joints / (width, 1), np.float32)
@@ -107,7 +130,7 @@ class PoseStrip:
 
 
 def draw_poses(strips: Sequence[PoseStrip], path: Path, num_frames: int | None = None) -> None:
-    """Draws what the pose and hands streams found, a strip for each clip, as the contact sheet.
+    """Draws what the motion, pose and hands streams found, a strip for each clip, as the contact sheet.
 
     Args:
         strips: Sorted by label. Of more than 40, 40 evenly spaced ones are drawn.
@@ -118,7 +141,8 @@ def draw_poses(strips: Sequence[PoseStrip], path: Path, num_frames: int | None =
         OutputError: The picture cannot be written.
     """
     rows = [Strip(one.label, one.caption, len(one.frames), one.shown_aspect, one.picture) for one in strips]
-    legend = (("left of the person", _LEFT), ("right", _RIGHT), ("nobody found", ORANGE))
+    flow = (("optical flow", _FLOW),) if any(one.flow is not None for one in strips) else ()
+    legend = (("left of the person", _LEFT), ("right", _RIGHT), ("nobody found", ORANGE), *flow)
     draw_sheet(rows, path, "with the joints that were found", num_frames, legend)
 
 

@@ -75,7 +75,7 @@ class _Length:
 
 
 # The heads are small: about so many steps, whatever the number of clips.
-_HEAD_LENGTH = _Length(30, min_steps=600, max_epochs=120)
+_HEAD_LENGTH = _Length(30, min_steps=900, max_epochs=120)
 _HEAD_BATCH_SIZE, _HEAD_LEARNING_RATE, _HEAD_WEIGHT_DECAY = 32, 4e-3, 0.05
 _BATCH_SIZE, _LEARNING_RATE, _WEIGHT_DECAY = 16, 2e-3, 0.01
 _WARMUP_LENGTH = _Length(30, min_steps=600, max_epochs=200)

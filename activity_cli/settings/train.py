@@ -143,7 +143,7 @@ class TrainSettings(Settings):
     epochs: int | None = setting(
         None,
         "Largest number of epochs (passes over the training clips), without the warm-up.",
-        unset="with a frozen encoder as many as make 600 steps; 4 with a pretrained one that is trained, else 60; "
+        unset="with a frozen encoder as many as make 900 steps; 4 with a pretrained one that is trained, else 60; "
         "more for few clips",
         ge=1,
         le=100_000,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from activity_cli.video.opencv import cv2
 
-__all__ = ["MOTION_SECONDS", "MOTION_WIDTH", "MotionDescriber"]
+__all__ = ["MOTION_SECONDS", "MOTION_WIDTH", "MotionDescriber", "mean_flow"]
 
 # Time from a frame to the one that it is compared with.
 MOTION_SECONDS = 1 / 15
@@ -82,6 +82,19 @@ class MotionDescriber:
         whole = (np.linalg.norm(shift), abs(zoom) * width, abs(turn) * width, lengths.std(), np.percentile(lengths, 95))
         histograms = [_pyramid(*field) for field in fields]
         return np.asarray(np.sqrt(np.concatenate([*histograms, np.array(whole)])), np.float32)
+
+
+def mean_flow(rows: Floats) -> Floats:
+    """The mean flow ``float32 [T, 4, 4, 2]`` in each of 4 x 4 cells, right and down, of rows ``[T, MOTION_WIDTH]``.
+
+    It is summed from the histograms, so it is up to a twelfth too short. In the pixels of
+    :meth:`MotionDescriber.describe`.
+    """
+    finest = _CELLS[-1]
+    start = _BINS * sum(cells**2 for cells in _CELLS[:-1])
+    histograms = rows[:, start : start + _BINS * finest**2].reshape(len(rows), finest, finest, _BINS) ** 2
+    angles = 2 * np.pi / _BINS * np.arange(_BINS)
+    return np.asarray(histograms @ np.stack([np.cos(angles), np.sin(angles)], axis=1), np.float32)
 
 
 @lru_cache(maxsize=8)
