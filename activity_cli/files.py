@@ -9,6 +9,7 @@ import errno
 import glob
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ __all__ = [
     "path_lock",
     "remove_stale",
     "remove_stale_files",
+    "scheme_of",
     "sha256_of",
     "translate_os_error",
     "write_bytes",
@@ -230,6 +232,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def scheme_of(path: Path) -> str:
+    """The scheme of an address that a person typed as a path, such as ``rtsp``; empty: it is a path."""
+    # A Path has only one slash of ://. A single letter is a drive of Windows.
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", os.fspath(path))
+    return match[1] if match and not os.path.lexists(path) else ""
 
 
 def sha256_of(path: Path) -> str:
