@@ -26,6 +26,7 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "atomic_folder",
     "atomic_write",
+    "find_link",
     "folder_lock",
     "is_empty",
     "path_lock",
@@ -239,6 +240,19 @@ def scheme_of(path: Path) -> str:
     # A Path has only one slash of ://. A single letter is a drive of Windows.
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", os.fspath(path))
     return match[1] if match and not os.path.lexists(path) else ""
+
+
+def find_link(folder: Path) -> Path | None:
+    """The first link below a folder; None: there is none. The folder itself may be one."""
+    waiting = [os.fspath(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:  # who reads it reports the error
+            for entry in entries:
+                if entry.is_symlink():
+                    return Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+    return None
 
 
 def sha256_of(path: Path) -> str:

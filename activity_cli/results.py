@@ -10,7 +10,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 __all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
@@ -20,6 +22,9 @@ __all__ += ["Baseline", "ClassScore", "EvaluationResult", "Prediction", "Warning
 PREDICTION_SCHEMA = "activity.prediction/1"
 EVALUATION_SCHEMA = "activity.evaluation/1"
 LEAKS_SCHEMA = "activity.leaks/1"
+
+# A name from a manifest becomes a part of paths, so it must not be able to lead out of the prepared folder.
+_CLIP_NAME = r"^([0-9a-f]{32}\.npy)?\Z"
 
 
 # Not of slots: a manifest row is both what is known of its video and of its clip, and inherits the fields of both.
@@ -47,7 +52,7 @@ class ClipInfo:
     start_seconds: float = 0.0  # the part of the video that the clip stands for
     end_seconds: float = 0.0
     variant: int = 0  # 0 for the clip of ``even`` or ``rate``, 1 and up for a further clip of random frames
-    clip: str = ""  # file name under ``clips/``
+    clip: Annotated[str, msgspec.Meta(pattern=_CLIP_NAME)] = ""  # file name under ``clips/``
     clip_frames: int = 0  # frames of the clip, at most the sampling's ``num_frames``
     person_frames: int | None = None  # those of them in which the pose stream found somebody; None: not computed
 

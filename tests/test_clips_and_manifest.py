@@ -22,6 +22,7 @@ from activity_cli.settings import PrepareSettings, Sampling, Split, plain_values
 from activity_cli.streams.pose import POSE_WIDTH
 
 SAMPLING = Sampling(num_frames=6, frame_size=32)
+NAME = f"{0:032x}.npy"
 
 
 def clip(num_frames: int = 3, seed: int = 0) -> np.ndarray:
@@ -81,17 +82,18 @@ def test_a_damaged_clip_is_not_there_and_reading_it_says_what_to_do(damage: str,
 
 def test_arrays_that_are_not_to_be_kept_are_removed(tmp_path: Path) -> None:
     store = ClipStore(tmp_path)
-    for name in ("kept.npy", "old.npy"):
+    kept, old = f"{1:032x}.npy", f"{2:032x}.npy"
+    for name in (kept, old, "mine.npy"):
         store.write(name, clip())
     (tmp_path / f"{ASIDE_MARK}999999999-x.npy").touch()
     (tmp_path / "mine.txt").touch()
-    remove_stale_arrays(store.folder, {"kept.npy"})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.npy", "mine.txt"]
+    remove_stale_arrays(store.folder, {kept})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [kept, "mine.npy", "mine.txt"]
 
 
 DECODED = Decoded(
     VideoInfo(content_hash="aa", num_frames=9, variable_frame_rate=True),
-    ((ClipInfo(clip="a.npy", clip_frames=3, end_seconds=1.5),), ()),
+    ((ClipInfo(clip=NAME, clip_frames=3, end_seconds=1.5),), ()),
 )
 
 
@@ -102,8 +104,8 @@ def open_cache(folder: Path, sampling: Sampling = SAMPLING, seed: int = 0) -> De
 def filled(folder: Path, name: str = "wave/a.mp4") -> tuple[DecodeCache, ClipStore, DecodeTask]:
     store, task = ClipStore(folder / "clips"), DecodeTask(folder / "a.mp4", name)
     task.path.write_bytes(b"video")
-    store.write("a.npy", clip())
-    StreamStore(folder).write("a.npy", {"pose": np.zeros((3, POSE_WIDTH), np.float32)}, (0.0, 0.5, 1.0))
+    store.write(NAME, clip())
+    StreamStore(folder).write(NAME, {"pose": np.zeros((3, POSE_WIDTH), np.float32)}, (0.0, 0.5, 1.0))
     cache = open_cache(folder)
     assert cache.lookup(task, store) is None
     cache.add(task, DECODED)
@@ -133,9 +135,9 @@ def test_the_decode_cache_forgets_what_changed(change: str, tmp_path: Path) -> N
     elif change == "gone":
         task.path.unlink()
     elif change == "clip":
-        (store.folder / "a.npy").unlink()
+        (store.folder / NAME).unlink()
     elif change == "cut clip":
-        os.truncate(store.folder / "a.npy", 500)
+        os.truncate(store.folder / NAME, 500)
     elif change == "segments":
         task = replace(task, segments=(Segment(0.0, 1.0),))
     sampling = replace(SAMPLING, num_frames=5) if change == "sampling" else SAMPLING
@@ -164,8 +166,8 @@ def test_an_error_is_kept_unless_it_may_pass(code: str, is_kept: bool, tmp_path:
 def test_a_file_that_changes_while_it_is_decoded_counts_as_changed(tmp_path: Path) -> None:
     store, task = ClipStore(tmp_path / "clips"), DecodeTask(tmp_path / "a.mp4", "a.mp4")
     task.path.write_bytes(b"half of the co")
-    store.write("a.npy", clip())
-    StreamStore(tmp_path).write("a.npy", {}, (0.0, 0.5, 1.0))
+    store.write(NAME, clip())
+    StreamStore(tmp_path).write(NAME, {}, (0.0, 0.5, 1.0))
     cache = open_cache(tmp_path)
     cache.lookup(task, store)
     task.path.write_bytes(b"half of the copy, and now all of it")
@@ -214,7 +216,7 @@ def records() -> list[ClipRecord]:
     kept = [
         ClipRecord(
             *(name, f"label {number % 2}", "anna\r", "train", "ok", ""),
-            clip=f"{number}.npy",
+            clip=f"{number:032x}.npy",
             clip_frames=6,
             **vars(video),
         )
@@ -248,7 +250,7 @@ def test_the_fingerprint_stands_for_clips_labels_and_splits(tmp_path: Path) -> N
 
     same = [records()[0], *reversed(records()[1:-1])]
     assert fingerprint(records()) == fingerprint(same)
-    for change in ({"label": "other"}, {"split": "test"}, {"clip": "other.npy"}, {"group": "bob"}):
+    for change in ({"label": "other"}, {"split": "test"}, {"clip": f"{77:032x}.npy"}, {"group": "bob"}):
         assert fingerprint([replace(records()[0], **change), *records()[1:]]) != fingerprint(records())  # type: ignore[arg-type]
 
 

@@ -180,7 +180,7 @@ def _train_heads(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFol
         identity,
         heads=heads,
         network=network,
-        encoder_file=backbone.path if backbone else None,
+        encoder_file=backbone.content if backbone else None,
         history=tuple(record for one in fitted.values() for record in one.records),
     )
     result = trained.save()
@@ -291,7 +291,7 @@ class _Trained:
     identity: Mapping[str, Any]
     heads: StreamHeads
     network: Network | None
-    encoder_file: Path | None = None
+    encoder_file: bytes | None = None
     history: tuple[EpochRecord, ...] = ()
     outcome: Outcome = field(default_factory=Outcome)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,8 @@ __all__ = ["ClipStore", "cache_key", "clip_name", "pixel_identity", "remove_stal
 
 # Raised when the same frames are stored with other pixels: clips that were made before are not used any more.
 _PIXEL_VERSION = 1
+# The names that prepare writes, and so may remove.
+_ARRAY_NAME = re.compile(r"[0-9a-f]{32}\.npy")
 
 
 def cache_key(*parts: object) -> str:
@@ -61,10 +64,10 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
 
 
 def remove_stale_arrays(folder: Path, keep: Collection[str]) -> None:
-    """Removes arrays that are not to be kept, and what a killed run left unfinished."""
+    """Removes arrays of ``prepare`` that are not to be kept, and what a killed run left unfinished."""
     kept = frozenset(keep)
     for path in folder.glob("*.npy"):
-        if path.name not in kept:
+        if path.name not in kept and _ARRAY_NAME.fullmatch(path.name):
             path.unlink(missing_ok=True)
     remove_stale_files(folder)
 

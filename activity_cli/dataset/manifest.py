@@ -22,7 +22,7 @@ from activity_cli._version import __version__
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.errors import ActivityError, DatasetError
-from activity_cli.files import atomic_write, write_text
+from activity_cli.files import atomic_write, find_link, write_text
 from activity_cli.results import ClipRecord
 from activity_cli.settings import STREAM_NAMES, PrepareSettings, Sampling, Split, StreamName, build, plain_values
 from activity_cli.streams.registry import STREAMS
@@ -32,6 +32,7 @@ __all__ = [
     "PREPARED_SCHEMA",
     "PreparedConfig",
     "PreparedFolder",
+    "check_links",
     "config_of",
     "is_prepared_folder",
     "read_config",
@@ -123,6 +124,20 @@ def is_prepared_folder(folder: Path) -> bool:
         return error.code == "dataset.schema"
 
 
+def check_links(folder: Path) -> None:
+    """Rejects a prepared folder with a link in it: writing there would change files outside of it.
+
+    Raises:
+        DatasetError: There is one (``dataset.link``).
+    """
+    if (link := find_link(folder)) is not None:
+        raise DatasetError(
+            f"{link} is a link. A prepared folder must not contain links.",
+            "Remove the link, or prepare the videos into another folder.",
+            code="dataset.link",
+        )
+
+
 def config_of(
     settings: PrepareSettings, records: Sequence[ClipRecord] = (), streams: Iterable[str] = ()
 ) -> PreparedConfig:
@@ -194,8 +209,9 @@ def read_prepared(folder: Path) -> PreparedFolder:
     """Reads a prepared folder back.
 
     Raises:
-        DatasetError: It does not exist, is unfinished, damaged, or of another version.
+        DatasetError: It does not exist, is unfinished, damaged, or of another version, or contains a link.
     """
+    check_links(folder)
     config = read_config(folder)
     if config is None:
         if is_prepared_folder(folder):

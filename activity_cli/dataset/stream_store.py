@@ -6,8 +6,9 @@ each frame is shown. Appearance is computed from the clip itself when a network 
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,10 @@ class StreamStore:
         for folder in self.folder.glob("*"):
             if folder.name in kept:
                 remove_stale_arrays(folder, clips)
-            elif folder.is_dir():
-                shutil.rmtree(folder, ignore_errors=True)
+            elif re.fullmatch(rf"({'|'.join(STREAMS)})-\d+", folder.name):
+                remove_stale_arrays(folder, ())
+                with suppress(OSError):  # something of a person is in it
+                    folder.rmdir()
 
 
 def _load(path: Path) -> npt.NDArray[Any]:
