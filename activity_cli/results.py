@@ -27,6 +27,12 @@ LEAKS_SCHEMA = "activity.leaks/1"
 _CLIP_NAME = r"^([0-9a-f]{32}\.npy)?\Z"
 
 
+def impossible_values(info: object) -> list[str]:
+    """The names of numbers that a manifest row or a part of it cannot have: negative ones, NaN and infinity."""
+    numbers = {name: value for name, value in vars(info).items() if isinstance(value, (int, float))}
+    return [name for name, value in numbers.items() if not math.isfinite(value) or value < 0]
+
+
 # Not of slots: a manifest row is both what is known of its video and of its clip, and inherits the fields of both.
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:

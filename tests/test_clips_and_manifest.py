@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,7 +95,7 @@ def test_arrays_that_are_not_to_be_kept_are_removed(tmp_path: Path) -> None:
 
 DECODED = Decoded(
     VideoInfo(content_hash="aa", num_frames=9, variable_frame_rate=True),
-    ((ClipInfo(clip=NAME, clip_frames=3, end_seconds=1.5),), ()),
+    ((ClipInfo(clip=NAME, clip_frames=3, end_seconds=1.5),),),
 )
 
 
@@ -308,3 +310,90 @@ def test_a_damaged_folder_is_refused_with_what_to_do(damage: str, tmp_path: Path
     assert "prepare" in caught.value.hint
     assert "\n" not in str(caught.value)
     assert (caught.value.code == "dataset.schema") == (damage in ("newer", "older"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"clip_frames": -5}, {"clip_frames": 0}, {"clip_frames": 7}, {"clip_frames": 10**12}, {"num_frames": -1}),
+        *({"duration_seconds": float("nan")}, {"frames_per_second": float("inf")}, {"end_seconds": -1.0}),
+        *({"label": ""}, {"split": "holdout"}, {"split": ""}, {"status": "good"}, {"clip": ""}, {"person_frames": -2}),
+    ],
+)
+def test_values_that_prepare_does_not_write_are_refused(change: dict[str, object], tmp_path: Path) -> None:
+    rows = [replace(records()[0], **change), *records()[1:]]  # type: ignore[arg-type]
+    write_prepared(tmp_path, rows, SETTINGS)
+    with pytest.raises(DatasetError, match=r"is damaged: manifest\.csv has") as caught:
+        read_prepared(tmp_path)
+    assert str(tmp_path) in caught.value.message
+
+
+@pytest.mark.parametrize("labels", [[], ["label 0"], ["label 1", "label 0"], ["a", "b"]])
+def test_labels_that_are_not_those_of_the_clips_are_refused(labels: list[str], tmp_path: Path) -> None:
+    write_prepared(tmp_path, records(), SETTINGS)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"labels": labels}))
+    with pytest.raises(DatasetError, match="the labels in config"):
+        read_prepared(tmp_path)
+
+
+def rewritten_header(text: str) -> bytes:
+    return b"\x93NUMPY\x01\x00\x76\x00" + text.encode().ljust(117) + b"\n" + bytes(6 * 32 * 32 * 3)
+
+
+SHAPED = "{{'descr': '|u1', 'fortran_order': False, 'shape': {}, }}"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(SHAPED.format("(-6, 32, 32, 3)"), SHAPED.format("(999999999999, 32, 32, 3)"), SHAPED.format("(6.5, 32)")),
+        *(SHAPED.format("(True, 32, 32, 3)"), SHAPED.format("x"), "[1, 2]", "(" * 100, "", "\0" * 50),
+        "{'descr': [('a', 'O')], 'fortran_order': False, 'shape': (6,), }",
+    ],
+)
+def test_a_hostile_array_is_one_line_that_names_the_file(header: str, tmp_path: Path) -> None:
+    (tmp_path / "streams" / "times").mkdir(parents=True)
+    for path in (tmp_path / NAME, tmp_path / "streams" / "times" / NAME):
+        path.write_bytes(rewritten_header(header))
+    for read in (ClipStore(tmp_path).read, StreamStore(tmp_path).times):
+        with pytest.raises(DatasetError, match=NAME) as caught:
+            read(NAME)
+        assert "\n" not in str(caught.value)
+    with (tmp_path / NAME).open("wb") as file:
+        np.savez(file, clip())
+    with pytest.raises(DatasetError, match=NAME):
+        ClipStore(tmp_path).read(NAME)
+
+
+@pytest.mark.parametrize("times", [[0.0, float("nan"), 1.0], [0.0, float("inf"), 1.0], [1.0, 0.5, 2.0]])
+def test_times_that_are_no_times_are_refused(times: list[float], tmp_path: Path) -> None:
+    StreamStore(tmp_path).write(NAME, {}, times)
+    with pytest.raises(DatasetError, match=NAME):
+        StreamStore(tmp_path).times(NAME)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: line["decoded"].update(file_bytes=-1),
+        lambda line: line["decoded"].update(clips=line["decoded"]["clips"] * 2),
+        lambda line: line["decoded"]["clips"][0][0].update(clip_frames=-3),
+        lambda line: line["decoded"]["clips"][0][0].update(end_seconds=float("nan")),
+        lambda line: line["decoded"]["clips"][0][0].update(clip=f"../clips/{NAME}"),
+        lambda line: line["decoded"]["video"].update(num_frames=-9),
+        lambda line: line["decoded"]["video"].update(duration_seconds=float("inf")),
+    ],
+)
+def test_a_line_of_the_decode_cache_with_impossible_values_is_not_used(
+    change: Callable[[dict[str, Any]], object], tmp_path: Path
+) -> None:
+    _, store, task = filled(tmp_path)
+    path = tmp_path / "decoded.jsonl"
+    line = json.loads(path.read_text())
+    line["decoded"]["clips"] = line["decoded"]["clips"][:1]
+    path.write_text(json.dumps(line) + "\n")
+    assert open_cache(tmp_path).lookup(task, store) is not None
+    change(line)
+    path.write_text(json.dumps(line) + "\n")
+    assert open_cache(tmp_path).lookup(task, store) is None

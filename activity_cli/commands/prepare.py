@@ -69,7 +69,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
 
 def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) -> PrepareResult:
     out, before = settings.out, None
-    store = ClipStore(out / "clips")
+    store = ClipStore(out / "clips", settings.sampling.frame_size)
     read = _read_videos(_decode_tasks(labels.segments), settings, store, progress)
     records, streams, num_decoded, num_reused = list_records(labels, read.results), read.streams, *read.counts
     # With the clips of rejected and duplicate files: without them a repeated run would decode those again.
