@@ -9,6 +9,7 @@ import errno
 import glob
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,11 +26,13 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "atomic_folder",
     "atomic_write",
+    "find_link",
     "folder_lock",
     "is_empty",
     "path_lock",
     "remove_stale",
     "remove_stale_files",
+    "scheme_of",
     "sha256_of",
     "translate_os_error",
     "write_bytes",
@@ -230,6 +233,26 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def scheme_of(path: Path) -> str:
+    """The scheme of an address that a person typed as a path, such as ``rtsp``; empty: it is a path."""
+    # A Path has only one slash of ://. A single letter is a drive of Windows.
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", os.fspath(path))
+    return match[1] if match and not os.path.lexists(path) else ""
+
+
+def find_link(folder: Path) -> Path | None:
+    """The first link below a folder; None: there is none. The folder itself may be one."""
+    waiting = [os.fspath(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:  # who reads it reports the error
+            for entry in entries:
+                if entry.is_symlink():
+                    return Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+    return None
 
 
 def sha256_of(path: Path) -> str:

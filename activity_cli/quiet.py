@@ -2,6 +2,9 @@
 
 TensorFlow, LiteRT and the decoders print to the file descriptors, past ``sys.stderr`` and past any logging level. Their
 messages at start-up do not help a user of ``activity predict``.
+
+Descriptors belong to the whole process. So they are redirected only in processes of the command line, never in a
+program that uses the library.
 """
 
 from __future__ import annotations
@@ -10,16 +13,40 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
-__all__ = ["native_output_silenced", "stdout_for_data_only"]
+__all__ = ["native_output_silenced", "own_process", "stdout_for_data_only"]
+
+_lock = RLock()
+_owners = 0  # blocks of own_process() that this process is in
+
+
+@contextmanager
+def own_process() -> Iterator[None]:
+    """The process is the command line's in the block, so that its descriptors may be redirected."""
+    global _owners
+    _owners += 1
+    try:
+        yield
+    finally:
+        _owners -= 1
 
 
 @contextmanager
 def native_output_silenced() -> Iterator[None]:
-    """Drops all output to the file descriptors 1 and 2 in the block. Exceptions still leave it.
+    """Drops all output to the file descriptors 1 and 2 in the block, if the process is :func:`own_process`.
 
-    It affects the whole process, so no other thread may print during the block.
+    Exceptions still leave the block. No other thread may print during it.
     """
+    if not _owners:
+        yield
+        return
+    with _lock, _silenced():
+        yield
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
     _flush()
     kept = [(number, os.dup(number)) for number in (1, 2) if _is_open(number)]
     nowhere = os.open(os.devnull, os.O_WRONLY)

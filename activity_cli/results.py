@@ -6,18 +6,31 @@ and scores are 0 to 1. Schema names carry a version: within a version keys are a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
 
 __all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
-__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Prediction"]
+__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Prediction", "Warning", "rounded"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
 EVALUATION_SCHEMA = "activity.evaluation/1"
 LEAKS_SCHEMA = "activity.leaks/1"
+
+# A name from a manifest becomes a part of paths, so it must not be able to lead out of the prepared folder.
+_CLIP_NAME = r"^([0-9a-f]{32}\.npy)?\Z"
+
+
+def impossible_values(info: object) -> list[str]:
+    """The names of numbers that a manifest row or a part of it cannot have: negative ones, NaN and infinity."""
+    numbers = {name: value for name, value in vars(info).items() if isinstance(value, (int, float))}
+    return [name for name, value in numbers.items() if not math.isfinite(value) or value < 0]
 
 
 # Not of slots: a manifest row is both what is known of its video and of its clip, and inherits the fields of both.
@@ -45,7 +58,7 @@ class ClipInfo:
     start_seconds: float = 0.0  # the part of the video that the clip stands for
     end_seconds: float = 0.0
     variant: int = 0  # 0 for the clip of ``even`` or ``rate``, 1 and up for a further clip of random frames
-    clip: str = ""  # file name under ``clips/``
+    clip: Annotated[str, msgspec.Meta(pattern=_CLIP_NAME)] = ""  # file name under ``clips/``
     clip_frames: int = 0  # frames of the clip, at most the sampling's ``num_frames``
     person_frames: int | None = None  # those of them in which the pose stream found somebody; None: not computed
 
@@ -281,6 +294,19 @@ class EvaluationResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Warning:
+    """Why an answer may be worth less than it looks.
+
+    Attributes:
+        code: Stable name for programs, such as ``model.sample``.
+        message: One line for people.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer for one input: a label, or an error.
 
@@ -294,6 +320,7 @@ class Prediction:
         frames_used: Frames that the network received.
         model: Name and short hash of the bundle.
         error_code, error_message, error_hint: What went wrong, where status is ``error``.
+        warnings: What is doubtful about the answer.
     """
 
     source: str
@@ -307,3 +334,33 @@ class Prediction:
     error_code: str = ""
     error_message: str = ""
     error_hint: str = ""
+    warnings: tuple[Warning, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``activity predict`` writes as a line of JSON, of the schema ``activity.prediction/1``.
+
+        Scores have four decimals, times three. What is not a finite number is None.
+        """
+        document: dict[str, Any] = {"schema": PREDICTION_SCHEMA, "source": self.source, "status": self.status}
+        if self.status == "ok":
+            document |= {
+                "label": self.label,
+                "confidence": rounded(self.confidence, 4),
+                "scores": rounded(dict(self.scores or {}), 4),
+                "duration_seconds": rounded(self.duration_seconds, 3),
+                "frames_used": self.frames_used,
+                "model": self.model,
+            }
+        else:
+            document["error"] = {"code": self.error_code, "message": self.error_message, "hint": self.error_hint}
+        document["warnings"] = [{"code": one.code, "message": one.message} for one in self.warnings]
+        return document
+
+
+def rounded(value: Any, decimals: int) -> Any:
+    """A value with all its numbers rounded; NaN and infinity become None."""
+    if isinstance(value, float):
+        return round(value, decimals) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: rounded(part, decimals) for name, part in value.items()}
+    return [rounded(part, decimals) for part in value] if isinstance(value, (list, tuple)) else value

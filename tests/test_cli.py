@@ -88,8 +88,9 @@ def test_without_arguments_there_is_help_on_stderr(activity: Activity) -> None:
 
 
 def test_the_version_is_one_line(activity: Activity) -> None:
-    result = activity("--version")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, f"activity {__version__}\n", "")
+    for option in ("--version", "-V"):
+        result = activity(option)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, f"activity {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,9 @@ def test_the_version_is_one_line(activity: Activity) -> None:
         ("prepar videos", "No such command 'prepar'. Did you mean 'prepare'? See 'activity --help'."),
         ("predict", "Missing argument 'INPUT'. See 'activity predict --help'."),
         ("predict clip.mp4 --no-such", "No such option: --no-such. See 'activity predict --help'."),
-        ("predict clip.mp4 --format xml", "Invalid value for '--format': 'xml' is not one of 'auto', 'table', 'json',"),
+        ("predict clip.mp4 --format xml", "--format cannot be 'xml'. Allowed: auto, table, json, jsonl, csv."),
+        ("predict clip.mp4 --format=", "--format cannot be ''. Allowed: auto, table, json, jsonl, csv."),
+        ("evaluate --format jsonl", "--format cannot be 'jsonl'. Allowed: auto, table, json."),
         ("predict clip.mp4 --model", "Option '--model' requires an argument."),
         ("train --epochs 3", "--epochs is not an option. Type --set epochs=VALUE."),
         ("evaluate --split holdout", "--split cannot be 'holdout'. Allowed: train, val, test, all."),
@@ -285,6 +288,7 @@ def test_the_package_can_be_run_as_a_module(command: list[str]) -> None:
         ),  # as Bash splits
         (["train", "--set", "flip", "="], ["false", "true"]),
         (["train", "data", "--set", "epochs", "="], []),
+        (["predict", "--format", "js"], ["json", "jsonl"]),
         (["settings", "e"], ["evaluate", "export"]),
     ],
 )
@@ -326,10 +330,10 @@ def test_native_output_goes_to_stderr() -> None:
 
 def test_silencing_drops_only_the_output_of_its_block() -> None:
     result = python(
-        "import os, sys\nfrom activity_cli.quiet import native_output_silenced\n"
+        "import os, sys\nfrom activity_cli.quiet import native_output_silenced, own_process\n"
         "sys.stdout.write('before ')\n"
         "try:\n"
-        "    with native_output_silenced():\n"
+        "    with own_process(), native_output_silenced():\n"
         "        os.write(1, b'lost'); os.write(2, b'lost'); print('lost')\n"
         "        raise KeyError('kept')\n"
         "except KeyError as error: print('after', error)\n"
@@ -340,10 +344,19 @@ def test_silencing_drops_only_the_output_of_its_block() -> None:
 
 def test_silencing_leaks_no_file_descriptor() -> None:
     result = python(
-        "import os\nfrom activity_cli.quiet import native_output_silenced\n"
+        "import os\nfrom activity_cli.quiet import native_output_silenced, own_process\n"
         "count = lambda: len(os.listdir('/proc/self/fd'))\n"
         "before = count()\n"
-        "for _ in range(50):\n    with native_output_silenced(): pass\n"
+        "for _ in range(50):\n    with own_process(), native_output_silenced(): pass\n"
         "print(count() - before)"
     )
     assert result.stdout == "0\n"
+
+
+def test_a_program_that_uses_the_library_keeps_its_descriptors() -> None:
+    result = python(
+        "import os\nfrom activity_cli.quiet import native_output_silenced, own_process\n"
+        "with own_process(): pass\n"
+        "with native_output_silenced(): os.write(1, b'out'); os.write(2, b'error')\n"
+    )
+    assert (result.stdout, result.stderr) == ("out", "error")

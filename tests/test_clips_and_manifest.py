@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from activity_cli.settings import PrepareSettings, Sampling, Split, plain_values
 from activity_cli.streams.pose import POSE_WIDTH
 
 SAMPLING = Sampling(num_frames=6, frame_size=32)
+NAME = f"{0:032x}.npy"
 
 
 def clip(num_frames: int = 3, seed: int = 0) -> np.ndarray:
@@ -81,17 +84,18 @@ def test_a_damaged_clip_is_not_there_and_reading_it_says_what_to_do(damage: str,
 
 def test_arrays_that_are_not_to_be_kept_are_removed(tmp_path: Path) -> None:
     store = ClipStore(tmp_path)
-    for name in ("kept.npy", "old.npy"):
+    kept, old = f"{1:032x}.npy", f"{2:032x}.npy"
+    for name in (kept, old, "mine.npy"):
         store.write(name, clip())
     (tmp_path / f"{ASIDE_MARK}999999999-x.npy").touch()
     (tmp_path / "mine.txt").touch()
-    remove_stale_arrays(store.folder, {"kept.npy"})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.npy", "mine.txt"]
+    remove_stale_arrays(store.folder, {kept})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [kept, "mine.npy", "mine.txt"]
 
 
 DECODED = Decoded(
     VideoInfo(content_hash="aa", num_frames=9, variable_frame_rate=True),
-    ((ClipInfo(clip="a.npy", clip_frames=3, end_seconds=1.5),), ()),
+    ((ClipInfo(clip=NAME, clip_frames=3, end_seconds=1.5),),),
 )
 
 
@@ -102,8 +106,8 @@ def open_cache(folder: Path, sampling: Sampling = SAMPLING, seed: int = 0) -> De
 def filled(folder: Path, name: str = "wave/a.mp4") -> tuple[DecodeCache, ClipStore, DecodeTask]:
     store, task = ClipStore(folder / "clips"), DecodeTask(folder / "a.mp4", name)
     task.path.write_bytes(b"video")
-    store.write("a.npy", clip())
-    StreamStore(folder).write("a.npy", {"pose": np.zeros((3, POSE_WIDTH), np.float32)}, (0.0, 0.5, 1.0))
+    store.write(NAME, clip())
+    StreamStore(folder).write(NAME, {"pose": np.zeros((3, POSE_WIDTH), np.float32)}, (0.0, 0.5, 1.0))
     cache = open_cache(folder)
     assert cache.lookup(task, store) is None
     cache.add(task, DECODED)
@@ -133,9 +137,9 @@ def test_the_decode_cache_forgets_what_changed(change: str, tmp_path: Path) -> N
     elif change == "gone":
         task.path.unlink()
     elif change == "clip":
-        (store.folder / "a.npy").unlink()
+        (store.folder / NAME).unlink()
     elif change == "cut clip":
-        os.truncate(store.folder / "a.npy", 500)
+        os.truncate(store.folder / NAME, 500)
     elif change == "segments":
         task = replace(task, segments=(Segment(0.0, 1.0),))
     sampling = replace(SAMPLING, num_frames=5) if change == "sampling" else SAMPLING
@@ -164,8 +168,8 @@ def test_an_error_is_kept_unless_it_may_pass(code: str, is_kept: bool, tmp_path:
 def test_a_file_that_changes_while_it_is_decoded_counts_as_changed(tmp_path: Path) -> None:
     store, task = ClipStore(tmp_path / "clips"), DecodeTask(tmp_path / "a.mp4", "a.mp4")
     task.path.write_bytes(b"half of the co")
-    store.write("a.npy", clip())
-    StreamStore(tmp_path).write("a.npy", {}, (0.0, 0.5, 1.0))
+    store.write(NAME, clip())
+    StreamStore(tmp_path).write(NAME, {}, (0.0, 0.5, 1.0))
     cache = open_cache(tmp_path)
     cache.lookup(task, store)
     task.path.write_bytes(b"half of the copy, and now all of it")
@@ -214,7 +218,7 @@ def records() -> list[ClipRecord]:
     kept = [
         ClipRecord(
             *(name, f"label {number % 2}", "anna\r", "train", "ok", ""),
-            clip=f"{number}.npy",
+            clip=f"{number:032x}.npy",
             clip_frames=6,
             **vars(video),
         )
@@ -248,7 +252,7 @@ def test_the_fingerprint_stands_for_clips_labels_and_splits(tmp_path: Path) -> N
 
     same = [records()[0], *reversed(records()[1:-1])]
     assert fingerprint(records()) == fingerprint(same)
-    for change in ({"label": "other"}, {"split": "test"}, {"clip": "other.npy"}, {"group": "bob"}):
+    for change in ({"label": "other"}, {"split": "test"}, {"clip": f"{77:032x}.npy"}, {"group": "bob"}):
         assert fingerprint([replace(records()[0], **change), *records()[1:]]) != fingerprint(records())  # type: ignore[arg-type]
 
 
@@ -306,3 +310,90 @@ def test_a_damaged_folder_is_refused_with_what_to_do(damage: str, tmp_path: Path
     assert "prepare" in caught.value.hint
     assert "\n" not in str(caught.value)
     assert (caught.value.code == "dataset.schema") == (damage in ("newer", "older"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"clip_frames": -5}, {"clip_frames": 0}, {"clip_frames": 7}, {"clip_frames": 10**12}, {"num_frames": -1}),
+        *({"duration_seconds": float("nan")}, {"frames_per_second": float("inf")}, {"end_seconds": -1.0}),
+        *({"label": ""}, {"split": "holdout"}, {"split": ""}, {"status": "good"}, {"clip": ""}, {"person_frames": -2}),
+    ],
+)
+def test_values_that_prepare_does_not_write_are_refused(change: dict[str, object], tmp_path: Path) -> None:
+    rows = [replace(records()[0], **change), *records()[1:]]  # type: ignore[arg-type]
+    write_prepared(tmp_path, rows, SETTINGS)
+    with pytest.raises(DatasetError, match=r"is damaged: manifest\.csv has") as caught:
+        read_prepared(tmp_path)
+    assert str(tmp_path) in caught.value.message
+
+
+@pytest.mark.parametrize("labels", [[], ["label 0"], ["label 1", "label 0"], ["a", "b"]])
+def test_labels_that_are_not_those_of_the_clips_are_refused(labels: list[str], tmp_path: Path) -> None:
+    write_prepared(tmp_path, records(), SETTINGS)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"labels": labels}))
+    with pytest.raises(DatasetError, match="the labels in config"):
+        read_prepared(tmp_path)
+
+
+def rewritten_header(text: str) -> bytes:
+    return b"\x93NUMPY\x01\x00\x76\x00" + text.encode().ljust(117) + b"\n" + bytes(6 * 32 * 32 * 3)
+
+
+SHAPED = "{{'descr': '|u1', 'fortran_order': False, 'shape': {}, }}"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(SHAPED.format("(-6, 32, 32, 3)"), SHAPED.format("(999999999999, 32, 32, 3)"), SHAPED.format("(6.5, 32)")),
+        *(SHAPED.format("(True, 32, 32, 3)"), SHAPED.format("x"), "[1, 2]", "(" * 100, "", "\0" * 50),
+        "{'descr': [('a', 'O')], 'fortran_order': False, 'shape': (6,), }",
+    ],
+)
+def test_a_hostile_array_is_one_line_that_names_the_file(header: str, tmp_path: Path) -> None:
+    (tmp_path / "streams" / "times").mkdir(parents=True)
+    for path in (tmp_path / NAME, tmp_path / "streams" / "times" / NAME):
+        path.write_bytes(rewritten_header(header))
+    for read in (ClipStore(tmp_path).read, StreamStore(tmp_path).times):
+        with pytest.raises(DatasetError, match=NAME) as caught:
+            read(NAME)
+        assert "\n" not in str(caught.value)
+    with (tmp_path / NAME).open("wb") as file:
+        np.savez(file, clip())
+    with pytest.raises(DatasetError, match=NAME):
+        ClipStore(tmp_path).read(NAME)
+
+
+@pytest.mark.parametrize("times", [[0.0, float("nan"), 1.0], [0.0, float("inf"), 1.0], [1.0, 0.5, 2.0]])
+def test_times_that_are_no_times_are_refused(times: list[float], tmp_path: Path) -> None:
+    StreamStore(tmp_path).write(NAME, {}, times)
+    with pytest.raises(DatasetError, match=NAME):
+        StreamStore(tmp_path).times(NAME)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: line["decoded"].update(file_bytes=-1),
+        lambda line: line["decoded"].update(clips=line["decoded"]["clips"] * 2),
+        lambda line: line["decoded"]["clips"][0][0].update(clip_frames=-3),
+        lambda line: line["decoded"]["clips"][0][0].update(end_seconds=float("nan")),
+        lambda line: line["decoded"]["clips"][0][0].update(clip=f"../clips/{NAME}"),
+        lambda line: line["decoded"]["video"].update(num_frames=-9),
+        lambda line: line["decoded"]["video"].update(duration_seconds=float("inf")),
+    ],
+)
+def test_a_line_of_the_decode_cache_with_impossible_values_is_not_used(
+    change: Callable[[dict[str, Any]], object], tmp_path: Path
+) -> None:
+    _, store, task = filled(tmp_path)
+    path = tmp_path / "decoded.jsonl"
+    line = json.loads(path.read_text())
+    line["decoded"]["clips"] = line["decoded"]["clips"][:1]
+    path.write_text(json.dumps(line) + "\n")
+    assert open_cache(tmp_path).lookup(task, store) is not None
+    change(line)
+    path.write_text(json.dumps(line) + "\n")
+    assert open_cache(tmp_path).lookup(task, store) is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,6 +70,11 @@ def test_features_are_computed_once(clips: ClipStore, folder: Path) -> None:
         lambda path: path.write_bytes(b""),
         lambda path: write_array(path, np.zeros((2, 3), np.float64)),
         lambda path: write_array(path, np.zeros(2, np.float32)),
+        lambda path: write_array(path, np.load(path) + np.float32(1)),
+        lambda path: path.write_bytes(path.with_name(NAMES[0]).read_bytes()),
+        lambda path: path.with_suffix(".proof").unlink(),
+        lambda path: path.with_suffix(".proof").write_text(hashlib.sha256(path.read_bytes()).hexdigest()),
+        lambda path: shutil.copy(path.with_name(NAMES[0]).with_suffix(".proof"), path.with_suffix(".proof")),
     ],
 )
 def test_a_damaged_file_is_made_again(clips: ClipStore, folder: Path, spoil: Callable[[Path], object]) -> None:
@@ -78,6 +85,14 @@ def test_a_damaged_file_is_made_again(clips: ClipStore, folder: Path, spoil: Cal
     ensure_features(NAMES, clips, folder, encode, QUIET)
     assert encode.count == 1
     assert path.read_bytes() == whole
+
+
+def test_features_of_other_frames_under_the_same_name_are_not_used(clips: ClipStore, folder: Path) -> None:
+    ensure_features(NAMES, clips, folder, Encoder(), QUIET)
+    frames = np.array(clips.read(NAMES[1])) ^ 255
+    clips.write(NAMES[1], frames)
+    paths = ensure_features(NAMES, clips, folder, Encoder(), QUIET)
+    assert (np.load(paths[1]) == Encoder()(frames)).all()
 
 
 def test_maps_keep_their_shape_and_dtype(clips: ClipStore, folder: Path) -> None:
@@ -104,7 +119,8 @@ def test_what_a_killed_run_left_is_removed(clips: ClipStore, folder: Path) -> No
     left = folder / f".unfinished-{process.pid}-{NAMES[0]}"
     left.write_bytes(b"half")
     ensure_features(NAMES, clips, folder, Encoder(), QUIET)
-    assert sorted(path.name for path in folder.iterdir()) == NAMES
+    assert sorted(path.name for path in folder.glob("*.npy")) == NAMES
+    assert not list(folder.glob(".*"))
 
 
 def test_each_encoder_has_features_of_its_own_by_the_content_of_its_file(prepared_copy: Path, tmp_path: Path) -> None:

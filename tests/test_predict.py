@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,14 +18,15 @@ import pytest
 from typer.testing import Result
 
 import activity_cli
-from activity_cli import Recognizer
+from activity_cli import Recognizer, VideoError
 from conftest import draw_video
 
 Activity = Callable[..., Result]
 OK_KEYS = [
     "schema", "source", "status", "label", "confidence", "scores", "duration_seconds", "frames_used", "model",
+    "warnings",
 ]  # fmt: skip
-ERROR_KEYS = ["schema", "source", "status", "error"]
+ERROR_KEYS = ["schema", "source", "status", "error", "warnings"]
 PACKAGE = Path(activity_cli.__file__).parent
 
 
@@ -56,6 +58,7 @@ def test_an_answer_has_exactly_these_keys(activity: Activity, model: Path, video
     assert answer["status"] == "ok"
     assert answer["model"] == Recognizer(model).name
     assert answer["frames_used"] == 6
+    assert answer["warnings"] == []
     assert answer["duration_seconds"] == pytest.approx(13 / 12, abs=0.01)
 
 
@@ -151,8 +154,73 @@ def test_csv_has_a_row_for_each_input(activity: Activity, model: Path, video: Pa
     (answer,) = lines(activity("predict", video, "--model", model))
     assert rows[0]["label"] == answer["label"]
     assert float(rows[0]["confidence"]) == answer["confidence"]
+    assert {name: float(rows[0][f"scores.{name}"]) for name in answer["scores"]} == answer["scores"]
     assert rows[1]["error_code"] == "video.undecodable"
-    assert rows[1]["label"] == ""
+    assert (rows[1]["label"], rows[1]["scores.left"]) == ("", "")
+
+
+def test_jsonl_is_the_same_as_json(activity: Activity, model: Path, video: Path, broken: Path) -> None:
+    inputs = ("predict", video, broken, "--model", model, "--format")
+    assert activity(*inputs, "jsonl").stdout == activity(*inputs, "json").stdout
+
+
+def test_a_prediction_as_a_dict_is_what_the_command_line_writes(activity: Activity, model: Path, video: Path) -> None:
+    assert lines(activity("predict", video, "--model", model)) == [Recognizer(model).predict(video).to_dict()]
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("rtsp://camera.local:554/stream1", "an address (rtsp://)"),
+        ("https://example.com/clip.mp4", "an address (https://)"),
+        ("file:///tmp/clip.mp4", "an address (file://)"),
+        ("v4l2:///dev/video0", "an address (v4l2://)"),
+        ("0", "a camera"),
+    ],
+)
+def test_addresses_and_cameras_are_an_honest_error(
+    activity: Activity, model: Path, source: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = activity("predict", source, "--model", model)
+    (answer,) = lines(result)
+    assert (result.exit_code, answer["source"], answer["error"]["code"]) == (1, source, "video.unsupported")
+    assert answer["error"]["message"] == f"{Path(source).name}: {what}, but activity reads only files."
+    assert "ffmpeg -i" in answer["error"]["hint"]
+    with pytest.raises(VideoError, match=re.escape(what)):
+        Recognizer(model).predict(source)
+
+
+def test_a_file_may_have_the_name_of_a_camera_or_look_like_an_address(
+    activity: Activity, model: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rtsp:").mkdir()
+    shutil.copy(video, "0")
+    shutil.copy(video, "rtsp:/camera")
+    answers = lines(activity("predict", "0", "rtsp://camera", "--model", model))
+    assert [answer["status"] for answer in answers] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("words", [("predict",), ("prepare", "--out", "out")])
+def test_a_pipe_in_a_folder_is_not_opened(
+    command: list[str], model: Path, videos: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    for label in ("left", "up"):
+        shutil.copytree(videos / label, tmp_path / "videos" / label)
+    pipe = tmp_path / "videos" / "left" / "pipe.mp4"
+    os.mkfifo(pipe)
+    options = ["--model", str(model)] if words == ("predict",) else ["--streams", "appearance"]
+    done = subprocess.run(
+        [*command, words[0], "videos", *words[1:], *options], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    if words == ("predict",):
+        failed = [answer for answer in map(json.loads, done.stdout.splitlines()) if answer["status"] == "error"]
+        assert [answer["source"] for answer in failed] == ["videos/left/pipe.mp4"]
+        assert "a pipe or a device" in failed[0]["error"]["message"]
+    else:
+        assert "a pipe or a device" in (tmp_path / "out" / "manifest.csv").read_text()
 
 
 def test_a_table_names_every_input(activity: Activity, model: Path, video: Path, broken: Path) -> None:
@@ -181,6 +249,39 @@ def test_the_trained_model_is_found_without_naming_it(
     assert result.stderr == ""
     (answer,) = lines(result)
     assert answer["model"] == Recognizer(model).name
+    assert answer["warnings"] == []
+
+
+def test_a_link_to_a_model_that_is_gone_is_an_error(
+    activity: Activity, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "activity").symlink_to("gone")
+    result = activity("predict", video)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "No model at 'models/activity'" in result.stderr
+
+
+def test_only_who_asks_for_the_sample_model_gets_it_without_a_warning(
+    activity: Activity, model: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    forgotten, asked = (activity("predict", video, *words) for words in ((), ("--model", "sample")))
+    assert (forgotten.exit_code, asked.exit_code, asked.stderr) == (0, 0, "")
+    (line,) = forgotten.stderr.splitlines()
+    assert line.startswith("warning: There is no model in models/activity, so predict uses the sample model, which")
+    (first,), (second,) = lines(forgotten), lines(asked)
+    assert first["model"] == second["model"]
+    assert first["model"].startswith("sample@")
+    assert [warning["code"] for warning in first["warnings"]] == ["model.sample"]
+    assert second == first | {"warnings": []}
+    quiet = activity("predict", video, "--quiet", "--format", "csv")
+    assert quiet.stderr == ""
+    assert next(csv.DictReader(io.StringIO(quiet.stdout)))["warnings"].startswith("[model.sample] There is no model")
+    assert [warning.code for warning in Recognizer().predict(video).warnings] == ["model.sample"]
+    shutil.copytree(model, tmp_path / "sample")
+    assert lines(activity("predict", video, "--model", "sample"))[0]["model"] == Recognizer(model).name
 
 
 @pytest.mark.slow

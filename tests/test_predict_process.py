@@ -147,6 +147,31 @@ def test_ctrl_c_ends_predict_without_a_message(command: list[str], model: Path, 
     assert len(rest.splitlines()) < len(inputs) * 36 - 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("ends", [False, True])  # the video on stdin: while it is copied, or classified
+def test_a_terminated_predict_leaves_no_temporary_folder(
+    command: list[str], model: Path, videos: Path, video: Path, tmp_path: Path, number: signal.Signals, ends: bool
+) -> None:
+    words = [*command, "predict", "-", *[str(videos)] * 200, "--model", str(model)]
+    streams: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, env={**os.environ, "TMPDIR": str(tmp_path)}, **streams) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(video.read_bytes())
+        process.stdin.flush()
+        if ends:
+            process.stdin.close()
+            assert json.loads(process.stdout.readline())["status"] == "ok"
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.glob("activity-*/stdin")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert list(tmp_path.glob("activity-*/stdin"))
+        process.send_signal(number)
+        process.stdout.read()
+        assert process.wait(timeout=30) == 128 + number
+        assert process.stderr.read() == b""
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_ctrl_c_does_not_wait_for_a_long_video(command: list[str], model: Path, tmp_path: Path, video: Path) -> None:
     import cv2

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 
 from activity_cli import BundleError, PredictSettings, Recognizer, VideoError, predict
 from activity_cli.model.network import Network
+from activity_cli.results import Prediction
 from activity_cli.streams.frames import FrameStreams
 from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import ClipReader
@@ -121,6 +124,59 @@ def test_frames_are_cut_into_windows(network: Network, tmp_path: Path) -> None:
     each = [scores_in_order(half.scores) for half in halves]
     assert whole.frames_used == 12
     np.testing.assert_allclose(scores_in_order(whole.scores), np.mean(each, axis=0), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_threads_get_the_answers_of_one_thread_as_fast(model: Path) -> None:
+    recognizer = Recognizer(model)
+    clips = np.random.default_rng(0).integers(0, 256, (8, 6, 32, 32, 3), np.uint8)
+    answers, seconds = [], {}
+
+    def ask(first: int) -> list[Prediction]:
+        return [recognizer.predict_frames(clips[(first + call) % 8], np.arange(6) / FPS) for call in range(200)]
+
+    for threads in (1, 8):
+        began = time.monotonic()
+        with ThreadPoolExecutor(threads) as pool:
+            answers.append(list(pool.map(ask, range(8))))
+        seconds[threads] = time.monotonic() - began
+    assert len({str(answer) for answer in answers[0][0]}) == 8
+    assert answers[0] == answers[1]
+    assert seconds[8] < 1.3 * seconds[1], "a lock that threads quarrel about costs a multiple"
+
+
+def test_threads_share_all_streams(all_streams: Path) -> None:
+    recognizer, frames = Recognizer(all_streams), moving_person(8)
+    parts = [frames[start : start + 4] for start in range(4)]
+    expected = [recognizer.predict_frames(part, np.arange(4) / FPS) for part in parts]
+    assert len({str(one) for one in expected}) == 4
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(recognizer.predict_frames, parts[call % 4], np.arange(4) / FPS) for call in range(16)]
+        assert [one.result() for one in asked] == expected * 4
+
+
+def test_recognizers_in_threads_leave_the_descriptors_of_the_program_alone(model: Path, video: Path) -> None:
+    """A hook sees every call that would redirect one."""
+    code = """
+import os, sys
+from concurrent.futures import ThreadPoolExecutor
+import activity_cli
+redirected, dup2 = [], os.dup2
+os.dup2 = lambda *words, **options: redirected.append(words) or dup2(*words, **options)
+before = [os.fstat(number) for number in (1, 2)]
+def ask(_):
+    return activity_cli.Recognizer(sys.argv[1]).predict(sys.argv[2]).to_dict()
+with ThreadPoolExecutor(8) as pool:
+    answers = list(pool.map(ask, range(24)))
+assert all(answer == answers[0] for answer in answers)
+assert [os.fstat(number) for number in (1, 2)] == before and not redirected, redirected
+os.write(2, b"end of stderr")
+print(answers[0]["status"])
+"""
+    command = [sys.executable, "-c", code, str(model), str(video)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+    assert done.stderr.endswith("end of stderr")
 
 
 @pytest.mark.parametrize("shape", [(0, 32, 32, 3), (6, 32, 32, 4), (32, 32, 3), (6, 0, 32, 3)])

@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from activity_cli.results import (
     MetadataShortcut,
     Prediction,
     RelatedPair,
+    Warning,
 )
 from activity_cli.writers.csv import (
     HISTORY_COLUMNS,
@@ -94,15 +96,24 @@ def test_answer_has_exactly_this_shape() -> None:
     assert prediction_json(answer()) == (
         '{"schema": "activity.prediction/1", "source": "clip.mp4", "status": "ok", "label": "wave", '
         '"confidence": 0.93, "scores": {"wave": 0.93, "bend": 0.04}, "duration_seconds": 2.44, '
-        '"frames_used": 16, "model": "activity@3fa9c1d2"}'
+        '"frames_used": 16, "model": "activity@3fa9c1d2", "warnings": []}'
     )
 
 
 def test_failure_has_exactly_this_shape() -> None:
     assert prediction_json(failure()) == (
         '{"schema": "activity.prediction/1", "source": "broken.mp4", "status": "error", '
-        '"error": {"code": "video.undecodable", "message": "No frame could be read.", "hint": "Convert it."}}'
+        '"error": {"code": "video.undecodable", "message": "No frame could be read.", "hint": "Convert it."}, '
+        '"warnings": []}'
     )
+
+
+def test_a_prediction_as_a_dict_is_the_line_of_json() -> None:
+    doubtful = replace(answer(), warnings=(Warning("model.sample", "The sample model gave this answer."),))
+    for prediction in (doubtful, failure()):
+        assert json.dumps(prediction.to_dict()) == prediction_json(prediction)
+    assert doubtful.to_dict()["warnings"] == [{"code": "model.sample", "message": "The sample model gave this answer."}]
+    assert doubtful.to_dict()["scores"] == {"wave": 0.93, "bend": 0.04}
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -205,21 +216,29 @@ def test_indented_json_is_the_same_json_whatever_the_names() -> None:
     assert json.loads(indented_json([value, "[  "])) == [value, "[  "]
 
 
+LABELS = ("bend", "wave")
+
+
 def test_csv_has_a_cell_for_each_column() -> None:
-    assert prediction_csv_header() == (
-        "source,status,label,confidence,duration_seconds,frames_used,model,error_code,error_message"
+    assert prediction_csv_header(LABELS) == (
+        "source,status,label,confidence,duration_seconds,frames_used,model,error_code,error_message,warnings,"
+        "scores.bend,scores.wave"
     )
-    assert prediction_csv(answer()) == "clip.mp4,ok,wave,0.93,2.44,16,activity@3fa9c1d2,,"
-    expected = "broken.mp4,error,,,,,,video.undecodable,No frame could be read."
-    assert prediction_csv(failure()) == expected
+    assert prediction_csv(answer(), LABELS) == "clip.mp4,ok,wave,0.93,2.44,16,activity@3fa9c1d2,,,,0.04,0.93"
+    expected = "broken.mp4,error,,,,,,video.undecodable,No frame could be read.,,,"
+    assert prediction_csv(failure(), LABELS) == expected
+    doubtful = replace(answer(), warnings=(Warning("a.b", "One."), Warning("c.d", "Two.")))
+    assert prediction_csv(doubtful, ()).endswith(",[a.b] One. [c.d] Two.")
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_csv_reads_back(name: str) -> None:
-    text = "\r\n".join((prediction_csv_header(), prediction_csv(answer(name)), prediction_csv(failure(name))))
+    labels = (name, *LABELS)
+    lines = prediction_csv_header(labels), prediction_csv(answer(name), labels), prediction_csv(failure(name), labels)
+    text = "\r\n".join(lines)
     text.encode("utf-8")
     rows = list(csv.reader(io.StringIO(text, newline="")))
-    assert [len(row) for row in rows] == [len(PREDICTION_COLUMNS)] * 3
+    assert [len(row) for row in rows] == [len(PREDICTION_COLUMNS) + 3] * 3
     assert {row[0] for row in rows[1:]} == {name.replace("\udcff", r"\udcff")}
 
 

@@ -328,15 +328,18 @@ def test_rows_of_another_length_than_the_times_do_not_count(tmp_path: Path) -> N
     assert not store.has(("pose",), "a.npy")
 
 
-def test_stale_arrays_are_removed(tmp_path: Path) -> None:
-    store = StreamStore(tmp_path)
-    for clip in ("a.npy", "b.npy"):
+def test_stale_arrays_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    store, one, other = StreamStore(tmp_path), f"{1:032x}.npy", f"{2:032x}.npy"
+    for clip in (one, other):
         store.write(clip, {"pose": np.zeros((1, STREAMS["pose"].width), np.float32)}, (0.0,))
-    store.write("a.npy", {"motion": np.zeros((1, STREAMS["motion"].width), np.float32)}, (0.0,))
-    (tmp_path / "streams" / "pose-0").mkdir()
-    (tmp_path / "streams" / "pose-0" / "a.npy").touch()
-    store.remove_stale(("appearance", "pose"), {"a.npy"})
-    assert sorted(files_of(tmp_path / "streams")) == ["pose-1/a.npy", "times/a.npy"]
+    store.write(one, {"motion": np.zeros((1, STREAMS["motion"].width), np.float32)}, (0.0,))
+    for name in (f"pose-0/{one}", "pose-0/mine.npy", "mine/notes.txt"):
+        (tmp_path / "streams" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "streams" / name).touch()
+    store.remove_stale(("appearance", "pose"), {one})
+    kept = [f"pose-1/{one}", f"times/{one}", "mine/notes.txt", "pose-0/mine.npy"]
+    assert sorted(files_of(tmp_path / "streams")) == sorted(kept)
+    assert not (tmp_path / "streams" / "motion-1").exists()
 
 
 def test_a_folder_of_another_version_of_a_stream_says_so(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typer.exceptions import TyperException
 from activity_cli._version import __version__
 from activity_cli.cli.completion import joined_bash_words
 from activity_cli.cli.error_handling import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code, print_error
+from activity_cli.quiet import own_process, stdout_for_data_only
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -32,6 +34,12 @@ COMMANDS = {
 }
 
 
+# Signals that ask a process to end; Windows has no SIGHUP, which a closed terminal sends.
+_TERMINATING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_MOST_CLEANUP_SECONDS = 10
+_ENDED_EARLY = (INTERRUPTED, PIPE_CLOSED, *(128 + number for number in _TERMINATING))
+
+
 class _LazyGroup(TyperGroup):
     """Lists the commands from :data:`COMMANDS`, and imports the one that is called."""
 
@@ -42,7 +50,8 @@ class _LazyGroup(TyperGroup):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Runs a command and exits. An error of Typer, such as an unknown option, is one line like any other error."""
         call = partial(super().main, args, prog_name, **extra | {"standalone_mode": False})
-        sys.exit(exit_code(lambda: _answer(call)))
+        with own_process():
+            sys.exit(exit_code(lambda: _answer(call)))
 
 
 def _answer(call: Callable[[], Any]) -> int:
@@ -57,8 +66,7 @@ def _answer(call: Callable[[], Any]) -> int:
 
 
 def _explain(error: TyperException) -> str:
-    # Typer's words for a choice that does not exist come from Pydantic.
-    message = error.format_message().replace("Value error, ", "")
+    message = error.format_message()
     message += "" if message.endswith((".", "?")) else "."
     context = getattr(error, "ctx", None)
     if context is None:
@@ -91,7 +99,7 @@ def _show_version(wanted: bool) -> None:
 def _activity(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+        bool, typer.Option("--version", "-V", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Learn activities from a folder of labeled videos, and recognize them in new videos.
@@ -116,16 +124,26 @@ for _name, _summary in COMMANDS.items():
 
 
 def main() -> None:
-    """The entry point of the command. It keeps stdout for data."""
-    from activity_cli.quiet import stdout_for_data_only
-
+    """The entry point of the command. It keeps stdout for data, and removes temporary files if it is terminated."""
     stdout_for_data_only()
+    for number in _TERMINATING:
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _terminate)
     try:
         app(prog_name="activity")
     except SystemExit as end:
-        if end.code in (INTERRUPTED, PIPE_CLOSED):
-            _exit_now(int(end.code))
+        if isinstance(end.code, int) and end.code in _ENDED_EARLY:
+            _exit_now(end.code)
         raise
+
+
+def _terminate(number: int, _: object) -> None:
+    """Ends the command as an exception does, so that it removes what it has not finished."""
+    for each in _TERMINATING:
+        signal.signal(each, signal.SIG_IGN)  # timeout(1) sends it twice, which must not interrupt that
+    if hasattr(signal, "alarm"):
+        signal.alarm(_MOST_CLEANUP_SECONDS)  # ends a process that hangs in native code
+    sys.exit(128 + number)
 
 
 def _exit_now(code: int) -> None:

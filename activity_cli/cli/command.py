@@ -19,10 +19,11 @@ from typer.core import TyperCommand
 
 from activity_cli.cli.error_handling import handle_errors
 from activity_cli.cli.settings_file import read_table
-from activity_cli.errors import ActivityError, ConfigError
+from activity_cli.errors import ActivityError, ConfigError, UsageError
 from activity_cli.settings import SETTINGS_OF, Leaf, Settings, build, leaves, parse_one, parse_text, suggest
 
-__all__ = ["Quiet", "SectionedCommand", "choose_format", "make_command", "output_option", "settings_command"]
+__all__ = ["Quiet", "SectionedCommand", "choose_format", "format_option", "make_command", "output_option"]
+__all__ += ["settings_command"]
 __all__ += ["spell", "spelled_errors", "typed_name"]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors: no progress bars, notes or warnings.")]
@@ -99,8 +100,19 @@ def settings_command(name: str, function: Callable[..., int]) -> SectionedComman
     return command
 
 
-def choose_format(wanted: str) -> str:
-    """The format of a result: ``auto`` is a table on a terminal and JSON in a pipe."""
+def format_option(*formats: str, help: str) -> Any:
+    """An option that chooses one of these formats; :func:`choose_format` checks it, as settings are checked."""
+    return output_option("--format", help=help, metavar="|".join(formats), autocompletion=lambda: list(formats))
+
+
+def choose_format(wanted: str, formats: Sequence[str]) -> str:
+    """The format of a result: ``auto`` is a table on a terminal and JSON in a pipe.
+
+    Raises:
+        UsageError: It is not one of ``formats``.
+    """
+    if wanted not in formats:
+        raise UsageError(f"--format cannot be {wanted!r}.", f"Allowed: {', '.join(formats)}.", code="usage.format")
     if wanted != "auto":
         return wanted
     return "table" if sys.stdout.isatty() else "json"

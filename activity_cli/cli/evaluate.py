@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from activity_cli.cli.command import Quiet, choose_format, output_option, settings_command
+from activity_cli.cli.command import Quiet, choose_format, format_option, output_option, settings_command
 from activity_cli.settings import EvaluateSettings
 
 __all__ = ["command"]
 
+_FORMATS = ("auto", "table", "json")
+
 
 def run_evaluate(
     settings: EvaluateSettings,
-    format: Annotated[
-        Literal["auto", "table", "json"],
-        output_option(help="auto: a table on a terminal, JSON in a pipe.", metavar="auto|table|json"),
-    ] = "auto",
+    format: Annotated[str, format_option(*_FORMATS, help="auto: a table on a terminal, JSON in a pipe.")] = "auto",
     out: Annotated[Path | None, output_option(help="Also write the JSON to this file.", metavar="FILE")] = None,
     html: Annotated[Path | None, output_option(help="Also write an HTML report to this file.", metavar="FILE")] = None,
     picture: Annotated[
@@ -42,6 +41,7 @@ def run_evaluate(
     from activity_cli.files import write_text
     from activity_cli.writers.json import evaluation_json
 
+    wanted = choose_format(format, _FORMATS)
     result = evaluate(settings, TerminalProgress(quiet))
     document = evaluation_json(result) + "\n"
     if out is not None:
@@ -54,7 +54,7 @@ def run_evaluate(
         from activity_cli.reports.charts import confusion_matrix_chart
 
         confusion_matrix_chart(result.labels, result.confusion, picture)
-    if choose_format(format) == "json":
+    if wanted == "json":
         print(document, end="")
     else:
         from rich.console import Console

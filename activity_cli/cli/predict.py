@@ -6,16 +6,17 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from activity_cli.cli.command import Quiet, choose_format, output_option, settings_command
+from activity_cli.cli.command import Quiet, choose_format, format_option, settings_command
 from activity_cli.cli.error_handling import SOME_FAILED, print_error
 from activity_cli.errors import UsageError
 from activity_cli.settings import PredictSettings
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_FORMATS = ("auto", "table", "json", "jsonl", "csv")
+
 
 def run_predict(
     settings: PredictSettings,
     context: typer.Context,
     format: Annotated[
-        Literal["auto", "table", "json", "csv"],
-        output_option(help="auto: a table on a terminal, JSON lines in a pipe.", metavar="auto|table|json|csv"),
+        str,
+        format_option(*_FORMATS, help="auto: a table on a terminal, JSON lines in a pipe. jsonl is json."),
     ] = "auto",
     quiet: Quiet = False,
 ) -> int:
@@ -42,18 +45,21 @@ def run_predict(
 
     On a terminal, predict prints a table. In a pipe, it prints one line for each video, a JSON object, in the order of
     the inputs, as soon as the prediction is ready. Its keys are: schema, source, status (ok or error), label,
-    confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model. If predict
-    cannot use a video, status is "error", and error.code, error.message and error.hint give the reason. predict then
-    continues with the other videos.
+    confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model, warnings (a
+    list of code and message). If predict cannot use a video, status is "error", and error.code, error.message and
+    error.hint give the reason. predict then continues with the other videos.
 
     Exit codes: 0 done, 1 some inputs failed, 2 usage error (such as a missing model), 130 interrupted, 141 the pipe was
     closed.
     """
     from activity_cli.cli.bars import TerminalProgress
-    from activity_cli.commands.predict import predict
+    from activity_cli.commands.predict import find_model, predict
+    from activity_cli.model.bundle import read_bundle
+    from activity_cli.writers.csv import prediction_csv, prediction_csv_header
+    from activity_cli.writers.json import prediction_json
 
     inputs = context.params["inputs"]  # as typed: a Path loses ./ and double slashes
-    wanted = choose_format(format)
+    wanted = choose_format(format, _FORMATS)
     with ExitStack() as stack:
         paths = [stack.enter_context(_on_disk(text)) for text in inputs]
         spellings: dict[str, list[str]] = defaultdict(list)
@@ -63,7 +69,14 @@ def run_predict(
         shows_bar = wanted == "table" or not sys.stdout.isatty()
         answers = predict(replace(settings, inputs=tuple(paths)), TerminalProgress(quiet or not shows_bar))
         named = (replace(answer, source=_as_typed(answer.source, spellings)) for answer in answers)
-        failed = _write_table(named) if wanted == "table" else _write_lines(named, wanted, quiet)
+        if wanted == "table":
+            failed = _write_table(named)
+        elif wanted == "csv":
+            labels = read_bundle(find_model(settings.model)).labels
+            print(prediction_csv_header(labels))
+            failed = _write_lines(named, partial(prediction_csv, labels=labels), quiet)
+        else:
+            failed = _write_lines(named, prediction_json, quiet)
     return SOME_FAILED if failed else 0
 
 
@@ -100,15 +113,10 @@ def _is_pipe(path: Path) -> bool:
         return False  # reading it reports the reason
 
 
-def _write_lines(answers: Iterator[Prediction], wanted: str, quiet: bool) -> int:
-    from activity_cli.writers.csv import prediction_csv, prediction_csv_header
-    from activity_cli.writers.json import prediction_json
-
+def _write_lines(answers: Iterator[Prediction], line_of: Callable[[Prediction], str], quiet: bool) -> int:
     failed = 0
-    if wanted == "csv":
-        print(prediction_csv_header())
     for answer in answers:
-        print(prediction_csv(answer) if wanted == "csv" else prediction_json(answer), flush=True)
+        print(line_of(answer), flush=True)
         if answer.status != "ok":
             failed += 1
             if not quiet and not sys.stdout.isatty():

@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import ActivityError, BundleError, VideoError
+from activity_cli.files import scheme_of
 from activity_cli.labels.discovery import find_videos
 from activity_cli.model.bundle import ENCODER_FILE, Bundle, HeadEntry, read_bundle
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.results import Prediction
+from activity_cli.results import Prediction, Warning
 from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime, StreamHead
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
 from activity_cli.streams.frames import FrameStreams
@@ -37,13 +38,16 @@ _AHEAD = 2
 _CLIPS_AHEAD = 8
 # Threads that describe frames. Each model of a stream reads one frame at a time, so that more would wait.
 _MOST_DESCRIBING = 4
+_SAMPLE = Path("sample")
+_NO_MODEL = f"There is no model in {DEFAULT_MODEL}"
 
 
 class Recognizer:
-    """A trained model, loaded once for many videos.
+    """A trained model, loaded once for many videos. Several threads may use it at once.
 
     Args:
-        model: Path of a bundle; None: ``models/activity`` if it exists, else the sample model.
+        model: Path of a bundle; ``sample``: the sample model, unless there is such a path; None: ``models/activity`` if
+            it exists, else the sample model, and every prediction has the warning ``model.sample``.
 
     Attributes:
         name: Name and short hash of the bundle.
@@ -57,6 +61,9 @@ class Recognizer:
 
     def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
         bundle = read_bundle(find_model(Path(model) if model is not None else None))
+        self._warnings: tuple[Warning, ...] = ()
+        if model is None and bundle.folder != DEFAULT_MODEL:
+            self._warnings = (Warning("model.sample", f"{_NO_MODEL}, so the sample model gave this answer."),)
         self.name = bundle.name
         self.labels = bundle.labels
         self.sampling: Sampling = bundle.sampling
@@ -75,7 +82,7 @@ class Recognizer:
             VideoError: The video cannot be used.
             BundleError: The network gives no finite number.
         """
-        reader = self._reader(FileSource(Path(video)))
+        reader = self._reader(_open_file(Path(video)))
         return self._answer(os.fspath(video), reader, reader)
 
     def predict_frames(self, frames: npt.NDArray[np.uint8], times_seconds: npt.ArrayLike) -> Prediction:
@@ -118,6 +125,7 @@ class Recognizer:
             duration_seconds=reader.info.duration_seconds,
             frames_used=frames_used,
             model=self.name,
+            warnings=self._warnings,
         )
 
     def _answer_all(self, sources: Sequence[_Source]) -> Iterator[Prediction]:
@@ -143,7 +151,7 @@ class Recognizer:
     def _open(self, source: _Source) -> _Decoding:
         if source.error is not None:
             raise source.error
-        reader = self._reader(FileSource(source.path))
+        reader = self._reader(_open_file(source.path))
         clips = iter(reader)
         return _Decoding(reader, clips, list(islice(clips, _CLIPS_AHEAD)))
 
@@ -196,9 +204,9 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> Iter
     progress = progress or SilentProgress()
     recognizer = Recognizer(settings.model)
     if settings.model is None and recognizer.folder != DEFAULT_MODEL:
-        progress.note(
-            f"There is no trained model in {DEFAULT_MODEL}. predict uses the sample model, which recognizes only: "
-            f"{', '.join(recognizer.labels)}."
+        progress.warn(
+            f"{_NO_MODEL}, so predict uses the sample model, which recognizes only: {', '.join(recognizer.labels)}. "
+            "Name your model with --model. --model sample asks for the sample model, without this warning."
         )
     return _predict_all(recognizer, _expand(settings.inputs), progress)
 
@@ -261,22 +269,44 @@ def _does_not_fit(path: Path) -> BundleError:
 def find_model(model: Path | None) -> Path:
     """The path of the bundle to use: the given one, else ``models/activity`` if it exists, else the sample model.
 
+    ``sample``, if there is no such path, is the sample model.
+
     Raises:
-        BundleError: No bundle is given, and there is none.
+        BundleError: There is no such bundle.
     """
-    if model is not None:
+    asks_for_sample = model == _SAMPLE and not os.path.lexists(_SAMPLE)
+    if model is not None and not asks_for_sample:
         return model
-    if DEFAULT_MODEL.exists():
+    # A link that leads nowhere is a mistake to report, and no reason to use another model.
+    if not asks_for_sample and os.path.lexists(DEFAULT_MODEL):
         return DEFAULT_MODEL
     package = Path(__file__).resolve().parent.parent
     # The sample model is inside an installed package, but beside the package in a clone.
     for place in (package / "models" / "sample", package.parent / "models" / "sample"):
         if (place / "bundle.json").is_file():
             return place
+    missing = "There is" if asks_for_sample else f"{_NO_MODEL}, and there is"
     raise BundleError(
-        f"There is no model in {DEFAULT_MODEL}, and no sample model in this installation.",
+        f"{missing} no sample model in this installation.",
         "Train one with 'activity train', or name one with --model.",
         code="model.missing",
+    )
+
+
+def _open_file(path: Path) -> FileSource:
+    """A video file.
+
+    Raises:
+        VideoError: It cannot be read, or it is an address or the number of a camera (``video.unsupported``).
+    """
+    name, scheme = path.name, scheme_of(path)
+    if not scheme and not (os.fspath(path).isdecimal() and not os.path.lexists(path)):
+        return FileSource(path)
+    what, example = (f"an address ({scheme}://)", "ADDRESS") if scheme else ("a camera", f"/dev/video{path}")
+    raise VideoError(
+        f"{name}: {what}, but activity reads only files.",
+        f"Save the video to a file first, such as with: ffmpeg -i {example} -t 60 clip.mkv",
+        code="video.unsupported",
     )
 
 

@@ -13,7 +13,14 @@ from activity_cli.dataset.clips import ClipStore, remove_stale_arrays
 from activity_cli.dataset.decode_cache import DecodeCache, Decoded, DecodeTask
 from activity_cli.dataset.decoding import decode_all
 from activity_cli.dataset.hands_sample import MIN_HANDS_SHARE, hands_share, sample_for_hands
-from activity_cli.dataset.manifest import DECODE_CACHE, config_of, is_prepared_folder, read_config, write_prepared
+from activity_cli.dataset.manifest import (
+    DECODE_CACHE,
+    check_links,
+    config_of,
+    is_prepared_folder,
+    read_config,
+    write_prepared,
+)
 from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
 from activity_cli.dataset.sheets import draw_sheets
@@ -43,7 +50,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
 
     Raises:
         ConfigError: Settings contradict each other.
-        DatasetError: There is nothing to train on.
+        DatasetError: There is nothing to train on, or the prepared folder contains a link.
         OutputError: The prepared folder exists with other settings, is in use, or cannot be written.
         BundleError: A model file of a stream is damaged.
     """
@@ -62,7 +69,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
 
 def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) -> PrepareResult:
     out, before = settings.out, None
-    store = ClipStore(out / "clips")
+    store = ClipStore(out / "clips", settings.sampling.frame_size)
     read = _read_videos(_decode_tasks(labels.segments), settings, store, progress)
     records, streams, num_decoded, num_reused = list_records(labels, read.results), read.streams, *read.counts
     # With the clips of rejected and duplicate files: without them a repeated run would decode those again.
@@ -131,6 +138,7 @@ def _check_output(out: Path) -> None:
                 f"{str(out)!r} exists and was not made by 'activity prepare'.", "Choose another folder with `out`."
             )
         out.mkdir(parents=True, exist_ok=True)
+    check_links(out)
 
 
 def _check_settings(settings: PrepareSettings) -> None:

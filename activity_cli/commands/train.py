@@ -180,7 +180,7 @@ def _train_heads(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFol
         identity,
         heads=heads,
         network=network,
-        encoder_file=backbone.path if backbone else None,
+        encoder_file=backbone.content if backbone else None,
         history=tuple(record for one in fitted.values() for record in one.records),
     )
     result = trained.save()
@@ -291,7 +291,7 @@ class _Trained:
     identity: Mapping[str, Any]
     heads: StreamHeads
     network: Network | None
-    encoder_file: Path | None = None
+    encoder_file: bytes | None = None
     history: tuple[EpochRecord, ...] = ()
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -563,6 +563,8 @@ def _check(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
             settings.tensorboard.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=settings.tensorboard).close()
     present = {record.label for record in prepared.in_split("train")}
+    for record in prepared.in_split("train")[:1]:  # the others must be like it
+        prepared.clips.read(record.clip)
     if len(present) < 2:
         raise DatasetError(
             f"{prepared.folder} has training clips of only {len(present)} label(s). Training needs two or more labels.",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from activity_cli.dataset.clips import load_array
 from activity_cli.errors import DatasetError
 
 __all__ = ["ReadArray", "array_reader"]
@@ -72,10 +73,7 @@ def _on_disk(paths: Sequence[Path], layouts: Sequence[_Layout]) -> ReadArray:
 
 def _layout(path: Path) -> _Layout:
     """Maps a file into memory for a moment, which proves that it is whole and reads no more than its header."""
-    try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise _unusable(path, str(error)) from None
+    array = load_array(path)
     if not isinstance(array, np.memmap) or not array.ndim or not len(array) or not array.flags.c_contiguous:
         raise _unusable(path, f"it holds {array.dtype}{list(array.shape)}")
     return _Layout(array.offset, array.dtype, array.shape)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +22,12 @@ from activity_cli.files import atomic_write, remove_stale_files, translate_os_er
 from activity_cli.sampling.plan import Cut
 from activity_cli.settings import Sampling
 
-__all__ = ["ClipStore", "cache_key", "clip_name", "pixel_identity", "remove_stale_arrays", "write_array"]
+__all__ = ["ClipStore", "cache_key", "clip_name", "load_array", "pixel_identity", "remove_stale_arrays", "write_array"]
 
 # Raised when the same frames are stored with other pixels: clips that were made before are not used any more.
 _PIXEL_VERSION = 1
+# The names that prepare writes, and so may remove.
+_ARRAY_NAME = re.compile(r"[0-9a-f]{32}\.npy")
 
 
 def cache_key(*parts: object) -> str:
@@ -60,20 +63,38 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
         np.lib.format.write_array(plain, np.ascontiguousarray(array), allow_pickle=False)  # type: ignore[arg-type]
 
 
+def load_array(path: Path) -> npt.NDArray[Any]:
+    """Maps the array of a ``.npy`` file into memory; pages are read when they are touched.
+
+    Raises:
+        DatasetError: The file is missing, cut, or does not hold one array.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except MemoryError:
+        raise
+    except Exception as error:  # NumPy parses the header as Python, which fails in many ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise DatasetError(f"{path} is missing or damaged: {reason}.", _AGAIN) from None
+    if not isinstance(array, np.ndarray):
+        raise DatasetError(f"{path} is damaged: it does not hold one array.", _AGAIN)
+    return array
+
+
 def remove_stale_arrays(folder: Path, keep: Collection[str]) -> None:
-    """Removes arrays that are not to be kept, and what a killed run left unfinished."""
+    """Removes arrays of ``prepare`` that are not to be kept, and what a killed run left unfinished."""
     kept = frozenset(keep)
     for path in folder.glob("*.npy"):
-        if path.name not in kept:
+        if path.name not in kept and _ARRAY_NAME.fullmatch(path.name):
             path.unlink(missing_ok=True)
     remove_stale_files(folder)
 
 
 class ClipStore:
-    """Clips ``uint8 [T, H, W, 3]`` in a folder."""
+    """Clips ``uint8 [T, H, W, 3]`` in a folder; with ``frame_size``, only those of this height and width are there."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, frame_size: int | None = None) -> None:
+        self.folder, self._frame_size = folder, frame_size
 
     def __contains__(self, name: str) -> bool:
         """Whether a whole clip of this name is there."""
@@ -94,12 +115,11 @@ class ClipStore:
             DatasetError: The file is missing, cut, or not a clip.
         """
         path = self.folder / name
-        try:
-            frames: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DatasetError(f"The clip {path} is missing or damaged: {error}.", _AGAIN) from None
+        frames: npt.NDArray[np.uint8] = load_array(path)
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.shape[0]:
             raise DatasetError(f"{path} is not a clip: {frames.dtype}{list(frames.shape)}.", _AGAIN)
+        if (size := self._frame_size) and frames.shape[1:3] != (size, size):
+            raise DatasetError(f"{path} has frames {list(frames.shape[1:3])}, not {[size, size]}.", _AGAIN)
         return frames
 
 

@@ -18,7 +18,7 @@ import msgspec
 from activity_cli.dataset.clips import ClipStore, cache_key, pixel_identity
 from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.files import atomic_write, translate_os_error
-from activity_cli.results import ClipInfo, VideoInfo
+from activity_cli.results import ClipInfo, VideoInfo, impossible_values
 from activity_cli.sampling.plan import Segment, plan_identity
 from activity_cli.settings import Sampling
 from activity_cli.streams.registry import STREAMS
@@ -109,6 +109,8 @@ class DecodeCache:
         if line is None or not key or line.key != key:
             return None
         names, wanted = line.decoded.clip_names, _stream_keys(task.streams)
+        if line.decoded.clips and len(line.decoded.clips) != len(task.segments):
+            return None  # the line was edited
         if names and not wanted.items() <= line.streams.items():
             return None
         arrays = StreamStore(store.folder.parent)
@@ -153,6 +155,9 @@ class DecodeCache:
                 with suppress(ValueError, msgspec.ValidationError):
                     # Not with msgspec's decoder: it rejects file names that are not UTF-8.
                     line = msgspec.convert(json.loads(text), _Line)
+                    clips = [clip for segment in line.decoded.clips for clip in segment]
+                    if any(map(impossible_values, (line.decoded.video, *clips))) or line.decoded.file_bytes < 0:
+                        continue
                     if not line.decoded.error_code or line.decoder == self._decoder:
                         self._lines[line.name] = line
         if not text.endswith("\n"):

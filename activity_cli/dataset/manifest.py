@@ -22,8 +22,8 @@ from activity_cli._version import __version__
 from activity_cli.dataset.clips import ClipStore
 from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.errors import ActivityError, DatasetError
-from activity_cli.files import atomic_write, write_text
-from activity_cli.results import ClipRecord
+from activity_cli.files import atomic_write, find_link, write_text
+from activity_cli.results import ClipRecord, impossible_values
 from activity_cli.settings import STREAM_NAMES, PrepareSettings, Sampling, Split, StreamName, build, plain_values
 from activity_cli.streams.registry import STREAMS
 
@@ -32,6 +32,7 @@ __all__ = [
     "PREPARED_SCHEMA",
     "PreparedConfig",
     "PreparedFolder",
+    "check_links",
     "config_of",
     "is_prepared_folder",
     "read_config",
@@ -100,7 +101,7 @@ class PreparedFolder:
 
     @property
     def clips(self) -> ClipStore:
-        return ClipStore(self.folder / "clips")
+        return ClipStore(self.folder / "clips", self.sampling.frame_size)
 
     @property
     def streams(self) -> StreamStore:
@@ -121,6 +122,20 @@ def is_prepared_folder(folder: Path) -> bool:
         return read_config(folder) is not None
     except DatasetError as error:
         return error.code == "dataset.schema"
+
+
+def check_links(folder: Path) -> None:
+    """Rejects a prepared folder with a link in it: writing there would change files outside of it.
+
+    Raises:
+        DatasetError: There is one (``dataset.link``).
+    """
+    if (link := find_link(folder)) is not None:
+        raise DatasetError(
+            f"{link} is a link. A prepared folder must not contain links.",
+            "Remove the link, or prepare the videos into another folder.",
+            code="dataset.link",
+        )
 
 
 def config_of(
@@ -194,8 +209,9 @@ def read_prepared(folder: Path) -> PreparedFolder:
     """Reads a prepared folder back.
 
     Raises:
-        DatasetError: It does not exist, is unfinished, damaged, or of another version.
+        DatasetError: It does not exist, is unfinished, damaged, or of another version, or contains a link.
     """
+    check_links(folder)
     config = read_config(folder)
     if config is None:
         if is_prepared_folder(folder):
@@ -209,8 +225,9 @@ def read_prepared(folder: Path) -> PreparedFolder:
         with (folder / "manifest.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             records = [_record(row) for row in csv.DictReader(file)]
         prepared = _prepared(folder, config, records)
+        _check_records(prepared)
     except (OSError, ValueError, csv.Error, KeyError, msgspec.ValidationError, ActivityError) as error:
-        raise DatasetError(f"{folder} is damaged: {error}.", _AGAIN) from None
+        raise DatasetError(f"{folder} is damaged: {str(error).rstrip('.')}.", _AGAIN) from None
     if _fingerprint(records, config.streams) != config.fingerprint:
         raise DatasetError(
             f"{folder / 'manifest.csv'} was changed after 'activity prepare' wrote it.",
@@ -225,6 +242,22 @@ def _prepared(folder: Path, config: PreparedConfig, records: Iterable[ClipRecord
     settings = build(PrepareSettings, places | config.settings)
     names = tuple(name for name in STREAM_NAMES if name in config.streams)
     return PreparedFolder(folder, config.labels, tuple(records), settings, config.fingerprint, names)
+
+
+def _check_records(prepared: PreparedFolder) -> None:
+    """Rejects what ``prepare`` does not write, though a file may say it."""
+    for record in prepared.records:
+        used = record.status == "ok"
+        if wrong := impossible_values(record):
+            raise ValueError(f"manifest.csv has an impossible {wrong[0]} for {record.path!r}")
+        if record.status not in ("ok", "rejected", "duplicate", "unused", "ignored"):
+            raise ValueError(f"manifest.csv has the status {record.status!r}")
+        if used and not (record.clip and record.label and record.split in ("train", "val", "test")):
+            raise ValueError(f"manifest.csv has no clip, label or split for {record.path!r}")
+        if used and not 1 <= record.clip_frames <= prepared.sampling.num_frames:
+            raise ValueError(f"manifest.csv has an impossible clip_frames for {record.path!r}")
+    if prepared.labels != tuple(sorted({record.label for record in prepared.in_split("all")})):
+        raise ValueError("the labels in config.json are not those of manifest.csv")
 
 
 def _record(row: dict[str, str]) -> ClipRecord:

@@ -23,6 +23,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import TypeVar, cast
 
+from activity_cli.quiet import own_process
+
 __all__ = ["Lost", "call_in_processes", "default_workers"]
 
 _Item = TypeVar("_Item")
@@ -131,7 +133,7 @@ def _serve(pipe: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit_memory()
     pipe.send(("advance", 0))
-    with suppress(EOFError):
+    with own_process(), suppress(EOFError):
         while True:
             function, item, reports = pipe.recv()
             options = {"advance": lambda amount: pipe.send(("advance", amount))} if reports else {}

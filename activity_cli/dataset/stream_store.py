@@ -6,15 +6,15 @@ each frame is shown. Appearance is computed from the clip itself when a network 
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.dataset.clips import remove_stale_arrays, write_array
+from activity_cli.dataset.clips import load_array, remove_stale_arrays, write_array
 from activity_cli.errors import DatasetError
 from activity_cli.streams.registry import STREAMS
 
@@ -59,7 +59,7 @@ class StreamStore:
             DatasetError: The file is missing or damaged, or its shape or type is another, or the clip has other frames.
         """
         path = self.path(stream, clip)
-        rows: npt.NDArray[np.float32] = _load(path)
+        rows: npt.NDArray[np.float32] = np.array(load_array(path))
         width = STREAMS[stream].width
         if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != width or not len(rows):
             held = f"{rows.dtype}{list(rows.shape)}, not float32[T, {width}]"
@@ -77,9 +77,11 @@ class StreamStore:
             DatasetError: The file is missing or damaged, or its shape or type is another.
         """
         path = self.folder / _TIMES / clip
-        times: npt.NDArray[np.float64] = _load(path)
+        times: npt.NDArray[np.float64] = np.array(load_array(path))
         if times.dtype != np.float64 or times.ndim != 1 or not len(times):
             raise DatasetError(f"{path} does not hold times: {times.dtype}{list(times.shape)}.", _AGAIN)
+        if not np.isfinite(times).all() or (np.diff(times) < 0).any():
+            raise DatasetError(f"{path} holds times that are not finite, or do not rise.", _AGAIN)
         return times
 
     def has(self, streams: Iterable[str], clip: str) -> bool:
@@ -96,18 +98,10 @@ class StreamStore:
         for folder in self.folder.glob("*"):
             if folder.name in kept:
                 remove_stale_arrays(folder, clips)
-            elif folder.is_dir():
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _load(path: Path) -> npt.NDArray[Any]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(f"{path} is missing or damaged: {error}.", _AGAIN) from None
-    if not isinstance(array, np.ndarray):
-        raise DatasetError(f"{path} is not an array.", _AGAIN)
-    return array
+            elif re.fullmatch(rf"({'|'.join(STREAMS)})-\d+", folder.name):
+                remove_stale_arrays(folder, ())
+                with suppress(OSError):  # something of a person is in it
+                    folder.rmdir()
 
 
 _AGAIN = "Run 'activity prepare' again: it repeats only what is missing."

@@ -11,7 +11,8 @@ from contextlib import suppress
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.dataset.clips import ClipStore, write_array
+from activity_cli.dataset.clips import ClipStore, load_array, write_array
+from activity_cli.errors import DatasetError
 
 __all__ = ["SIGNATURE_SHAPE", "Signature", "SignatureStore", "compute_signature"]
 
@@ -78,8 +79,8 @@ class SignatureStore:
         Raises:
             DatasetError: Both the signature and the clip are missing.
         """
-        with suppress(OSError, ValueError, EOFError):
-            signature: Signature = np.load(self.folder / name, allow_pickle=False)
+        with suppress(DatasetError):
+            signature: Signature = load_array(self.folder / name)
             whole = signature.dtype == np.float16 and signature.shape == SIGNATURE_SHAPE
             if whole and np.isfinite(signature).all():
                 return signature

@@ -187,6 +187,7 @@ class Bundle:
                 training wrote (``model.damaged``).
         """
         path, entry = self.folder / name, self.document.files.get(name)
+        _check_link(path)
         try:
             size = path.stat().st_size
             # A link to a device or a pipe would be read without end.
@@ -231,6 +232,7 @@ def read_bundle(folder: Path) -> Bundle:
             schema (``model.schema``).
     """
     path = folder / _DOCUMENT
+    _check_link(path)
     try:
         if path.exists() and not path.is_file():
             raise _damaged(path, "it is not a file")
@@ -297,6 +299,11 @@ def _contradiction(document: Document, sampling: Sampling, network: NetworkSetti
         ),
     }
     return next((reason for reason, holds in rules.items() if not holds), "")
+
+
+def _check_link(path: Path) -> None:
+    if path.is_symlink():
+        raise _damaged(path, "it is a link, but a model must contain its files")
 
 
 def _damaged(path: Path, reason: str) -> BundleError:

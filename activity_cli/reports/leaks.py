@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from activity_cli.reports.text import counted
-from activity_cli.results import LEAKS_SCHEMA, ClipRecord, LeakReport
-from activity_cli.writers.json import indented_json, rounded
+from activity_cli.results import LEAKS_SCHEMA, ClipRecord, LeakReport, rounded
+from activity_cli.writers.json import indented_json
 
 __all__ = ["leak_document", "leak_lines"]
 

@@ -42,7 +42,11 @@ class PredictSettings(Settings):
         }
     )
     model: Path | None = setting(
-        None, "Model to use.", _INPUT, "MODEL", unset="models/activity if it exists, else the sample model"
+        None,
+        "Model to use. sample: the sample model.",
+        _INPUT,
+        "MODEL",
+        unset="models/activity if it exists, else the sample model",
     )
 
 

@@ -33,6 +33,9 @@ class FrozenBackbone:
         progress: Shows a bar.
         exact: False for maps, which are large, and of which half of the digits are noise to what is trained on them.
 
+    Attributes:
+        content: The LiteRT file. The file in the cache may change until the model is saved.
+
     Raises:
         OutputError: The disk is full.
     """
@@ -44,12 +47,13 @@ class FrozenBackbone:
         with tempfile.TemporaryDirectory(prefix="activity-") as folder:
             converted = Path(folder, ENCODER_FILE)
             encoder_to_litert(model, converted)
-            self._cache = feature_folder(prepared, converted)
-            self.path = self._cache / ENCODER_FILE
-            with translate_os_error(self._cache):
-                self._cache.mkdir(parents=True, exist_ok=True)
-            write_bytes(self.path, converted.read_bytes())
-        self._runtime = EncoderRuntime(self.path, default_workers())
+            self._cache = feature_folder(prepared, converted, np.dtype(self._dtype).name)
+            self.content = converted.read_bytes()
+        path = self._cache / ENCODER_FILE
+        with translate_os_error(self._cache):
+            self._cache.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, self.content)
+        self._runtime = EncoderRuntime(path, default_workers())
 
     def files(self, records: Sequence[ClipRecord]) -> list[Path]:
         """The cached outputs of some clips, computed where they are missing.

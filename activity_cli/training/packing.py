@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +17,7 @@ from activity_cli._version import __version__
 from activity_cli.dataset.manifest import PreparedFolder
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import TrainingError
+from activity_cli.files import write_bytes
 from activity_cli.model.bundle import (
     ENCODER_FILE,
     TRAINED_ON_DIGITS,
@@ -46,7 +46,7 @@ _CLIPS_COMPARED = 4
 
 
 def write_appearance_files(
-    network: Network, folder: Path, clips: Sequence[npt.NDArray[np.uint8]], litert_encoder: Path | None
+    network: Network, folder: Path, clips: Sequence[npt.NDArray[np.uint8]], litert_encoder: bytes | None
 ) -> float:
     """Writes the Keras and LiteRT files of the appearance stream's network and compares them.
 
@@ -54,7 +54,7 @@ def write_appearance_files(
         network: The trained network, which computes in float32.
         folder: The folder to write to.
         clips: Real clips of different lengths, ``uint8 [T, H, W, 3]``, to compare on.
-        litert_encoder: The encoder's LiteRT file; None: it is converted here.
+        litert_encoder: Content of the encoder's LiteRT file; None: it is converted here.
 
     Returns:
         The largest absolute difference of a probability.
@@ -67,7 +67,7 @@ def write_appearance_files(
     if litert_encoder is None:
         encoder_to_litert(network.encoder, folder / ENCODER_FILE)
     else:
-        shutil.copyfile(litert_encoder, folder / ENCODER_FILE)
+        write_bytes(folder / ENCODER_FILE, litert_encoder)
     head_to_litert(network.head, network.shape.head, folder / head_file("appearance"))
     encoder, head = (
         EncoderRuntime(folder / ENCODER_FILE, default_workers()),

@@ -158,6 +158,10 @@ def run_stages(
         KeyboardInterrupt: A person interrupted before anything was.
     """
     initial = trainee.get_weights()
+    if resumed and not _fits(resumed, len(stages), initial):
+        raise TrainingError(
+            f"{checkpoint} does not fit this training.", "Start again with `overwrite`.", code="training.checkpoint"
+        )
     records = list(resumed.records) if resumed else []
     kept, kept_stage = (resumed.kept, resumed.kept_stage) if resumed else ([], -1)
     validated, validated_stage = kept, kept_stage
@@ -199,6 +203,13 @@ def run_stages(
             _warn_of_overfitting(records, progress)
     best = best_of(records, stages[validated_stage].name)
     return Outcome(tuple(records), stages[kept_stage], validated, best, result.interrupted, result.failure)
+
+
+def _fits(resumed: Checkpoint, num_stages: int, weights: Weights) -> bool:
+    """Whether a state can be one of these stages and weights."""
+    shapes = [one.shape for one in weights] if resumed.kept_stage >= 0 else []
+    in_order = -1 <= resumed.kept_stage <= resumed.stage and 0 <= resumed.stage < num_stages
+    return in_order and [one.shape for one in resumed.kept] == shapes
 
 
 def _save(path: Path, now: Checkpoint, state: FitState) -> None:

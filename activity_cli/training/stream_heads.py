@@ -196,7 +196,8 @@ class StreamHeads:
     def _fold(self, candidate: Candidate, number: int, train: Numbers, test: Numbers) -> Floats:
         name = f"{candidate.name} fold {number}"
         kept = self._store.read(name)
-        if kept is None:
+        shape = len(test), len(self._prepared.labels)
+        if kept is None or "answers" not in kept or kept["answers"].shape != shape or not _are_finite(kept):
             inputs = self.inputs(candidate.reads)
             fitted = self._fit(candidate, inputs.take(train), train, seed=number + 1)
             kept = {"answers": fitted.head.predict(inputs.take(test))}
@@ -257,11 +258,18 @@ def _kept(fitted: FittedHead) -> dict[str, npt.NDArray[Any]]:
 
 
 def _restored(shape: HeadShape, kept: Mapping[str, npt.NDArray[Any]]) -> FittedHead | None:
-    """A head that was kept; None: it is of another shape."""
+    """A head that was kept; None: it is of another shape, or damaged."""
+    try:
+        records = msgspec.msgpack.decode(kept["records"].tobytes(), type=tuple[EpochRecord, ...])
+    except (KeyError, msgspec.MsgspecError):
+        return None
     head = RecurrentHead(shape) if shape.kind == RECURRENT else LinearHead(shape)
     weights = [kept[name] for name in kept if name != "records"]
-    if [one.shape for one in weights] != [tuple(one.shape) for one in head.model.weights]:
+    if not _are_finite(kept) or [one.shape for one in weights] != [tuple(one.shape) for one in head.model.weights]:
         return None
     head.model.set_weights(weights)
-    records = msgspec.msgpack.decode(kept["records"].tobytes(), type=tuple[EpochRecord, ...])
     return FittedHead(head, records)
+
+
+def _are_finite(kept: Mapping[str, npt.NDArray[Any]]) -> bool:
+    return all(one.dtype.kind in "fiu" and bool(np.isfinite(one).all()) for one in kept.values())

@@ -14,21 +14,25 @@ from activity_cli.results import EpochRecord, Prediction
 __all__ = ["HISTORY_COLUMNS", "PREDICTION_COLUMNS", "prediction_csv", "prediction_csv_header", "write_history_csv"]
 
 _ANSWER_COLUMNS = ("label", "confidence", "duration_seconds", "frames_used", "model")
-PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message")
+PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message", "warnings")
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "stage")
 
 
-def prediction_csv_header() -> str:
-    """The names of the columns as one CSV record, without the line break."""
-    return _record(PREDICTION_COLUMNS)
+def prediction_csv_header(labels: Sequence[str]) -> str:
+    """The names of the columns as one CSV record, without the line break.
+
+    A column ``scores.LABEL`` for each of the model's labels follows those of ``PREDICTION_COLUMNS``.
+    """
+    return _record((*PREDICTION_COLUMNS, *(f"scores.{label}" for label in labels)))
 
 
-def prediction_csv(prediction: Prediction) -> str:
-    """One prediction as one CSV record of ``PREDICTION_COLUMNS``, without the line break at its end.
+def prediction_csv(prediction: Prediction, labels: Sequence[str]) -> str:
+    """One prediction as one CSV record of the columns of :func:`prediction_csv_header`, without the line break.
 
     A cell without a value is empty. A name with a line break is quoted.
     """
     cells: dict[str, object] = {"source": prediction.source, "status": prediction.status}
+    scores = prediction.scores or {}
     if prediction.status == "ok":
         cells |= {
             "label": prediction.label,
@@ -39,7 +43,13 @@ def prediction_csv(prediction: Prediction) -> str:
         }
     else:
         cells |= {"error_code": prediction.error_code, "error_message": prediction.error_message}
-    return _record(cells.get(name, "") for name in PREDICTION_COLUMNS)
+    cells["warnings"] = " ".join(f"[{one.code}] {one.message}" for one in prediction.warnings)
+    return _record(
+        (
+            *(cells.get(name, "") for name in PREDICTION_COLUMNS),
+            *(_number(scores[label], 4) if label in scores else "" for label in labels),
+        )
+    )
 
 
 def write_history_csv(path: Path, history: Sequence[EpochRecord]) -> None:
