@@ -21,14 +21,14 @@ _Clips = npt.NDArray[np.intp]
 # The first three only rule out most pairs. Mean square distance of two backgrounds, as a share of their contrast.
 # Backgrounds have little contrast where the camera moves.
 _SAME_BACKGROUND = 0.4
-# Cosine of the two maps of where something moves. Measured: near-duplicates have 0.84 or more.
+# Cosine of the two maps of where something moves. Measured: copies of tennis clips have 0.84 or more.
 _SAME_REGIONS = 0.7
 # Difference of the tint that brightness alone may make: a share of the tint, and a share of white.
 _SAME_TINT, _NO_TINT = 0.4, 0.03
 # Variance over time of a pixel where something moves. Codecs add less.
 _MOVES = 0.001
-# Share of the motion that may differ. Measured: near-duplicates have at most 0.23, different takes of one person at one
-# place 0.31 or more (benchmarks/groups.py).
+# Share of the motion that may differ. Measured with _FEW_PIXELS: copies of tennis clips have at most 0.23, different
+# takes by one camera (gestures) 0.3 or more.
 _SAME_MOTION = 0.25
 # Agreement in this many pixels, of 1024, counts half: where next to nothing moves, it may be chance.
 _FEW_PIXELS = 8
