@@ -159,7 +159,7 @@ def test_given_groups_are_kept_but_joined_by_near_duplicates(places: Path, tmp_p
     assert result.leaks.grouping == "given"
     result = run(places, tmp_path / "other", r"\d(?=\.)")
     assert rows_of(tmp_path / "other")["bend/0.mp4"]["group"].startswith("0+")
-    assert any("matches nothing in 1 of 13" in warning for warning in result.warnings)
+    assert any("matches nothing in 1 of 13 paths: 'wave/twin.mp4'." in warning for warning in result.warnings)
 
 
 def test_given_splits_that_divide_similar_clips_give_a_warning(places: Path, tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
 from activity_cli.dataset.sheets import draw_sheets
 from activity_cli.dataset.stream_store import StreamStore
-from activity_cli.errors import DatasetError, OutputError
+from activity_cli.errors import ConfigError, DatasetError, OutputError
 from activity_cli.files import folder_lock, is_empty, remove_stale_files, translate_os_error, write_text
-from activity_cli.labels.discovery import read_labels
+from activity_cli.labels.discovery import group_of, read_labels
 from activity_cli.labels.segments import LabeledSegment, LabelSet
 from activity_cli.leakage.signatures import SignatureStore
 from activity_cli.leakage.split_dataset import split_dataset
@@ -58,6 +58,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     settings = resolve_prepare(settings)
     labels = read_labels(settings.videos, settings.labels, settings.split.pattern)
     _check_labels(labels.segments)
+    _check_groups(labels.segments, settings)
     _check_output(settings.out)
     with folder_lock(settings.out):
         _check_settings(settings)
@@ -127,6 +128,17 @@ def _check_labels(segments: Sequence[LabeledSegment]) -> None:
             "Training needs two or more labels, each in its own folder. If the activity folders are inside "
             f"{labels[0]!r}, run 'activity prepare' on that folder.",
             code="dataset.one_label",
+        )
+
+
+def _check_groups(segments: Sequence[LabeledSegment], settings: PrepareSettings) -> None:
+    """Rejects a pattern that finds no group: every video would be its own group, and the test score too high."""
+    pattern = settings.split.pattern
+    if pattern is not None and not any(group_of(segment.name, pattern) for segment in segments):
+        raise ConfigError(
+            f"`group_by` {pattern!r} matches nothing in the path of any video, such as {segments[0].name!r}.",
+            r"Write a regular expression that finds the person or the source in these paths, such as 'person\d+'.",
+            setting="group_by",
         )
 
 

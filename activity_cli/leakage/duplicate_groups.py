@@ -6,11 +6,11 @@ it little.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 import msgspec
@@ -34,7 +34,7 @@ _FEWEST_SOURCES = 5
 _LARGEST_SHARE = 0.25
 _NUM_SPLITS = 3  # train, val, test
 _MANY_DUPLICATES = 8
-_TRIED_PAIRS = 200  # of a large group
+_TRIED_VIDEOS = 8  # of a group that another would join
 _BLOCK = 256
 
 # Every clip is compared with every other: 20,000 clips take about two minutes.
@@ -42,7 +42,9 @@ _MOST_CLIPS = 20_000
 # Comparing so few takes less time than starting a process.
 _FEW_CLIPS = 200
 # Part of the key of the cached result: to be raised when the comparison changes.
-_METHOD = 3
+_METHOD = 4
+
+_Clips = npt.NDArray[np.intp]
 
 SourceId = tuple[str, str]
 """What a clip was cut from: the hash of the video's content, and the given group or an empty text."""
@@ -56,8 +58,8 @@ class DuplicateGroups:
         recordings: For each clip, its group of near-duplicates and of clips of the same video.
         sources: For each clip, its group of clips that seem filmed in one place.
         near_duplicates: Pairs of near-duplicates, as many as it takes to connect each recording.
-        rejected_recordings: For each clip, whether its group of near-duplicates was too large to be true, and was
-            therefore not joined.
+        rejected_recordings: For each clip, whether its group of near-duplicates had many clips, and all of a label,
+            and was therefore not joined.
         rejected_sources: For each clip, whether its place had too many clips, or left a label in too few groups for
             all splits. ``sources`` then joins only the clip's recording.
     """
@@ -154,10 +156,11 @@ def find_duplicate_groups(
     index = SignatureIndex(signatures)
     pairs = []
     for pair in index.near_duplicates(groups.not_with, advance):
-        groups.join(*pair)
-        pairs.append(pair)
+        if _is_one_recording(index, groups.with_clip(pair[0]), groups.with_clip(pair[1]), np.array(videos)):
+            groups.join(*pair)
+            pairs.append(pair)
     recordings = groups.numbers()
-    implausible = _implausible(index, recordings, labels)
+    implausible = _implausible(recordings, labels)
     rejected = tuple(group in implausible for group in recordings)
     recordings = [videos[clip] if rejected[clip] else group for clip, group in enumerate(recordings)]
     near_duplicates = tuple((first, second) for first, second in pairs if recordings[first] == recordings[second])
@@ -170,26 +173,32 @@ def find_duplicate_groups(
     return DuplicateGroups(tuple(recordings), sources, near_duplicates, rejected, rejected_sources)
 
 
-def _implausible(index: SignatureIndex, recordings: Sequence[int], labels: Sequence[str]) -> set[int]:
+def _is_one_recording(index: SignatureIndex, clips: _Clips, others: _Clips, videos: _Clips) -> bool:
+    """Whether two groups are one recording, as two of their clips are: half of the pairs of their videos have to agree.
+
+    Otherwise, a chain of pairs would join clips that have little in common.
+    """
+    some, more = (
+        [group[videos[group] == video] for video in np.unique(videos[group])[:_TRIED_VIDEOS]]
+        for group in (clips, others)
+    )
+    if len(some) == len(more) == 1:
+        return True
+    agree = [index.any_near_duplicates(one, other) for one, other in product(some, more)]
+    return 2 * sum(agree) >= len(agree)
+
+
+def _implausible(recordings: Sequence[int], labels: Sequence[str]) -> set[int]:
     """Groups of near-duplicates that cannot be true, as where one camera sees a machine do the same all day.
 
-    They are large. Either most of their clips are no near-duplicates of one another, but connected by others, or the
-    group has all clips of a label, so that nothing of it would be left to test.
+    They have many clips, and all clips of a label, so that nothing of it would be left to test.
     """
-    clips_of: dict[int, list[int]] = defaultdict(list)
+    sizes = Counter(recordings)
     groups_of: dict[str, set[int]] = defaultdict(set)
-    for clip, (group, label) in enumerate(zip(recordings, labels, strict=True)):
-        clips_of[group].append(clip)
+    for group, label in zip(recordings, labels, strict=True):
         groups_of[label].add(group)
     only_groups = {group for groups in groups_of.values() if len(groups) == 1 for group in groups}
-    found = {group for group in only_groups if len(clips_of[group]) >= _MANY_DUPLICATES}
-    for group, clips in clips_of.items():
-        if len(clips) > max(2, _LARGEST_SHARE * len(recordings)):
-            half = len(clips) // 2
-            tried = list(zip(clips, clips[half:] + clips[:half], strict=True))[:: len(clips) // _TRIED_PAIRS + 1]
-            if sum(index.is_near_duplicate(first, second) for first, second in tried) < len(tried) / 2:
-                found.add(group)
-    return found
+    return {group for group in only_groups if sizes[group] >= _MANY_DUPLICATES}
 
 
 def _indivisible(recordings: Sequence[int], places: Sequence[int], labels: Sequence[str]) -> set[int]:
@@ -235,7 +244,11 @@ class _Groups:
         one, other = sorted((self._group[first], self._group[second]))
         self._group[self._group == other] = one
 
-    def not_with(self, clip: int, others: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    def with_clip(self, clip: int) -> _Clips:
+        """The group of a clip."""
+        return np.flatnonzero(self._group == self._group[clip])
+
+    def not_with(self, clip: int, others: _Clips) -> _Clips:
         """Those of ``others`` that are not in the group of a clip."""
         return np.asarray(others[self._group[others] != self._group[clip]], np.intp)
 

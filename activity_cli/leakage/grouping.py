@@ -15,6 +15,7 @@ __all__ = ["Grouping", "group_clips"]
 # Share of all clips. Near-duplicates that would join given groups into more than this are more likely one place.
 _LARGEST_JOIN = 0.25
 _SHOWN_NAMES = 3
+_SHOWN_PATHS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,14 @@ def _shown(name: str, clips: Sequence[ClipRecord]) -> str:
 
 
 def _unmatched(clips: Sequence[ClipRecord], settings: Split) -> list[str]:
-    without = [clip for clip in clips if not clip.group]
+    without = list(dict.fromkeys(clip.path for clip in clips if not clip.group))
     if settings.pattern is None or not without:
         return []
+    num_more = len(without) - _SHOWN_PATHS
+    shown = ", ".join(map(repr, without[:_SHOWN_PATHS])) + (f" and {num_more} more" if num_more > 0 else "")
     return [
-        f"--group-by {settings.group_by!r} matches nothing in {len(without)} of {len(clips)} paths, "
-        f"such as {without[0].path!r}. prepare makes each of these videos its own group."
+        f"--group-by {settings.group_by!r} matches nothing in {len(without)} of {len({c.path for c in clips})} paths: "
+        f"{shown}. prepare makes each of these videos its own group."
     ]
 
 

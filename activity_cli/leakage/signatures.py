@@ -1,4 +1,4 @@
-"""A signature: what a clip looks like, in 20 kB. Clips with similar signatures are near-duplicates, or share a place.
+"""A signature: what a clip looks like, in 37 kB. Clips with similar signatures are near-duplicates, or share a place.
 
 The thumbnails have mean 0 and variance 1, so that brightness and contrast do not matter. The color histogram is of the
 background (the median over time), and is the same for a mirrored clip.
@@ -17,14 +17,14 @@ from activity_cli.errors import DatasetError
 __all__ = ["SIGNATURE_SHAPE", "Signature", "SignatureStore", "compute_signature"]
 
 Signature = npt.NDArray[np.float16]
-"""float16 [18, 576]: 16 gray thumbnails of 24 x 24 pixels, that of the background, and the colors of the background.
+"""float16 [18, 1024]: 16 gray thumbnails of 32 x 32 pixels, that of the background, and the colors of the background.
 
 The last row holds the square roots of a histogram of 8 x 8 x 8 colors, and the tint: red and blue less green, as shares
 of white.
 """
 
 FRAMES = 16
-SIDE = 24
+SIDE = 32
 SIGNATURE_SHAPE = (FRAMES + 2, SIDE * SIDE)
 BACKGROUND = FRAMES
 _BINS = 8  # for each color
