@@ -60,7 +60,8 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     _check_labels(labels.segments)
     if settings.time_origin == "file":
         labels = replace(labels, segments=[replace(one, from_file_start=True) for one in labels.segments])
-    check_units(labels, _listed_durations(labels))
+    else:
+        check_units(labels, _listed_durations(labels))
     _check_output(settings.out)
     with folder_lock(settings.out):
         _check_settings(settings)
@@ -75,10 +76,11 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
     store = ClipStore(out / "clips")
     read = _read_videos(_decode_tasks(labels.segments), settings, store, progress)
     # Before, only what the containers list was known.
-    check_units(labels, {name: decoded.video.duration_seconds for name, decoded in read.results.items()})
-    past = [
-        (one.name, goes_past_end(one, read.results[one.name].video)) for one in labels.segments if _has_clips(one, read)
-    ]
+    from_file = settings.time_origin == "file"
+    videos = {name: decoded.video for name, decoded in read.results.items() if decoded.clip_names}
+    ends = {name: video.duration_seconds + video.start_offset_seconds * from_file for name, video in videos.items()}
+    check_units(labels, ends)
+    past = [(one.name, goes_past_end(one, videos[one.name])) for one in labels.segments if one.name in videos]
     label_warnings = (*labels.warnings, *past_end_warnings([pair for pair in past if pair[1]]))
     records, streams, num_decoded, num_reused = list_records(labels, read.results), read.streams, *read.counts
     # With the clips of rejected and duplicate files: without them a repeated run would decode those again.
@@ -89,7 +91,7 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
 
     split = split_dataset(records, settings.split, store, progress)
     person_warnings, person_notes = find_person_gaps(split.records)
-    if settings.time_origin == "first_frame":
+    if not from_file:
         label_warnings += tuple(offset_warnings(split.records))
     label_warnings += tuple(find_label_warnings(split.records, settings.sampling))
     warnings, notes = (*label_warnings, *split.warnings, *person_warnings), (*person_notes, *notes)
@@ -143,12 +145,9 @@ def _listed_durations(labels: LabelSet) -> dict[str, float]:
     for path, name in {(one.path, one.name) for one in labels.segments if not one.problem}:
         with suppress(VideoError):
             times = FileSource(path, 1).list_times()
-            durations[name] = times[-1] - times[0] if len(times) > 1 else 0.0
+            # With the time of the last frame.
+            durations[name] = (times[-1] - times[0]) * len(times) / (len(times) - 1) if len(times) > 1 else 0.0
     return durations
-
-
-def _has_clips(segment: LabeledSegment, read: _Read) -> bool:
-    return not segment.problem and bool(read.results[segment.name].clip_names)
 
 
 def _check_labels(segments: Sequence[LabeledSegment]) -> None:
