@@ -48,6 +48,7 @@ class VideoInfo:
     height: int = 0
     rotation_degrees: int = 0  # how far the file says that frames must be turned, clockwise: 0, 90, 180 or 270
     sample_aspect_ratio: float = 1.0  # width of a stored pixel over its height as it is shown; 1 for square pixels
+    start_offset_seconds: float = 0.0  # from the start of the file to the first frame; only of labeled segments
     content_hash: str = ""  # SHA-256 of the file, hexadecimal; empty where it cannot be read
 
 

@@ -143,6 +143,7 @@ def test_a_csv_gives_groups_and_splits_and_its_group_wins_over_the_pattern(tmp_p
 
 
 def test_a_csv_may_hold_names_that_are_not_text(tmp_path: Path) -> None:
+    touch(tmp_path / "videos", os.fsdecode(b"odd\xff.mp4"))
     found = from_csv(tmp_path, b'path,label\n"new\nline.mp4",wave\nodd\xff.mp4,bend\n')
     assert {os.fsencode(one.name) for one in found.segments} == {b"new\nline.mp4", b"odd\xff.mp4"}
 

@@ -123,6 +123,8 @@ def test_names_and_labels_may_hold_anything(few: Path, tmp_path: Path) -> None:
     ]
     for number, name in enumerate(odd):
         draw_video(few / "plain.avi", "up", person=20 + number).rename(few / "up" / f"{name}.avi")
+        if name.startswith("bytes"):
+            continue  # a label must be text
         (few / name).mkdir()
         draw_video(few / "plain.avi", "up", person=40 + number).rename(few / name / f"{name}.avi")
     out = tmp_path / os.fsdecode(b"out \xff\n")
@@ -131,8 +133,10 @@ def test_names_and_labels_may_hold_anything(few: Path, tmp_path: Path) -> None:
     assert "\x1b[31mred" not in first.stderr
     rows = rows_of(out)
     for name in odd:
-        assert rows[f"up/{name}.avi"]["status"] == rows[f"{name}/{name}.avi"]["status"] == "ok"
-        assert rows[f"{name}/{name}.avi"]["label"] == name
+        assert rows[f"up/{name}.avi"]["status"] == "ok"
+    for name in (name for name in odd if not name.startswith("bytes")):
+        assert rows[f"{name}/{name}.avi"]["status"] == "ok"
+        assert rows[f"{name}/{name}.avi"]["label"] == name.strip()
     before = files_of(out)
     second = run("prepare", few, "--out", out, *TINY)
     assert "Decoded 0 videos." in second.stderr

@@ -13,6 +13,13 @@ from activity_cli.dataset.clips import ClipStore, remove_stale_arrays
 from activity_cli.dataset.decode_cache import DecodeCache, Decoded, DecodeTask
 from activity_cli.dataset.decoding import decode_all
 from activity_cli.dataset.hands_sample import MIN_HANDS_SHARE, hands_share, sample_for_hands
+from activity_cli.dataset.label_checks import (
+    check_units,
+    find_label_warnings,
+    goes_past_end,
+    offset_warnings,
+    past_end_warnings,
+)
 from activity_cli.dataset.manifest import (
     DECODE_CACHE,
     check_links,
@@ -25,7 +32,7 @@ from activity_cli.dataset.manifest_rows import list_records
 from activity_cli.dataset.processes import default_workers
 from activity_cli.dataset.sheets import draw_sheets
 from activity_cli.dataset.stream_store import StreamStore
-from activity_cli.errors import ConfigError, DatasetError, OutputError
+from activity_cli.errors import ConfigError, DatasetError, OutputError, VideoError
 from activity_cli.files import folder_lock, is_empty, remove_stale_files, translate_os_error, write_text
 from activity_cli.labels.discovery import group_of, read_labels
 from activity_cli.labels.segments import LabeledSegment, LabelSet
@@ -59,6 +66,10 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     labels = read_labels(settings.videos, settings.labels, settings.split.pattern)
     _check_labels(labels.segments)
     _check_groups(labels.segments, settings)
+    if settings.time_origin == "file":
+        labels = replace(labels, segments=[replace(one, from_file_start=True) for one in labels.segments])
+    else:
+        check_units(labels, _listed_durations(labels))
     _check_output(settings.out)
     with folder_lock(settings.out):
         _check_settings(settings)
@@ -72,16 +83,26 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
     out, before = settings.out, None
     store = ClipStore(out / "clips", settings.sampling.frame_size)
     read = _read_videos(_decode_tasks(labels.segments), settings, store, progress)
+    # Before, only what the containers list was known.
+    from_file = settings.time_origin == "file"
+    videos = {name: decoded.video for name, decoded in read.results.items() if decoded.clip_names}
+    ends = {name: video.duration_seconds + video.start_offset_seconds * from_file for name, video in videos.items()}
+    check_units(labels, ends)
+    past = [(one.name, goes_past_end(one, videos[one.name])) for one in labels.segments if one.name in videos]
+    label_warnings = (*labels.warnings, *past_end_warnings([pair for pair in past if pair[1]]))
     records, streams, num_decoded, num_reused = list_records(labels, read.results), read.streams, *read.counts
     # With the clips of rejected and duplicate files: without them a repeated run would decode those again.
     clips = {name for decoded in read.results.values() for name in decoded.clip_names}
-    notes = (read.note,) if read.note else ()
+    notes = (*labels.notes, read.note) if read.note else labels.notes
     # The records hold all that is needed from here on; for thousands of videos the rest is large.
     del read
 
     split = split_dataset(records, settings.split, store, progress)
     person_warnings, person_notes = find_person_gaps(split.records)
-    warnings, notes = (*split.warnings, *person_warnings), (*person_notes, *notes)
+    if not from_file:
+        label_warnings += tuple(offset_warnings(split.records))
+    label_warnings += tuple(find_label_warnings(split.records, settings.sampling))
+    warnings, notes = (*label_warnings, *split.warnings, *person_warnings), (*person_notes, *notes)
     for warning in warnings:
         progress.warn(warning)
 
@@ -116,8 +137,25 @@ def _decode_tasks(segments: Sequence[LabeledSegment]) -> list[DecodeTask]:
     """One for each video: all its labeled segments are cut in one reading."""
     parts: dict[tuple[Path, str], list[Segment]] = defaultdict(list)
     for one in segments:
-        parts[one.path, one.name].append(Segment(one.start_seconds, one.end_seconds))
+        if not one.problem:
+            part = Segment(one.start_seconds, one.end_seconds, one.frames, one.from_file_start)
+            parts[one.path, one.name].append(part)
     return [DecodeTask(path, name, tuple(segments)) for (path, name), segments in parts.items()]
+
+
+def _listed_durations(labels: LabelSet) -> dict[str, float]:
+    """Seconds of the videos as their containers list them, where the unit of the labels depends on them."""
+    if not labels.without_unit:
+        return {}
+    from activity_cli.video.opencv import FileSource  # here: it loads OpenCV
+
+    durations = {}
+    for path, name in {(one.path, one.name) for one in labels.segments if not one.problem}:
+        with suppress(VideoError):
+            times = FileSource(path, 1).list_times()
+            # With the time of the last frame.
+            durations[name] = (times[-1] - times[0]) * len(times) / (len(times) - 1) if len(times) > 1 else 0.0
+    return durations
 
 
 def _check_labels(segments: Sequence[LabeledSegment]) -> None:

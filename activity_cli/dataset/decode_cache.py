@@ -29,7 +29,7 @@ __all__ = ["DecodeCache", "DecodeTask", "Decoded"]
 _TRANSIENT = frozenset(["video.unreadable", "video.crashed", "video.memory", "video.timeout"])
 
 # Raised when results have other fields or another meaning: earlier lines are not used any more.
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from activity_cli.streams.frames import FULL_FRAME_STREAMS, FrameStreams
 from activity_cli.streams.hands import split_hands
 from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import ClipReader
+from activity_cli.video.start_offset import start_offset_seconds
 
 __all__ = ["decode_all", "decode_one"]
 
@@ -126,7 +127,9 @@ def decode_one(
             content_hash = sha256_of(task.path) if task.path.is_file() else ""
             file_bytes = task.path.stat().st_size
         source = FileSource(task.path, threads)
-        reader = ClipReader(source, sampling, task.segments, seed=seed, key=content_hash, describer=describer)
+        offset = _start_offset(task)
+        segments = [segment.from_first_frame(offset) for segment in task.segments]
+        reader = ClipReader(source, sampling, segments, seed=seed, key=content_hash, describer=describer)
         for clip in reader:
             cut, name = clip.cut, clip_name(content_hash, clip.cut, sampling)
             store.write(name, clip.frames)
@@ -159,8 +162,23 @@ def decode_one(
         )
     else:
         ordered = (tuple(sorted(found, key=lambda clip: (clip.start_seconds, clip.variant))) for found in clips)
-        return Decoded(replace(reader.info, content_hash=content_hash), tuple(ordered), file_bytes, hands=hands)
+        info = replace(reader.info, content_hash=content_hash, start_offset_seconds=offset)
+        return Decoded(info, tuple(ordered), file_bytes, hands=hands)
     return replace(failed, video=VideoInfo(content_hash=content_hash), file_bytes=file_bytes)
+
+
+def _start_offset(task: DecodeTask) -> float:
+    """When the first frame is shown, in seconds from the start of the file; 0 where no label counts seconds."""
+    if not any(one.start_seconds or one.end_seconds is not None for one in task.segments):
+        return 0.0
+    offset = start_offset_seconds(task.path)
+    if offset is None and any(one.from_file_start for one in task.segments):
+        raise VideoError(
+            f"{task.path.name}: the file does not say when its first frame is shown.",
+            "Count the times of its labels from the first frame, with time_origin=first_frame.",
+            code="video.start",
+        )
+    return offset or 0.0
 
 
 @lru_cache(maxsize=32)

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from activity_cli.dataset.decode_cache import Decoded
+from activity_cli.dataset.label_checks import goes_past_end
 from activity_cli.labels.segments import LabeledSegment, LabelSet
 from activity_cli.results import ClipRecord
 
 __all__ = ["list_records"]
 
 # A part of a content: the same video may be found under several names.
-_Part = tuple[str, float, float | None]
+_Part = tuple[str, float, float | None, tuple[int, int | None] | None]
 
 
 def list_records(labels: LabelSet, results: Mapping[str, Decoded]) -> list[ClipRecord]:
@@ -37,7 +38,9 @@ def list_records(labels: LabelSet, results: Mapping[str, Decoded]) -> list[ClipR
         clips = decoded.clips[number] if decoded.clips else ()
         part = _part(file, decoded)
         others = [name for label, name in labels_of[part].items() if label != file.label]
-        if not clips:
+        if file.problem:
+            records.append(_record(file, decoded, "rejected", file.problem))
+        elif not clips:
             records.append(_record(file, decoded, "rejected", _why_none(file, decoded)))
         elif others:
             reason = f"[dataset.two_labels] the same video as {others[0]}, which has another label"
@@ -45,17 +48,24 @@ def list_records(labels: LabelSet, results: Mapping[str, Decoded]) -> list[ClipR
         elif (first := first_of.setdefault(part, file.name)) != file.name:
             records.append(_record(file, decoded, "duplicate", f"the same video as {first}"))
         else:
-            records += [_record(file, decoded, "ok", _notice(decoded), **vars(clip)) for clip in clips]
+            notice = "; ".join(filter(None, (_notice(decoded), goes_past_end(file, decoded.video))))
+            records += [_record(file, decoded, "ok", notice, **vars(clip)) for clip in clips]
     return sorted(records, key=lambda record: os.fsencode(record.path))
 
 
 def _part(file: LabeledSegment, decoded: Decoded) -> _Part:
-    return decoded.video.content_hash, file.start_seconds, file.end_seconds
+    return decoded.video.content_hash, file.start_seconds, file.end_seconds, file.frames
 
 
 def _why_none(file: LabeledSegment, decoded: Decoded) -> str:
     if decoded.error_code:
         return f"[{decoded.error_code}] {decoded.error_message}"
+    if file.frames:
+        until = "the end" if file.frames[1] is None else f"frame {file.frames[1]}"
+        return (
+            f"[video.segment] no frames from frame {file.frames[0]} to {until}: "
+            f"the video has {decoded.video.num_frames} frames, counted from 0"
+        )
     if file.start_seconds or file.end_seconds is not None:
         until = "the end" if file.end_seconds is None else f"{file.end_seconds:g} s"
         return (

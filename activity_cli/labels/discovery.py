@@ -7,14 +7,18 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.csv_table import read_csv
+from activity_cli.labels.csv_labels import read_csv
 from activity_cli.labels.files import find_videos
 from activity_cli.labels.folders import read_folders
 from activity_cli.labels.kinetics import read_kinetics
-from activity_cli.labels.segments import TRAINVAL, LabelSet
+from activity_cli.labels.segments import TRAINVAL, LabeledSegment, LabelSet, UnusedFile
+from activity_cli.labels.spelling import clean_text, find_similar_labels, is_broken
 from activity_cli.labels.ucf101 import read_ucf101
+
+_Entry = TypeVar("_Entry", LabeledSegment, UnusedFile)
 
 __all__ = ["FORMATS", "find_videos", "group_of", "read_labels"]
 
@@ -44,15 +48,32 @@ def read_labels(videos: Path, labels: Path | None, pattern: str | None = None) -
             "Name a folder that contains one folder for each activity.",
         )
     found = next(found for read in FORMATS if (found := read(videos, labels or videos)) is not None)
-    segments = [replace(one, group=one.group or group_of(one.name, pattern)) for one in found.segments]
-    unused = [replace(one, group=one.group or group_of(one.name, pattern)) for one in found.unused]
+    segments = [_cleaned(one, pattern) for one in found.segments]
+    unused = [_cleaned(one, pattern) for one in found.unused]
+    for one in segments:
+        _check_label(one)
     splits = {segment.split for segment in segments}
     if "test" in splits and "val" not in splits:
         # Validation clips are taken from the training clips.
         segments = [replace(one, split=TRAINVAL) if one.split == "train" else one for one in segments]
-    segments.sort(key=lambda segment: (os.fsencode(segment.name), segment.start_seconds))
+    segments.sort(key=lambda one: (os.fsencode(one.name), one.start_seconds, one.frames[0] if one.frames else 0))
     unused.sort(key=lambda file: os.fsencode(file.name))
-    return LabelSet(found.format, segments, unused)
+    warnings = (*found.warnings, *find_similar_labels(segment.label for segment in segments))
+    return replace(found, segments=segments, unused=unused, warnings=warnings)
+
+
+def _cleaned(one: _Entry, pattern: str | None) -> _Entry:
+    """The same with its group; labels and groups that look the same become the same."""
+    group = clean_text(one.group or group_of(one.name, pattern))
+    return replace(one, label=clean_text(one.label), group=group)
+
+
+def _check_label(segment: LabeledSegment) -> None:
+    if not segment.label or is_broken(segment.label):
+        shown = segment.label.encode("ascii", "backslashreplace").decode()
+        problem = f"is not valid text: '{shown}'" if shown else "has no visible letter"
+        hint = "Rename the folder of the activity, or save the labels as UTF-8."
+        raise DatasetError(f"The label of {segment.name!r} {problem}.", hint, code="labels.encoding")
 
 
 def group_of(name: str, pattern: str | None) -> str:

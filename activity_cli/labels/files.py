@@ -9,7 +9,22 @@ from pathlib import Path
 from activity_cli.errors import DatasetError
 from activity_cli.files import VIDEO_SUFFIXES
 
-__all__ = ["VIDEO_SUFFIXES", "find_videos", "is_video", "read_error", "walk"]
+__all__ = ["VIDEO_SUFFIXES", "find_videos", "is_system_folder", "is_video", "read_error", "walk"]
+
+
+# What systems, cameras and network drives keep for themselves, in lower case.
+_SYSTEM_FOLDERS = frozenset(
+    (
+        *("$recycle.bin", "recycler", "recycled", "lost+found", "lost.dir", "found.000", "__macosx"),
+        *("@eadir", "#recycle", "@recycle", "#snapshot", "@tmp", "@sharebin", "@recently-snapshot"),
+        *("__pycache__",),
+    )
+) | {"system volume information", "network trash folder", "temporary items"}
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a folder is hidden or holds what a system keeps for itself, such as ``$RECYCLE.BIN`` or ``@eaDir``."""
+    return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS
 
 
 def is_video(path: Path) -> bool:
@@ -27,7 +42,7 @@ def find_videos(place: Path) -> list[Path]:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder except hidden ones and those of prepared folders.
+    """All files below a folder except hidden ones, those of the system and those of prepared folders.
 
     Links are followed; a link that leads back to a folder above it is skipped.
 
@@ -46,7 +61,7 @@ def walk(folder: Path) -> Iterator[Path]:
         if real in parents or Path(place, "decoded.jsonl").is_file():
             folders.clear()
             continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_system_folder(name))
         above.update((os.path.join(place, name), parents | {real}) for name in folders)  # noqa: PTH118
         yield from (Path(place, name) for name in names if not name.startswith("."))
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.csv_table import parse_seconds, parse_split, read_table
+from activity_cli.labels.csv_labels import unused_columns_note
+from activity_cli.labels.csv_table import read_table
 from activity_cli.labels.files import walk
-from activity_cli.labels.segments import LabeledSegment, LabelSet, UnusedFile
+from activity_cli.labels.listed import ListedVideos
+from activity_cli.labels.segments import LabeledSegment, LabelSet, UnusedFile, parse_split
+from activity_cli.labels.times import parse_seconds
 
 __all__ = ["read_kinetics"]
 
@@ -22,13 +25,15 @@ def read_kinetics(videos: Path, place: Path) -> LabelSet | None:
     """
     if place.is_dir():
         return None
-    columns, rows = read_table(place)
-    if not set(columns) >= _COLUMNS:
+    table = read_table(place)
+    names = [name.lower() for name in table.columns]
+    if not set(names) >= _COLUMNS:
         return None
     by_stem = {path.stem: path for path in walk(videos)}
     segments, unused = [], []
-    for line, row in rows:
-        where, video, label = f"{place}, line {line}", row["youtube_id"], row["label"]
+    for line, cells in table.rows:
+        row = dict(zip(names, cells, strict=True))
+        where, video, label = table.where(line), row["youtube_id"], row["label"]
         start, end = (parse_seconds(row[key], where) or 0.0 for key in ("time_start", "time_end"))
         split = parse_split(row.get("split", ""), where)
         trimmed = by_stem.get(f"{video}_{int(start):06d}_{int(end):06d}")
@@ -43,4 +48,7 @@ def read_kinetics(videos: Path, place: Path) -> LabelSet | None:
             f"{str(videos)!r} has none of the {len(unused)} videos that {place} lists.",
             "Expected names such as <youtube_id>_000010_000020.mp4 or <youtube_id>.mp4.",
         )
-    return LabelSet(f"the CSV of Kinetics ({place.name})", segments, unused)
+    others, notes = ListedVideos(videos, place).unlisted({segment.path for segment in segments})
+    columns = [name for name in table.columns if name and name.lower() not in {*_COLUMNS, "split"}]
+    notes = [*unused_columns_note(place, columns), *notes]
+    return LabelSet(f"the CSV of Kinetics ({place.name})", segments, [*unused, *others], tuple(notes))

@@ -30,10 +30,25 @@ _SAME_SECONDS = 0.0011
 
 
 class Segment(NamedTuple):
-    """A part of a video, in seconds from its first frame; ``end_seconds`` None: to the end."""
+    """A part of a video.
+
+    Attributes:
+        start_seconds, end_seconds: In seconds from its first frame; None: to the end.
+        frames: The first and the last frame instead, counted from 0; None for the last: to the end.
+        from_file_start: Whether the seconds count from the start of the file instead.
+    """
 
     start_seconds: float = 0.0
     end_seconds: float | None = None
+    frames: tuple[int, int | None] | None = None
+    from_file_start: bool = False
+
+    def from_first_frame(self, offset_seconds: float) -> Segment:
+        """The same part, in seconds from the first frame, which is shown so long after the start of the file."""
+        if not self.from_file_start:
+            return self
+        end = None if self.end_seconds is None else self.end_seconds - offset_seconds
+        return Segment(max(0.0, self.start_seconds - offset_seconds), end, self.frames)
 
 
 class Span(NamedTuple):
@@ -181,8 +196,8 @@ def plan_cuts(
     names = _sampler_names(sampling)
     cuts = []
     for number, segment in enumerate(segments):
-        end = end_of_video if segment.end_seconds is None else min(segment.end_seconds, end_of_video)
-        for start, stop in windows(segment.start_seconds, end, sampling):
+        begin, end = _bounds(segment, times_seconds, end_of_video)
+        for start, stop in windows(begin, end, sampling):
             first, last = (bisect_left(times_seconds, time - _SAME_SECONDS) for time in (start, stop))
             if first >= last:
                 continue
@@ -196,6 +211,17 @@ def plan_cuts(
                 made_by = (*_identity(name, sampling), draw)
                 cuts.append(Cut(number, variant, round(start, 6), round(stop, 6), indices, last, made_by))
     return cuts
+
+
+def _bounds(segment: Segment, times_seconds: Sequence[float], end_of_video: float) -> tuple[float, float]:
+    """Start and end of a segment, in seconds from the first frame; both the end of the video for one after it."""
+    if segment.frames is None:
+        end = segment.end_seconds
+        return segment.start_seconds, end_of_video if end is None else min(end, end_of_video)
+    # The last frame is part of the segment, so the segment ends where the next one begins.
+    bounds = [*times_seconds, end_of_video]
+    first, last = (len(times_seconds) if number is None else number for number in segment.frames)
+    return bounds[min(first, len(times_seconds))], bounds[min(last + 1, len(times_seconds))]
 
 
 def plan_identity(sampling: Sampling, seed: int) -> list[object]:

@@ -14,6 +14,7 @@ __all__ += ["Fit", "PrepareSettings", "Sampling", "Split", "StreamName"]
 DEFAULT_PREPARED = Path("prepared")
 SPLITS = ("train", "val", "test")
 Fit = Literal["stretch", "pad", "crop"]
+TimeOrigin = Literal["first_frame", "file"]
 ShortClips = Literal["mask", "repeat_last", "wrap", "drop"]
 StreamName = Literal["appearance", "motion", "pose", "hands"]
 STREAM_NAMES: tuple[StreamName, ...] = get_args(StreamName)
@@ -116,6 +117,11 @@ class PrepareSettings(Settings):
         "FILE",
         unset="each folder is an activity",
         stored=False,
+    )
+    time_origin: TimeOrigin = setting(
+        "first_frame",
+        "What second 0 of labeled segments is. first_frame: the first frame of the video. file: the start of the file, "
+        "from which many annotation tools count; the sound may begin there before the first frame.",
     )
     overwrite: bool = setting(False, "Replace a folder that was prepared with other settings.", _FILES, stored=False)
     sampling: Sampling = field(default_factory=Sampling)

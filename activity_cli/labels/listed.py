@@ -1,0 +1,84 @@
+"""The videos that a table names, found in the folder of videos; and the files that it does not name."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path
+
+from activity_cli.errors import DatasetError
+from activity_cli.labels.csv_table import SAVE_AGAIN
+from activity_cli.labels.files import is_video, walk
+from activity_cli.labels.segments import UnusedFile
+from activity_cli.labels.spelling import is_broken
+
+__all__ = ["ListedVideos"]
+
+
+class ListedVideos:
+    """Files in a folder of videos, looked up by the paths in a table.
+
+    Raises:
+        DatasetError: A folder cannot be read.
+    """
+
+    def __init__(self, videos: Path, table: Path) -> None:
+        self._videos, self._table = videos, table
+        self._files = list(walk(videos))
+        self._by_name = {_composed(path.relative_to(videos).as_posix()): path for path in self._files}
+        self._by_last: dict[str, list[Path]] = defaultdict(list)
+        for path in self._files:
+            self._by_last[_composed(path.name).casefold()].append(path)
+
+    def find(self, typed: str, where: str) -> tuple[Path, str, str]:
+        """A file, its name in the manifest, and the problem, if the file is not there.
+
+        Backslashes may stand for slashes, and an accented letter may be one sign or two (NFC and NFD).
+
+        Raises:
+            DatasetError: What was typed cannot be the name of a file, or is not UTF-8.
+        """
+        if "\0" in typed:
+            raise DatasetError(f"{where}: {typed!r} is not a valid file name.", "Save the CSV file as UTF-8.")
+        for name in (typed, typed.replace("\\", "/")):
+            if os.path.lexists(self._videos / name):
+                return self._found(self._videos / name)
+            if path := self._by_name.get(_composed(Path(name).as_posix())):
+                return self._found(path)
+        if is_broken(typed):
+            shown = typed.encode("ascii", "backslashreplace").decode()
+            raise DatasetError(f"{where}: the path '{shown}' is not UTF-8.", SAVE_AGAIN, code="labels.encoding")
+        place = self._videos.absolute() / name
+        same_name = self._by_last.get(_composed(place.name).casefold(), [])
+        hint = f" Did you mean {same_name[0].relative_to(self._videos).as_posix()!r}?" if len(same_name) == 1 else ""
+        problem = (
+            f"[video.missing] {where}: there is no {str(place)!r}. "
+            f"Paths are relative to {str(self._videos.absolute())!r}.{hint}"
+        )
+        return self._videos / name, Path(name).as_posix(), problem
+
+    def unlisted(self, used: Collection[Path]) -> tuple[list[UnusedFile], list[str]]:
+        """The files that the table does not name, and a note if videos are among them."""
+        files = [(path, path.relative_to(self._videos).as_posix()) for path in self._files if path not in used]
+        reason = f"not listed in {self._table.name}"
+        unused = [
+            UnusedFile(name, reason if is_video(path) else "no known video file extension") for path, name in files
+        ]
+        videos = [name for path, name in files if is_video(path)]
+        if not videos:
+            return unused, []
+        what = "1 video is" if len(videos) == 1 else f"{len(videos)} videos are"
+        return unused, [f"{what} not listed in {self._table.name}, such as {videos[0]!r}."]
+
+    def _found(self, path: Path) -> tuple[Path, str, str]:
+        """A file; inside the folder of videos its name is relative to it, however it was typed."""
+        for folder in (self._videos, self._videos.absolute()):
+            if path.is_relative_to(folder):
+                return path, path.relative_to(folder).as_posix(), ""
+        return path, path.as_posix(), ""
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
