@@ -13,7 +13,7 @@ from pathlib import Path
 __all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
-__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Prediction"]
+__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Notice", "Prediction", "video_notices"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
 EVALUATION_SCHEMA = "activity.evaluation/1"
@@ -27,6 +27,9 @@ class VideoInfo:
 
     num_frames: int = 0  # frames of the video, counted as ``counted_by`` says
     header_frames: int = 0  # frames that the header promises; 0 where it says nothing
+    reader: str = ""  # what decoded it: ``opencv``, or ``pyav`` where OpenCV cannot
+    lost_frames: int = 0  # frames in between that are too damaged to be decoded
+    missing_seconds: float = 0.0  # how much earlier than its header promises the video ends
     counted_by: str = ""  # ``decoding`` to the end, or ``packets`` where the reader jumped in a long video
     frames_per_second: float = 0.0  # of the container; 0 where it says nothing
     variable_frame_rate: bool = False  # whether frames are shown for clearly different times
@@ -281,6 +284,14 @@ class EvaluationResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What is doubtful about an answer that was given: a stable name for programs, and a sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer for one input: a label, or an error.
 
@@ -293,6 +304,7 @@ class Prediction:
         duration_seconds: Of the video.
         frames_used: Frames that the network received.
         model: Name and short hash of the bundle.
+        warnings: What is doubtful about the answer.
         error_code, error_message, error_hint: What went wrong, where status is ``error``.
     """
 
@@ -304,6 +316,20 @@ class Prediction:
     duration_seconds: float = 0.0
     frames_used: int = 0
     model: str = ""
+    warnings: tuple[Notice, ...] = ()
     error_code: str = ""
     error_message: str = ""
     error_hint: str = ""
+
+
+def video_notices(video: VideoInfo) -> tuple[Notice, ...]:
+    """What is known to be wrong with a video that was decoded."""
+    found = []
+    if video.lost_frames:
+        frames = "1 frame" if video.lost_frames == 1 else f"{video.lost_frames} frames"
+        message = f"the file is damaged: {frames} cannot be decoded, {video.num_frames} can"
+        found.append(Notice("video.damaged", message))
+    if video.missing_seconds:
+        message = f"the file is cut short: the last {video.missing_seconds:.1f} s that its header promises are missing"
+        found.append(Notice("video.cut_short", message))
+    return tuple(found)

@@ -29,7 +29,7 @@ __all__ = ["DecodeCache", "DecodeTask", "Decoded"]
 _TRANSIENT = frozenset(["video.unreadable", "video.crashed", "video.memory", "video.timeout"])
 
 # Raised when results have other fields or another meaning: earlier lines are not used any more.
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,9 @@ def _text(line: _Line) -> str:
 
 
 def _decoder_version() -> str:
-    """Another version of OpenCV may decode what this one cannot."""
-    for package in ("opencv-python", "opencv-python-headless", "opencv-contrib-python"):
+    """Another version of OpenCV or PyAV may decode what this one cannot."""
+    found = []
+    for package in ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "av"):
         with suppress(PackageNotFoundError):
-            return version(package)
-    return ""
+            found.append(version(package))
+    return " ".join(found)

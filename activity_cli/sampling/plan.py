@@ -101,8 +101,8 @@ def rate(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]
 
 
 SAMPLERS = {
-    "even": Sampler(even, 1, ("num_frames",)),
-    "random_segments": Sampler(random_segments, 1, ("num_frames",)),
+    "even": Sampler(even, 2, ("num_frames",)),
+    "random_segments": Sampler(random_segments, 2, ("num_frames",)),
     "rate": Sampler(rate, 1, ("num_frames", "frames_per_second")),
 }
 
@@ -245,8 +245,10 @@ def _one_of_each_part(span: Span, num_frames: int, rng: random.Random | None) ->
         return evenly_spaced(len(times), num_frames, rng)
     part_seconds = (end_seconds - times[0]) / num_frames
     moments = (times[0] + (part + (rng.random() if rng else 0.5)) * part_seconds for part in range(num_frames))
-    shown = (max(0, bisect_right(times, moment + _SAME_SECONDS) - 1) for moment in moments)
-    return tuple(sorted(set(shown)))  # no frame twice: a long still picture gives fewer frames
+    shown = {max(0, bisect_right(times, moment + _SAME_SECONDS) - 1) for moment in moments}
+    # No frame twice. Where one is shown for long, others take the places that are left.
+    others = [index for index in range(len(times)) if index not in shown]
+    return tuple(sorted(shown | {others[place] for place in evenly_spaced(len(others), num_frames - len(shown), rng)}))
 
 
 def _usual_gap(times_seconds: Sequence[float]) -> float:

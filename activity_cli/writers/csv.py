@@ -13,7 +13,7 @@ from activity_cli.results import EpochRecord, Prediction
 
 __all__ = ["HISTORY_COLUMNS", "PREDICTION_COLUMNS", "prediction_csv", "prediction_csv_header", "write_history_csv"]
 
-_ANSWER_COLUMNS = ("label", "confidence", "duration_seconds", "frames_used", "model")
+_ANSWER_COLUMNS = ("label", "confidence", "duration_seconds", "frames_used", "model", "warnings")
 PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message")
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "stage")
 
@@ -36,6 +36,7 @@ def prediction_csv(prediction: Prediction) -> str:
             "duration_seconds": _number(prediction.duration_seconds, 3),
             "frames_used": prediction.frames_used,
             "model": prediction.model,
+            "warnings": "; ".join(f"[{warning.code}] {warning.message}" for warning in prediction.warnings),
         }
     else:
         cells |= {"error_code": prediction.error_code, "error_message": prediction.error_message}

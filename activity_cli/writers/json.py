@@ -31,6 +31,7 @@ def prediction_json(prediction: Prediction) -> str:
             "duration_seconds": rounded(prediction.duration_seconds, 3),
             "frames_used": prediction.frames_used,
             "model": prediction.model,
+            "warnings": [asdict(warning) for warning in prediction.warnings],
         }
     else:
         code, message, hint = prediction.error_code, prediction.error_message, prediction.error_hint
