@@ -128,6 +128,7 @@ class PrepareResult:
         leak_picture: Pairs of related clips, side by side; None where there are none.
         decoded: Videos that this run decoded.
         reused: Videos whose clips an earlier run has decoded.
+        empty: Folders named as activities are, but without a video that can be used.
     """
 
     folder: Path
@@ -144,11 +145,12 @@ class PrepareResult:
     leak_picture: Path | None
     decoded: int
     reused: int
+    empty: tuple[str, ...] = ()
 
     @property
     def num_failed(self) -> int:
-        """Labeled videos and segments that cannot be used."""
-        return sum(record.status == "rejected" for record in self.records)
+        """Labeled videos and segments, and folders of activities, that cannot be used."""
+        return sum(record.status == "rejected" for record in self.records) + len(self.empty)
 
 
 @dataclass(frozen=True, slots=True)

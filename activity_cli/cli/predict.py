@@ -42,7 +42,8 @@ def run_predict(
 
     On a terminal, predict prints a table. In a pipe, it prints one line for each video, a JSON object, in the order of
     the inputs, as soon as the prediction is ready. Its keys are: schema, source, status (ok or error), label,
-    confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model. If predict
+    confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model, warnings (what
+    is doubtful about the answer, such as a damaged file: a list of code and message). If predict
     cannot use a video, status is "error", and error.code, error.message and error.hint give the reason. predict then
     continues with the other videos.
 
@@ -109,6 +110,9 @@ def _write_lines(answers: Iterator[Prediction], wanted: str, quiet: bool) -> int
         print(prediction_csv_header())
     for answer in answers:
         print(prediction_csv(answer) if wanted == "csv" else prediction_json(answer), flush=True)
+        for warning in answer.warnings:
+            if not quiet:
+                print_error(f"warning: {answer.source}: {warning.message}.")
         if answer.status != "ok":
             failed += 1
             if not quiet and not sys.stdout.isatty():

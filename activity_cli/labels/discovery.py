@@ -52,7 +52,7 @@ def read_labels(videos: Path, labels: Path | None, pattern: str | None = None) -
         segments = [replace(one, split=TRAINVAL) if one.split == "train" else one for one in segments]
     segments.sort(key=lambda segment: (os.fsencode(segment.name), segment.start_seconds))
     unused.sort(key=lambda file: os.fsencode(file.name))
-    return LabelSet(found.format, segments, unused)
+    return LabelSet(found.format, segments, unused, found.empty)
 
 
 def group_of(name: str, pattern: str | None) -> str:

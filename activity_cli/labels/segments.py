@@ -55,8 +55,12 @@ class UnusedFile:
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """The labeled segments in a folder of videos, all other files, and the label format in words."""
+    """The labeled segments in a folder of videos, all other files, and the label format in words.
+
+    ``empty`` names the folders of activities that have no video.
+    """
 
     format: str
     segments: list[LabeledSegment]
     unused: list[UnusedFile]
+    empty: tuple[str, ...] = ()

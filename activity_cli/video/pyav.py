@@ -234,6 +234,7 @@ class _Deinterlacer:
                 return
             assert isinstance(whole, VideoFrame)
             assert whole.pts is not None
+            assert whole.time_base is not None
             yield round(whole.pts * whole.time_base / _CLOCK), whole
 
 
@@ -278,7 +279,9 @@ def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return 1, 0, 0, 1
-    a, b, _, c, d = np.sign(np.round(np.frombuffer(bytes(data), "<i4")[:5] / 65536.0)).astype(int).tolist()
+    # Not of the library's types, which do not know that it is a buffer.
+    numbers = np.frombuffer(bytes(data), "<i4")[:5] / 65536  # type: ignore[call-overload]
+    a, b, _, c, d = (int(np.sign(round(number))) for number in numbers)
     return a, b, c, d
 
 
