@@ -23,6 +23,7 @@ from conftest import draw_video
 Activity = Callable[..., Result]
 OK_KEYS = [
     "schema", "source", "status", "label", "confidence", "scores", "duration_seconds", "frames_used", "model",
+    "warnings",
 ]  # fmt: skip
 ERROR_KEYS = ["schema", "source", "status", "error"]
 PACKAGE = Path(activity_cli.__file__).parent

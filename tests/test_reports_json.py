@@ -94,7 +94,7 @@ def test_answer_has_exactly_this_shape() -> None:
     assert prediction_json(answer()) == (
         '{"schema": "activity.prediction/1", "source": "clip.mp4", "status": "ok", "label": "wave", '
         '"confidence": 0.93, "scores": {"wave": 0.93, "bend": 0.04}, "duration_seconds": 2.44, '
-        '"frames_used": 16, "model": "activity@3fa9c1d2"}'
+        '"frames_used": 16, "model": "activity@3fa9c1d2", "warnings": []}'
     )
 
 
@@ -207,10 +207,10 @@ def test_indented_json_is_the_same_json_whatever_the_names() -> None:
 
 def test_csv_has_a_cell_for_each_column() -> None:
     assert prediction_csv_header() == (
-        "source,status,label,confidence,duration_seconds,frames_used,model,error_code,error_message"
+        "source,status,label,confidence,duration_seconds,frames_used,model,warnings,error_code,error_message"
     )
-    assert prediction_csv(answer()) == "clip.mp4,ok,wave,0.93,2.44,16,activity@3fa9c1d2,,"
-    expected = "broken.mp4,error,,,,,,video.undecodable,No frame could be read."
+    assert prediction_csv(answer()) == "clip.mp4,ok,wave,0.93,2.44,16,activity@3fa9c1d2,,,"
+    expected = "broken.mp4,error,,,,,,,video.undecodable,No frame could be read."
     assert prediction_csv(failure()) == expected
 
 

@@ -131,8 +131,8 @@ class Recognizer:
         if not known or seconds <= _LONG_TIMES * known:
             return ()
         message = (
-            f"one answer for {seconds:.0f} s of video from {counted(frames_used, 'frame')}, but the model was trained on "
-            f"clips of up to {known:.1f} s; cut the video into such clips, or train with windows (`window_seconds`)"
+            f"one answer for {seconds:.0f} s of video from {counted(frames_used, 'frame')}, but the model was trained "
+            f"on clips of up to {known:.1f} s; cut the video into such clips, or train with windows (`window_seconds`)"
         )
         return (Notice("video.long", message),)
 
