@@ -35,7 +35,8 @@ MOST = 100_000_000
 
 def clips_of(source: Source, *segments: Segment) -> tuple[VideoInfo, list[Clip]]:
     reader = ClipReader(source, SAMPLING, segments or (Segment(),))
-    return reader.info if (clips := list(reader)) is None else reader.info, clips
+    clips = list(reader)
+    return reader.info, clips
 
 
 def numbers_of(clip: Clip) -> list[int]:
