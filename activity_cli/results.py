@@ -334,4 +334,10 @@ def video_notices(video: VideoInfo) -> tuple[Notice, ...]:
     if video.missing_seconds:
         message = f"the file is cut short: the last {video.missing_seconds:.1f} s that its header promises are missing"
         found.append(Notice("video.cut_short", message))
+    # A header that counts hidden frames, too (an edit list), also promises a longer video than the one that is shown.
+    promised = video.header_frames / video.frames_per_second if video.frames_per_second else 0.0
+    absent, least = video.header_frames - video.num_frames - video.lost_frames, max(4, 0.05 * video.header_frames)
+    if absent > least and abs(promised - video.duration_seconds) < 0.02 * video.duration_seconds:
+        message = f"the file header promises {video.header_frames} frames, but {video.num_frames} can be decoded"
+        found.append(Notice("video.fewer_frames", message))
     return tuple(found)

@@ -165,6 +165,41 @@ def test_what_follows_damage_is_read_and_the_loss_is_told(
     assert info.lost_frames + round(info.missing_seconds * 25) >= 120 - info.num_frames - 2
 
 
+@pytest.mark.parametrize("ending", ["ts", "mkv"])
+def test_damage_that_the_decoder_does_not_report_shows_in_the_number_of_frames(ending: str, tmp_path: Path) -> None:
+    path = encode(tmp_path / f"whole.{ending}", 400, *H264)
+    content = bytearray(path.read_bytes())
+    third, half = len(content) // 3, len(content) // 2
+    content[third:half] = bytes(half - third)
+    (tmp_path / f"damaged.{ending}").write_bytes(content)
+    info, [clip] = clips_of(FileSource(tmp_path / f"damaged.{ending}", 1))
+    assert [notice.code for notice in video_notices(info)][-1] == "video.fewer_frames"
+    assert 300 < info.num_frames < 390
+    assert info.duration_seconds == pytest.approx(16, abs=0.1)
+    assert len(clip.frames) == 16
+    # What is decoded beside the damage may show its neighbor.
+    assert all(abs(n - round(t * 25)) <= 70 for n, t in zip(numbers_of(clip), clip.times_seconds, strict=True))
+    assert sum(n == round(t * 25) for n, t in zip(numbers_of(clip), clip.times_seconds, strict=True)) >= 12
+
+
+def test_a_video_of_one_still_picture_is_no_error(tmp_path: Path) -> None:
+    ffmpeg("-f", "lavfi", "-i", "color=gray:s=64x64:d=2:r=25", *H264, tmp_path / "still.mp4")
+    info, [clip] = clips_of(FileSource(tmp_path / "still.mp4", 1))
+    assert (info.num_frames, len(clip.frames)) == (50, 16)
+    assert abs(int(clip.frames.min()) - 128) <= 3
+    assert abs(int(clip.frames.max()) - 128) <= 3
+
+
+def test_a_video_that_becomes_interlaced_is_read_on_without_a_frozen_picture(tmp_path: Path) -> None:
+    encode(tmp_path / "a.m2v", 100, "-c:v", "mpeg2video", "-q:v", 2)
+    frames = encode(tmp_path / "frames.mkv", 200, "-c:v", "ffv1")
+    ffmpeg("-ss", 4, "-i", frames, "-c:v", "mpeg2video", "-q:v", 2, *INTERLACED, tmp_path / "b.m2v")
+    content = (tmp_path / "a.m2v").read_bytes() + (tmp_path / "b.m2v").read_bytes()
+    (tmp_path / "mixed.m2v").write_bytes(content)
+    _, [clip] = clips_of(FileSource(tmp_path / "mixed.m2v", 1))
+    assert numbers_of(clip) == list(clip.cut.indices) == [(2 * part + 1) * 200 // 32 for part in range(16)]
+
+
 def test_a_segment_after_the_damage_is_used(long: Path, tmp_path: Path) -> None:
     path = damaged(long, tmp_path / "damaged.mp4", 0.42, 0.58)
     _, [clip] = clips_of(FileSource(path, 1), Segment(4.0, 4.8))
