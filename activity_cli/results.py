@@ -17,7 +17,7 @@ import msgspec
 __all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
-__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Prediction", "Warning", "rounded"]
+__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Notice", "Prediction", "rounded", "video_notices"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
 EVALUATION_SCHEMA = "activity.evaluation/1"
@@ -40,6 +40,9 @@ class VideoInfo:
 
     num_frames: int = 0  # frames of the video, counted as ``counted_by`` says
     header_frames: int = 0  # frames that the header promises; 0 where it says nothing
+    reader: str = ""  # what decoded it: ``opencv``, or ``pyav`` where OpenCV cannot
+    lost_frames: int = 0  # frames in between that are too damaged to be decoded
+    missing_seconds: float = 0.0  # how much earlier than its header promises the video ends
     counted_by: str = ""  # ``decoding`` to the end, or ``packets`` where the reader jumped in a long video
     frames_per_second: float = 0.0  # of the container; 0 where it says nothing
     variable_frame_rate: bool = False  # whether frames are shown for clearly different times
@@ -139,6 +142,7 @@ class PrepareResult:
         leak_picture: Pairs of related clips, side by side; None where there are none.
         decoded: Videos that this run decoded.
         reused: Videos whose clips an earlier run has decoded.
+        empty: Folders named as activities are, but without a video that can be used.
     """
 
     folder: Path
@@ -155,11 +159,12 @@ class PrepareResult:
     leak_picture: Path | None
     decoded: int
     reused: int
+    empty: tuple[str, ...] = ()
 
     @property
     def num_failed(self) -> int:
-        """Labeled videos and segments that cannot be used."""
-        return sum(record.status == "rejected" for record in self.records)
+        """Labeled videos and segments, and folders of activities, that cannot be used."""
+        return sum(record.status == "rejected" for record in self.records) + len(self.empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +300,7 @@ class EvaluationResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class Notice:
     """Why an answer may be worth less than it looks.
 
     Attributes:
@@ -335,7 +340,7 @@ class Prediction:
     error_code: str = ""
     error_message: str = ""
     error_hint: str = ""
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[Notice, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``activity predict`` writes as a line of JSON, of the schema ``activity.prediction/1``.
@@ -365,3 +370,22 @@ def rounded(value: Any, decimals: int) -> Any:
     if isinstance(value, dict):
         return {name: rounded(part, decimals) for name, part in value.items()}
     return [rounded(part, decimals) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def video_notices(video: VideoInfo) -> tuple[Notice, ...]:
+    """What is known to be wrong with a video that was decoded."""
+    found = []
+    if video.lost_frames:
+        frames = "1 frame" if video.lost_frames == 1 else f"{video.lost_frames} frames"
+        message = f"the file is damaged: {frames} cannot be decoded, {video.num_frames} can"
+        found.append(Notice("video.damaged", message))
+    if video.missing_seconds:
+        message = f"the file is cut short: the last {video.missing_seconds:.1f} s that its header promises are missing"
+        found.append(Notice("video.cut_short", message))
+    # A header that counts hidden frames, too (an edit list), also promises a longer video than the one that is shown.
+    promised = video.header_frames / video.frames_per_second if video.frames_per_second else 0.0
+    absent, least = video.header_frames - video.num_frames - video.lost_frames, max(4, 0.05 * video.header_frames)
+    if absent > least and abs(promised - video.duration_seconds) < 0.02 * video.duration_seconds:
+        message = f"the file header promises {video.header_frames} frames, but {video.num_frames} can be decoded"
+        found.append(Notice("video.fewer_frames", message))
+    return tuple(found)

@@ -24,9 +24,9 @@ from activity_cli.results import (
     HeadScore,
     LeakReport,
     MetadataShortcut,
+    Notice,
     Prediction,
     RelatedPair,
-    Warning,
 )
 from activity_cli.writers.csv import (
     HISTORY_COLUMNS,
@@ -109,7 +109,7 @@ def test_failure_has_exactly_this_shape() -> None:
 
 
 def test_a_prediction_as_a_dict_is_the_line_of_json() -> None:
-    doubtful = replace(answer(), warnings=(Warning("model.sample", "The sample model gave this answer."),))
+    doubtful = replace(answer(), warnings=(Notice("model.sample", "The sample model gave this answer."),))
     for prediction in (doubtful, failure()):
         assert json.dumps(prediction.to_dict()) == prediction_json(prediction)
     assert doubtful.to_dict()["warnings"] == [{"code": "model.sample", "message": "The sample model gave this answer."}]
@@ -227,7 +227,7 @@ def test_csv_has_a_cell_for_each_column() -> None:
     assert prediction_csv(answer(), LABELS) == "clip.mp4,ok,wave,0.93,2.44,16,activity@3fa9c1d2,,,,0.04,0.93"
     expected = "broken.mp4,error,,,,,,video.undecodable,No frame could be read.,,,"
     assert prediction_csv(failure(), LABELS) == expected
-    doubtful = replace(answer(), warnings=(Warning("a.b", "One."), Warning("c.d", "Two.")))
+    doubtful = replace(answer(), warnings=(Notice("a.b", "One."), Notice("c.d", "Two.")))
     assert prediction_csv(doubtful, ()).endswith(",[a.b] One. [c.d] Two.")
 
 

@@ -45,9 +45,10 @@ def run_predict(
 
     On a terminal, predict prints a table. In a pipe, it prints one line for each video, a JSON object, in the order of
     the inputs, as soon as the prediction is ready. Its keys are: schema, source, status (ok or error), label,
-    confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model, warnings (a
-    list of code and message). If predict cannot use a video, status is "error", and error.code, error.message and
-    error.hint give the reason. predict then continues with the other videos.
+    confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model, warnings (what
+    is doubtful about the answer, such as a damaged file: a list of code and message). If predict
+    cannot use a video, status is "error", and error.code, error.message and error.hint give the reason. predict then
+    continues with the other videos.
 
     Exit codes: 0 done, 1 some inputs failed, 2 usage error (such as a missing model), 130 interrupted, 141 the pipe was
     closed.
@@ -117,6 +118,9 @@ def _write_lines(answers: Iterator[Prediction], line_of: Callable[[Prediction], 
     failed = 0
     for answer in answers:
         print(line_of(answer), flush=True)
+        for warning in answer.warnings:
+            if not quiet and warning.code.startswith("video."):
+                print_error(f"warning: {answer.source}: {warning.message}.")
         if answer.status != "ok":
             failed += 1
             if not quiet and not sys.stdout.isatty():

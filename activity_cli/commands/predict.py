@@ -19,7 +19,8 @@ from activity_cli.files import scheme_of
 from activity_cli.labels.discovery import find_videos
 from activity_cli.model.bundle import ENCODER_FILE, Bundle, HeadEntry, read_bundle
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.results import Prediction, Warning
+from activity_cli.reports.text import counted
+from activity_cli.results import Notice, Prediction, video_notices
 from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime, StreamHead
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
 from activity_cli.streams.frames import FrameStreams
@@ -36,6 +37,8 @@ __all__ = ["Recognizer", "find_model", "open_network", "predict"]
 _AHEAD = 2
 # Clips that are decoded in one go. A long video is never in memory as a whole.
 _CLIPS_AHEAD = 8
+# A clip that stands for this many times the longest training clip is warned of: its frames lie too far apart.
+_LONG_TIMES = 3
 # Threads that describe frames. Each model of a stream reads one frame at a time, so that more would wait.
 _MOST_DESCRIBING = 4
 _SAMPLE = Path("sample")
@@ -61,13 +64,14 @@ class Recognizer:
 
     def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
         bundle = read_bundle(find_model(Path(model) if model is not None else None))
-        self._warnings: tuple[Warning, ...] = ()
+        self._warnings: tuple[Notice, ...] = ()
         if model is None and bundle.folder != DEFAULT_MODEL:
-            self._warnings = (Warning("model.sample", f"{_NO_MODEL}, so the sample model gave this answer."),)
+            self._warnings = (Notice("model.sample", f"{_NO_MODEL}, so the sample model gave this answer."),)
         self.name = bundle.name
         self.labels = bundle.labels
         self.sampling: Sampling = bundle.sampling
         self.folder = bundle.folder
+        self._longest_seconds = bundle.document.data.longest_seconds
         self._network = network = open_network(bundle)
         # Only the streams that the model reads are computed, and only their models are loaded.
         self._streams = FrameStreams(
@@ -110,8 +114,9 @@ class Recognizer:
     def _answer(self, source: str, reader: ClipReader, clips: Iterable[Clip]) -> Prediction:
         """Averages the answers for all windows of the video; without windows there is one clip."""
         probabilities: list[npt.NDArray[np.floating]] = []
-        frames_used = 0
+        frames_used, longest = 0, 0.0
         for clip in clips:
+            longest = max(longest, clip.cut.end_seconds - clip.cut.start_seconds)
             probabilities.append(self._network.answer(clip.rows, clip.times_seconds))
             frames_used += len(clip.frames)
         scores = self._scored(np.mean(probabilities, axis=0, dtype=np.float64))
@@ -125,8 +130,18 @@ class Recognizer:
             duration_seconds=reader.info.duration_seconds,
             frames_used=frames_used,
             model=self.name,
-            warnings=self._warnings,
+            warnings=(*self._warnings, *video_notices(reader.info), *self._length_notices(longest, frames_used)),
         )
+
+    def _length_notices(self, seconds: float, frames_used: int) -> tuple[Notice, ...]:
+        known = self._longest_seconds
+        if not known or seconds <= _LONG_TIMES * known:
+            return ()
+        message = (
+            f"one answer for {seconds:.0f} s of video from {counted(frames_used, 'frame')}, but the model was trained "
+            f"on clips of up to {known:.1f} s; cut the video into such clips, or train with windows (`window_seconds`)"
+        )
+        return (Notice("video.long", message),)
 
     def _answer_all(self, sources: Sequence[_Source]) -> Iterator[Prediction]:
         """Yields answers in the order of the sources. Decodes ahead while the network computes."""

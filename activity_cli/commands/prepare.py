@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -42,11 +42,14 @@ from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.leaks import leak_document
 from activity_cli.reports.poses import find_person_gaps
 from activity_cli.reports.text import counted
-from activity_cli.results import LeakReport, PrepareResult
+from activity_cli.results import ClipRecord, LeakReport, PrepareResult, video_notices
 from activity_cli.sampling.plan import Segment
 from activity_cli.settings import PrepareSettings, resolve_prepare
 
 __all__ = ["prepare"]
+
+# Videos that a warning names; the manifest has all of them.
+_MOST_EXAMPLES = 3
 
 
 def prepare(settings: PrepareSettings, progress: Progress | None = None) -> PrepareResult:
@@ -64,7 +67,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     progress = progress or SilentProgress()
     settings = resolve_prepare(settings)
     labels = read_labels(settings.videos, settings.labels, settings.split.pattern)
-    _check_labels(labels.segments)
+    _check_labels(labels)
     _check_groups(labels.segments, settings)
     if settings.time_origin == "file":
         labels = replace(labels, segments=[replace(one, from_file_start=True) for one in labels.segments])
@@ -102,7 +105,9 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
     if not from_file:
         label_warnings += tuple(offset_warnings(split.records))
     label_warnings += tuple(find_label_warnings(split.records, settings.sampling))
-    warnings, notes = (*label_warnings, *split.warnings, *person_warnings), (*person_notes, *notes)
+    read_warnings = (*([_empty_warning(labels)] if labels.empty else []), *_damage_warnings(records))
+    warnings = (*label_warnings, *read_warnings, *split.warnings, *person_warnings)
+    notes = (*person_notes, *notes)
     for warning in warnings:
         progress.warn(warning)
 
@@ -130,6 +135,7 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
         leak_picture=leak_picture,
         decoded=num_decoded,
         reused=num_reused,
+        empty=labels.empty,
     )
 
 
@@ -158,11 +164,12 @@ def _listed_durations(labels: LabelSet) -> dict[str, float]:
     return durations
 
 
-def _check_labels(segments: Sequence[LabeledSegment]) -> None:
-    labels = sorted({segment.label for segment in segments})
+def _check_labels(found: LabelSet) -> None:
+    labels = sorted({segment.label for segment in found.segments})
     if len(labels) < 2:
+        empty = f" {_empty_warning(found)}" if found.empty else ""
         raise DatasetError(
-            f"Only one label was found: {labels[0]!r}.",
+            f"Only one label was found: {labels[0]!r}.{empty}",
             "Training needs two or more labels, each in its own folder. If the activity folders are inside "
             f"{labels[0]!r}, run 'activity prepare' on that folder.",
             code="dataset.one_label",
@@ -178,6 +185,27 @@ def _check_groups(segments: Sequence[LabeledSegment], settings: PrepareSettings)
             r"Write a regular expression that finds the person or the source in these paths, such as 'person\d+'.",
             setting="group_by",
         )
+
+
+def _empty_warning(found: LabelSet) -> str:
+    """Which folders of activities have no video, and what is in them instead."""
+    suffixes = Counter(Path(file.name).suffix.lower() for file in found.unused if file.label in found.empty)
+    what = ", ".join(f"{count} {suffix or 'without an extension'}" for suffix, count in suffixes.most_common(5))
+    inside = f" (files: {what})" if what else ""
+    return f"No video with a known file extension in: {', '.join(map(repr, found.empty))}{inside}."
+
+
+def _damage_warnings(records: Sequence[ClipRecord]) -> list[str]:
+    """Which videos were read only in part."""
+    damaged = {record.path: record for record in records if record.clip and video_notices(record)}
+    if not damaged:
+        return []
+    examples = [
+        f"{path} ({'; '.join(notice.message for notice in video_notices(record))})"
+        for path, record in list(damaged.items())[:_MOST_EXAMPLES]
+    ]
+    more = f", and {len(damaged) - _MOST_EXAMPLES} more in manifest.csv" if len(damaged) > _MOST_EXAMPLES else ""
+    return [f"{counted(len(damaged), 'video')} can be read only in part: {', '.join(examples)}{more}."]
 
 
 def _check_output(out: Path) -> None:

@@ -175,8 +175,9 @@ def _text(line: _Line) -> str:
 
 
 def _decoder_version() -> str:
-    """Another version of OpenCV may decode what this one cannot."""
-    for package in ("opencv-python", "opencv-python-headless", "opencv-contrib-python"):
+    """Another version of OpenCV or PyAV may decode what this one cannot."""
+    found = []
+    for package in ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "av"):
         with suppress(PackageNotFoundError):
-            return version(package)
-    return ""
+            found.append(version(package))
+    return " ".join(found)

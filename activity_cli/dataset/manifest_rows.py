@@ -10,7 +10,7 @@ from typing import Any
 from activity_cli.dataset.decode_cache import Decoded
 from activity_cli.dataset.label_checks import goes_past_end
 from activity_cli.labels.segments import LabeledSegment, LabelSet
-from activity_cli.results import ClipRecord
+from activity_cli.results import ClipRecord, video_notices
 
 __all__ = ["list_records"]
 
@@ -77,6 +77,8 @@ def _why_none(file: LabeledSegment, decoded: Decoded) -> str:
 
 def _notice(decoded: Decoded) -> str:
     video = decoded.video
+    if notices := video_notices(video):
+        return "; ".join(notice.message for notice in notices)
     if not video.header_frames or video.header_frames == video.num_frames:
         return ""
     return f"the file header says {video.header_frames} frames, but {video.num_frames} can be decoded"

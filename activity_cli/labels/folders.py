@@ -51,4 +51,15 @@ def read_folders(videos: Path, place: Path) -> LabelSet:
             f"Expected {videos.name}/<activity>/clip.mp4; known file extensions: {' '.join(sorted(VIDEO_SUFFIXES))}.",
         )
     form = f"{len({segment.label for segment in segments})} activity folders"
-    return LabelSet(f"{form} inside {', '.join(sorted(top))}" if by_split else form, segments, unused)
+    labels = {segment.label for segment in segments}
+    places = [videos / name for name in sorted(top)] if by_split else [videos]
+    empty = sorted({name for place in places for name in _folder_names(place)} - labels)
+    if by_split:
+        form += f" inside {', '.join(sorted(top))}"
+    return LabelSet(form, segments, unused, tuple(empty))
+
+
+def _folder_names(place: Path) -> list[str]:
+    """The folders in a folder, but hidden ones and prepared ones."""
+    folders = (path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path.name for path in folders if not (path / "decoded.jsonl").is_file()]

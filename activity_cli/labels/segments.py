@@ -74,6 +74,7 @@ class LabelSet:
         without_unit: The columns of times that name no unit, in words: they are seconds only if all segments fit their
             videos. Empty where the unit is known.
         warnings: What to check before training, one line each.
+        empty: The folders of activities that have no video.
     """
 
     format: str
@@ -82,6 +83,7 @@ class LabelSet:
     notes: tuple[str, ...] = ()
     without_unit: str = ""
     warnings: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 def parse_split(value: str, where: str) -> str:

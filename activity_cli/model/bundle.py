@@ -99,6 +99,7 @@ class Data(msgspec.Struct, frozen=True):
         trained_on: The first :data:`TRAINED_ON_DIGITS` digits of the SHA-256 of each video.
         splits: The splits that these videos are from.
         clips: Number of clips in each split.
+        longest_seconds: Duration of the longest part of a video that a clip stands for; 0: not known.
     """
 
     prepared: str
@@ -106,6 +107,7 @@ class Data(msgspec.Struct, frozen=True):
     trained_on: list[str]
     splits: list[str]
     clips: dict[str, int]
+    longest_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
 class FileEntry(msgspec.Struct, frozen=True):

@@ -89,6 +89,10 @@ def _print_unused(console: Console, records: Sequence[ClipRecord]) -> None:
     counts = Counter(record.status for record in records)
     _print(console, "Not used: " + ", ".join(f"{count} {status}" for status, count in counts.items()), "bold")
     # Nobody meant files without a video's name to be used: the manifest lists them.
+    suffixes = Counter(Path(record.path).suffix.lower() for record in records if record.status == "ignored")
+    if suffixes:
+        named = (f"{count} {suffix or 'without an extension'}" for suffix, count in suffixes.most_common())
+        _print(console, f"  ignored   {', '.join(named)}")
     records = [record for record in records if record.status != "ignored"]
     for record in records[:_MAX_UNUSED]:
         line = Text(f"  {record.status:<9} ", style="red" if record.status == "rejected" else "yellow")
@@ -259,6 +263,9 @@ def print_predictions(console: Console, predictions: Sequence[Prediction]) -> No
     if table.row_count:
         _print_table(console, table)
     for prediction in predictions:
+        for warning in prediction.warnings:
+            line = _name(console, prediction.source, "bold") + Text(": ")
+            console.print(line + _name(console, f"{warning.message} ({warning.code})", "yellow"), soft_wrap=True)
         if prediction.status != "ok":
             line = _name(console, prediction.source, "bold") + Text(": ")
             line += _name(console, f"{prediction.error_message} ({prediction.error_code})", "red")

@@ -104,10 +104,14 @@ def rate(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]
     4 of 12           |. . . * . * . * . * . .|
 
     It chooses no frame twice: a clock that is faster than the video, or a span that is shorter than the clip, gives
-    fewer than ``num_frames``, and the frames still span the same time.
+    fewer than ``num_frames``, and the frames still span the same time. A frame that is shown for long takes one tick.
     """
     times, frames_per_second = span.times_seconds, sampling.frames_per_second
     assert frames_per_second is not None
+    if not span.steady:
+        most = max(1 / frames_per_second, _UNUSUAL_GAP * _usual_gap(times))
+        gaps = (min(later - earlier, most) for earlier, later in itertools.pairwise(times))
+        times = list(itertools.accumulate(gaps, initial=times[0]))
     first, last = times[0], times[-1]
     ticks = min(sampling.num_frames, int((last - first) * frames_per_second + 1e-6) + 1)
     begin = first + ((last - first) - (ticks - 1) / frames_per_second) / 2
@@ -116,9 +120,9 @@ def rate(span: Span, sampling: Sampling, _rng: random.Random) -> tuple[int, ...]
 
 
 SAMPLERS = {
-    "even": Sampler(even, 1, ("num_frames",)),
-    "random_segments": Sampler(random_segments, 1, ("num_frames",)),
-    "rate": Sampler(rate, 1, ("num_frames", "frames_per_second")),
+    "even": Sampler(even, 2, ("num_frames",)),
+    "random_segments": Sampler(random_segments, 2, ("num_frames",)),
+    "rate": Sampler(rate, 2, ("num_frames", "frames_per_second")),
 }
 
 
@@ -271,8 +275,11 @@ def _one_of_each_part(span: Span, num_frames: int, rng: random.Random | None) ->
         return evenly_spaced(len(times), num_frames, rng)
     part_seconds = (end_seconds - times[0]) / num_frames
     moments = (times[0] + (part + (rng.random() if rng else 0.5)) * part_seconds for part in range(num_frames))
-    shown = (max(0, bisect_right(times, moment + _SAME_SECONDS) - 1) for moment in moments)
-    return tuple(sorted(set(shown)))  # no frame twice: a long still picture gives fewer frames
+    shown = {max(0, bisect_right(times, moment + _SAME_SECONDS) - 1) for moment in moments}
+    if len(shown) < num_frames:  # one is shown for long: others take the places that are left
+        others = [index for index in range(len(times)) if index not in shown]
+        shown |= {others[place] for place in evenly_spaced(len(others), num_frames - len(shown), rng)}
+    return tuple(sorted(shown))
 
 
 def _usual_gap(times_seconds: Sequence[float]) -> float:

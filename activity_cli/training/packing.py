@@ -125,21 +125,17 @@ def compared_clips(prepared: PreparedFolder) -> list[npt.NDArray[np.uint8]]:
 
 def trained_on(prepared: PreparedFolder, out: Path, splits: Sequence[str]) -> Data:
     """The description of the training data for a bundle at ``out``."""
+    # Validation clips chose the best epoch, so the model has seen them, too.
+    learned = [record for split in {*splits, "val"} for record in prepared.in_split(split)]
     return Data(
         # Relative, so that the folder of a project can be moved.
         prepared=os.path.relpath(prepared.folder, out),
         fingerprint=prepared.fingerprint,
         # evaluate warns if it scores the model on these videos.
-        trained_on=sorted(
-            {
-                record.content_hash[:TRAINED_ON_DIGITS]
-                # Validation clips chose the best epoch, so the model has seen them, too.
-                for split in {*splits, "val"}
-                for record in prepared.in_split(split)
-            }
-        ),
+        trained_on=sorted({record.content_hash[:TRAINED_ON_DIGITS] for record in learned}),
         splits=list(splits),
         clips={split: len(prepared.in_split(split)) for split in ("train", "val", "test")},
+        longest_seconds=round(max((record.end_seconds - record.start_seconds for record in learned), default=0.0), 3),
     )
 
 

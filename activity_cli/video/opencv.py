@@ -12,21 +12,22 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from activity_cli.errors import MissingDependencyError, VideoError
 from activity_cli.files import VIDEO_CONTAINERS, VIDEO_PROTOCOLS
 from activity_cli.results import VideoInfo
-from activity_cli.video.source import Frame, JumpError
+from activity_cli.video.containers import check_file, explain, read_header
+from activity_cli.video.packets import RUN_UP_FRAMES, Losses, Packets, packets_of
+from activity_cli.video.source import Frame, JumpError, Source
 
 # Set before OpenCV loads. FFmpeg reports every damaged packet on stderr, which does not help anybody.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -52,130 +53,218 @@ __all__ = ["FileSource", "cv2", "translate_cv_error"]
 _MAX_FRAME_PIXELS = 100_000_000
 # A header may promise any number of frames; a larger one is not believed.
 _MAX_BELIEVABLE_FRAMES = 2_000_000
-# OpenCV starts decoding at the key frame before a place this many frames ahead of the wanted one, so
-# that frames which refer back over a key frame (open GOP) come out whole.
-_RUN_UP_FRAMES = 16
-# What a jump costs beside decoding, in frames; and how much cheaper jumping must be to be tried.
-_JUMP_COST_FRAMES = 20
-_WORTHWHILE = 1.5
-# Reading a shorter video through takes a second at most.
-_LONG_FRAMES = 600
-_SAME_SECONDS = 0.0006
+# Packets beyond those that were listed are not waited for.
+_MOST_REFUSED = 100_000
+
+
+class _UnprovenError(Exception):
+    """OpenCV gives no picture, or one that it may not have written."""
 
 
 class FileSource:
-    """A video file.
+    """A video file. PyAV reads what OpenCV cannot decode, convert or turn upright.
 
     Args:
         path: The file.
         threads: Decoding threads; 0 leaves it to the decoder.
 
     Raises:
-        VideoError: The file cannot be read (``video.missing``, ``video.unreadable``) or is empty (``video.empty``).
+        VideoError: The file cannot be read (``video.missing``, ``video.unreadable``), is empty (``video.empty``) or
+            encrypted (``video.undecodable``).
     """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
-        _check_file(path)
+        check_file(path)
+        header = read_header(path)
+        if header.encrypted or not header.has_index:
+            raise explain(path)
         self._path, self._threads = path, threads
-        self._packets = _Packets(array("d"), array("q"))
-        self._info = VideoInfo()
+        self._reader: Source = _OpenCvSource(path, threads)
+        self._is_opencv = True
+        if header.mirrored:
+            self._read_with_pyav()
 
     @property
     def name(self) -> str:
         return self._path.name
 
     def list_times(self) -> Sequence[float]:
-        times, keys = array("d"), array("d")
         try:
-            with _opened(self._path, 1, packets=True) as capture:
-                header = _header(capture, 0, 0)
-                while capture.grab():
+            return self._reader.list_times()
+        except VideoError as error:
+            if not self._is_opencv or error.code != VideoError.code:
+                return ()  # reading it gives the reason
+        self._read_with_pyav()
+        return self.list_times()
+
+    def read(self, wants: Callable[[int], bool]) -> Iterator[Frame]:
+        done = 0
+        try:
+            for frame in self._reader.read(wants):
+                done = frame.index + 1
+                yield frame
+            return
+        except (_UnprovenError, VideoError, cv2.error) as error:
+            if not self._may_be_of_pyav(error):
+                raise
+        self._read_with_pyav()
+        # Both readers number the frames alike: what has been handed out is not read again.
+        for frame in self._reader.read(lambda index: index >= done and wants(index)):
+            if frame.index >= done:
+                yield frame
+
+    def worth_jumping(self, indices: Sequence[int]) -> bool:
+        return self._reader.worth_jumping(indices)
+
+    def jump(self, indices: Sequence[int]) -> Iterator[Frame]:
+        done = 0
+        try:
+            for frame in self._reader.jump(indices):
+                done += 1
+                yield frame
+            return
+        except (_UnprovenError, VideoError, cv2.error) as error:
+            if not self._may_be_of_pyav(error):
+                raise
+        self._read_with_pyav()
+        self._reader.list_times()
+        if not self._reader.worth_jumping(indices[done:]):
+            raise JumpError
+        yield from self._reader.jump(indices[done:])
+
+    def info(self) -> VideoInfo:
+        return self._reader.info()
+
+    def _may_be_of_pyav(self, error: Exception) -> bool:
+        if isinstance(error, cv2.error):
+            return self._is_opencv and error.code != cv2.Error.StsNoMem
+        return self._is_opencv and getattr(error, "code", VideoError.code) == VideoError.code
+
+    def _read_with_pyav(self) -> None:
+        from activity_cli.video.pyav import PyAvSource  # here: few files need it
+
+        self._reader, self._is_opencv = PyAvSource(self._path, self._threads, _MAX_FRAME_PIXELS), False
+
+
+class _OpenCvSource:
+    def __init__(self, path: Path, threads: int) -> None:
+        self._path, self._threads = path, threads
+        self._packets = Packets()
+        self._num_packets = 0
+        self._info = VideoInfo()
+        self._picture: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._path.name
+
+    def list_times(self) -> Sequence[float]:
+        times, keys, refused = array("d"), array("d"), 0
+        with _opened(self._path, 1, packets=True) as capture:
+            header = _header(capture, 0, 0)
+            while True:
+                if capture.grab():
                     times.append(_time_seconds(capture))
                     if capture.get(cv2.CAP_PROP_LRF_HAS_KEY_FRAME):
                         keys.append(times[-1])
-        except VideoError:
-            return ()  # reading it gives the reason
-        times = array("d", sorted(times))
-        if not times or times[0] < 0 or any(earlier >= later for earlier, later in pairwise(times)):
+                elif (refused := refused + 1) + len(times) > header.header_frames:
+                    break  # a damaged packet ends nothing, the end of the file does
+        self._num_packets = max(len(times), min(header.header_frames, _MOST_REFUSED + len(times)))
+        packets = packets_of(times, keys)
+        if packets is None:
             rate = header.frames_per_second or 25.0
             return array("d", (index / rate for index in range(header.header_frames)))
-        self._packets = _Packets(times, array("q", sorted(bisect_left(times, key) for key in keys)))
-        return times
+        self._packets = packets
+        return packets.times_seconds
 
     def read(self, wants: Callable[[int], bool]) -> Iterator[Frame]:
+        self._picture = None
+        losses = Losses()
+        first: Frame | None = None
         with _opened(self._path, self._threads) as capture:
-            index = 0
-            while capture.grab():
-                frame: Frame | None = Frame(index, _time_seconds(capture), None)
-                if not index or wants(index):  # the first frame shows the size
-                    frame = self._retrieve(capture, index)
-                if frame is None:
-                    return
+            while losses.tried <= self._num_packets:
+                if not capture.grab():
+                    losses.refuse()
+                    continue
+                index, time = losses.shown, _time_seconds(capture)
+                losses.show(time)
+                # The first frame shows the size, and the second one proves that the first was written.
+                frame = self._retrieve(capture, index) if index < 2 or wants(index) else Frame(index, time, None)
+                if not index:
+                    first = frame
+                    continue
+                if first:
+                    yield first
+                    first = None
                 yield frame
-                index += 1
+        if losses.shown < 2:  # a cover picture, perhaps, of sound or of a video
+            raise _UnprovenError
+        info, listed = self._info, self._packets.times_seconds
+        missing = losses.missing_seconds(listed, info.header_frames, info.frames_per_second)
+        self._info = replace(info, lost_frames=losses.frames, missing_seconds=missing)
 
     def worth_jumping(self, indices: Sequence[int]) -> bool:
-        packets = self._packets
-        if not indices or not packets.key_frames or len(packets.times_seconds) < _LONG_FRAMES:
-            return False
-        steps = zip([-1, *indices], [*indices, packets.last], strict=True)
-        return sum(packets.cost(before, index) for before, index in steps) * _WORTHWHILE < len(packets.times_seconds)
+        return self._packets.worth_jumping(indices)
 
     def jump(self, indices: Sequence[int]) -> Iterator[Frame]:
+        self._picture = None
+        first: Frame | None = None
         with _opened(self._path, self._threads) as capture:
             place = _Place(capture, self._packets)
             place.read_on_to(0)
+            baseline = self._retrieve(capture, 0)
             # A list that is longer than what can be decoded (edit lists, cut files) shows at the end.
             place.reach(self._packets.last)
             if capture.grab():
                 raise JumpError
             for index in indices:
+                if not index:
+                    first = baseline
+                    continue
                 place.reach(index)
                 frame = self._retrieve(capture, index)
-                if frame is None:
-                    raise JumpError
+                if first:
+                    yield first
+                    first = None
                 yield frame
+        if first:
+            raise _UnprovenError
 
     def info(self) -> VideoInfo:
         return self._info
 
-    def _retrieve(self, capture: cv2.VideoCapture, index: int) -> Frame | None:
-        """The frame that was just grabbed, with its picture; None where the picture cannot be converted."""
+    def _retrieve(self, capture: cv2.VideoCapture, index: int) -> Frame:
+        """The frame that was just grabbed, with its picture.
+
+        Where the conversion fails, as of interlaced video, OpenCV says that it worked and hands out what was in memory:
+        the picture before. So a picture that differs from the one before has been written; others are not believed.
+
+        Raises:
+            _UnprovenError: There is no picture, or the same one as before.
+        """
         ok, bgr = capture.retrieve()
         if not ok or bgr is None:
-            return None
+            raise _UnprovenError
+        picture, before = np.asarray(bgr, np.uint8), self._picture
+        if before is not None and _are_equal(picture, before):
+            raise _UnprovenError
+        self._picture = picture
         if not self._info.width:
-            self._info = _header(capture, *bgr.shape[:2])
-        return Frame(index, _time_seconds(capture), np.asarray(bgr, np.uint8))
+            self._info = replace(_header(capture, *picture.shape[:2]), reader="opencv")
+        return Frame(index, _time_seconds(capture), picture)
 
 
-@dataclass(frozen=True, slots=True)
-class _Packets:
-    """What the container lists.
-
-    Attributes:
-        times_seconds: When each frame is shown, rising from 0; empty where the container does not say.
-        key_frames: Indices of the frames that can be decoded without others, rising.
-    """
-
-    times_seconds: array[float]
-    key_frames: array[int]
-
-    @property
-    def last(self) -> int:
-        return len(self.times_seconds) - 1
-
-    def cost(self, before: int, index: int) -> int:
-        """Frames to decode to get to a frame from the one before, jumping or reading on."""
-        begin = max(0, bisect_right(self.key_frames, max(0, index - _RUN_UP_FRAMES)) - 1)
-        jump = index - self.key_frames[begin] + _JUMP_COST_FRAMES
-        return min(jump, index - before)
+def _are_equal(picture: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:
+    if picture.shape != other.shape:
+        return False
+    # A few pixels show most differences.
+    return np.array_equal(picture[::32, ::32], other[::32, ::32]) and np.array_equal(picture, other)
 
 
 class _Place:
     """Which frame a capture has grabbed last, by its time stamp."""
 
-    def __init__(self, capture: cv2.VideoCapture, packets: _Packets) -> None:
+    def __init__(self, capture: cv2.VideoCapture, packets: Packets) -> None:
         self._capture, self._packets = capture, packets
         self._rate = _frame_rate(capture) or 25.0
         self._index = -1
@@ -202,7 +291,7 @@ class _Place:
         while True:
             key = key_frames[max(0, place)]
             ahead = min(index - key, int((times[index] - times[key]) * self._rate))
-            if ahead > _RUN_UP_FRAMES or place <= 0:
+            if ahead > RUN_UP_FRAMES or place <= 0:
                 break
             place -= 1  # with its run-up, OpenCV would start from this one
         self._capture.set(cv2.CAP_PROP_POS_FRAMES, max(0, round(times[key] * self._rate) + ahead - 1))
@@ -214,11 +303,7 @@ class _Place:
 
     def _grabbed(self) -> int:
         """The index of the frame that was just grabbed."""
-        times, time = self._packets.times_seconds, _time_seconds(self._capture)
-        index = bisect_left(times, time - _SAME_SECONDS)
-        if index == len(times) or abs(times[index] - time) > _SAME_SECONDS:
-            raise JumpError
-        return index
+        return self._packets.index_of(_time_seconds(self._capture))
 
 
 @contextmanager
@@ -235,27 +320,6 @@ def translate_cv_error(name: str) -> Iterator[None]:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError from error
         raise VideoError(f"{name}: decoding failed: {error.err}.", "Re-encode the file.") from error
-
-
-def _check_file(path: Path) -> None:
-    """Gives the plain reasons; the decoder has one message for all of them."""
-    code = "video.unreadable"
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISREG(mode):
-            with path.open("rb") as file:
-                if file.read(1):
-                    return
-            reason, hint, code = "the file is empty", "Copy it again.", "video.empty"
-        elif stat.S_ISDIR(mode):
-            reason, hint = "a folder, not a video", "Name the videos in it."
-        else:  # opening a pipe would wait for a writer that may never come
-            reason, hint = "a pipe or a device, not a video file", "Save the video to a file first."
-    except FileNotFoundError:
-        reason, hint, code = "no such file", "Check the path.", "video.missing"
-    except OSError as error:
-        reason, hint = f"cannot be read: {(error.strerror or str(error)).lower()}", "Check the file's permissions."
-    raise VideoError(f"{path.name}: {reason}.", hint, code=code)
 
 
 @contextmanager
@@ -279,10 +343,7 @@ def _opened(path: Path, threads: int, *, packets: bool = False) -> Iterator[cv2.
         capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
         try:
             if not capture.isOpened():
-                raise VideoError(
-                    f"{path.name}: activity cannot decode this file.",
-                    "Check whether it plays. If it does, re-encode it as mp4 (H.264).",
-                )
+                raise VideoError(f"{path.name}: OpenCV cannot decode this file.", "Re-encode the file.")
             width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
             if width * height > _MAX_FRAME_PIXELS:
                 raise VideoError(

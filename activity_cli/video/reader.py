@@ -166,9 +166,15 @@ class ClipReader:
         return [cut for cut in cuts if cut.indices and _place(cut) not in self._delivered]
 
     def _times(self, stamps: Sequence[float]) -> Sequence[float]:
-        """When each frame is shown; time stamps that do not rise are replaced by those of a steady rate."""
+        """When each frame is shown. Time stamps that do not rise are sorted, or replaced by those of a steady rate.
+
+        Damage confuses a few time stamps; a container without any gives all frames the same.
+        """
         if all(earlier < later for earlier, later in pairwise(stamps)):
             return stamps
+        rising = array("d", sorted(stamps))
+        if all(later - earlier > _SAME_SECONDS for earlier, later in pairwise(rising)):
+            return rising
         rate = self._source.info().frames_per_second or 25.0
         return array("d", (index / rate for index in range(len(stamps))))
 

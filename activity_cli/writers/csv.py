@@ -40,6 +40,7 @@ def prediction_csv(prediction: Prediction, labels: Sequence[str]) -> str:
             "duration_seconds": _number(prediction.duration_seconds, 3),
             "frames_used": prediction.frames_used,
             "model": prediction.model,
+            "warnings": "; ".join(f"[{warning.code}] {warning.message}" for warning in prediction.warnings),
         }
     else:
         cells |= {"error_code": prediction.error_code, "error_message": prediction.error_message}
