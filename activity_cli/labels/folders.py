@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.files import VIDEO_SUFFIXES, is_video, walk
+from activity_cli.labels.files import VIDEO_SUFFIXES, is_system_folder, is_video, walk
 from activity_cli.labels.segments import SPLIT_NAMES, LabeledSegment, LabelSet, UnusedFile
 
 __all__ = ["read_folders"]
@@ -60,6 +60,6 @@ def read_folders(videos: Path, place: Path) -> LabelSet:
 
 
 def _folder_names(place: Path) -> list[str]:
-    """The folders in a folder, but hidden ones and prepared ones."""
-    folders = (path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """The folders in a folder, but those of the system and prepared ones."""
+    folders = (path for path in place.iterdir() if path.is_dir() and not is_system_folder(path.name))
     return [path.name for path in folders if not (path / "decoded.jsonl").is_file()]
