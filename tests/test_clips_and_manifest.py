@@ -239,7 +239,7 @@ def test_a_prepared_folder_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert written.in_split("test") == ()
     config = read_config(tmp_path)
     assert config is not None
-    assert (config.schema, config.videos, config.labels_file) == ("activity.prepared/4", "/odd\udcff", None)
+    assert (config.schema, config.videos, config.labels_file) == ("activity.prepared/5", "/odd\udcff", None)
     assert config.settings == plain_values(SETTINGS, stored_only=True)
     columns = (tmp_path / "manifest.csv").read_text(errors="surrogateescape").split("\n")[0].split(",")
     assert columns[:6] == ["path", "label", "group", "split", "status", "reason"]

@@ -121,6 +121,7 @@ def test_a_damaged_or_forged_cache_of_features_changes_no_model(
     from activity_cli.model.network import build_encoder_for
 
     build_encoder_for(TINY_NETWORK, 32).save_weights(tmp_path / "w.weights.h5")
+    shutil.rmtree(prepared_copy / "features", ignore_errors=True)
     first = trained_files(prepared_copy, tmp_path / "first")
     (encoder,) = prepared_copy.glob("features/*/encoder.tflite")
     content = bytearray(encoder.read_bytes())

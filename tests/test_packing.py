@@ -32,7 +32,7 @@ def other_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_files_that_differ_are_not_saved(network: Network, other_encoder: Path, tmp_path: Path) -> None:
     out = tmp_path / "models" / "mine"
     with pytest.raises(TrainingError) as caught, atomic_folder(out) as folder:
-        write_appearance_files(network, folder, [noise(STEPS)], other_encoder)
+        write_appearance_files(network, folder, [noise(STEPS)], other_encoder.read_bytes())
     assert caught.value.code == "training.conversion"
     assert f"{MAX_LITERT_DIFFERENCE:g}" in caught.value.message
     assert list(out.parent.iterdir()) == []
@@ -51,6 +51,11 @@ def test_a_converted_encoder_is_saved_as_it_is(network: Network, tmp_path: Path)
     encoder_to_litert(network.encoder, tmp_path / "converted")
     saved = tmp_path / "saved"
     saved.mkdir()
-    assert write_appearance_files(network, saved, [noise(STEPS), noise(2), noise(1)], tmp_path / "converted") < 1e-4
+    assert (
+        write_appearance_files(
+            network, saved, [noise(STEPS), noise(2), noise(1)], (tmp_path / "converted").read_bytes()
+        )
+        < 1e-4
+    )
     assert {path.name for path in saved.iterdir()} == {WEIGHTS_FILE, ENCODER_FILE, head_file("appearance")}
-    assert (saved / ENCODER_FILE).read_bytes() == (tmp_path / "converted").read_bytes()
+    assert (saved / ENCODER_FILE).read_bytes() == content

@@ -48,7 +48,7 @@ def test_other_settings_need_overwrite(prepare: Activity, few: Path, tmp_path: P
     assert len(list((tmp_path / "out" / "clips").iterdir())) == 6
 
 
-@pytest.mark.parametrize("version", [3, 5])
+@pytest.mark.parametrize("version", [3, 4])
 def test_a_folder_of_another_version_needs_overwrite(
     version: int, prepare: Activity, few: Path, tmp_path: Path
 ) -> None:
@@ -116,7 +116,9 @@ def test_a_full_disk_gives_one_line_wherever_it_happens_and_the_next_run_goes_on
         result = prepare(few, "--group-by", "none", out=out)
         if result.exit_code == 0:
             break
-        wrong_call(result, "The disk is full", "run the same command again")
+        *_, line = result.stderr.splitlines()  # after warnings about the videos
+        assert "The disk is full" in line and "run the same command again" in line
+        assert "Traceback" not in result.stderr
         failures += 1
     assert failures > 3
     assert "Decoded 0 videos." in result.stderr or "Decoded 1 video." in result.stderr
@@ -127,4 +129,4 @@ def test_a_full_disk_gives_one_line_wherever_it_happens_and_the_next_run_goes_on
 def test_a_full_disk_in_a_worker_gives_one_line(few: Path, small_disk: Path) -> None:
     done = run("prepare", few, "--out", small_disk / "out", *TINY, "--set", "workers=2")
     assert done.returncode == 2
-    assert "The disk is full" in only_line(done.stderr)
+    assert "The disk is full" in done.stderr.splitlines()[-1]

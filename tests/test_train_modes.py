@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -213,11 +212,6 @@ def test_features_of_the_default_encoder_are_computed_once(videos: Path, tmp_pat
     used = {record.clip for split in ("train", "val") for record in read_prepared(few).in_split(split)}
     assert set(times) == used
     assert changed_layers(settings.out, None) == set()
-    # Nothing can be computed any more: the frames are gone, but for those that Keras and LiteRT are compared on.
-    shutil.move(few / "clips", few / "gone")
-    (few / "clips").mkdir()
-    for record in read_prepared(few).in_split("train"):
-        shutil.copy(few / "gone" / record.clip, few / "clips")
     network = NetworkSettings(head="linear")
     train(replace(settings, out=tmp_path / "two", network=network, epochs=None))
     assert {path.name: path.stat().st_mtime_ns for path in features.glob("*.npy")} == times

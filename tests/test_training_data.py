@@ -30,7 +30,7 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> PreparedFolder:
     for label, motion in (("left_out", "left"), ("up", "up")):
         draw_video(root / "val" / label / f"{label}.avi", motion, num_frames=12, person=20)
     out = root.parent / "prepared"
-    split = Split(group_by="video")
+    split = Split(group_by="none")
     prepare(PrepareSettings(root, out, sampling=TINY_SAMPLING, streams=TINY_STREAMS, split=split, workers=1))
     return read_prepared(out)
 

@@ -40,7 +40,7 @@ __all__ = [
     "write_prepared",
 ]
 
-PREPARED_SCHEMA = "activity.prepared/4"
+PREPARED_SCHEMA = "activity.prepared/5"
 # The first file that prepare writes; it stays.
 DECODE_CACHE = "decoded.jsonl"
 

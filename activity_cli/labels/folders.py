@@ -56,7 +56,7 @@ def read_folders(videos: Path, place: Path) -> LabelSet:
     empty = sorted({name for place in places for name in _folder_names(place)} - labels)
     if by_split:
         form += f" inside {', '.join(sorted(top))}"
-    return LabelSet(form, segments, unused, tuple(empty))
+    return LabelSet(form, segments, unused, empty=tuple(empty))
 
 
 def _folder_names(place: Path) -> list[str]:

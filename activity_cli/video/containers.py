@@ -59,7 +59,7 @@ def check_file(path: Path) -> None:
         elif stat.S_ISDIR(mode):
             reason, hint = "a folder, not a video", "Name the videos in it."
         else:
-            reason, hint = "not a regular file", "Copy it to a file first."
+            reason, hint = "a pipe or a device, not a file", "Copy it to a file first."
     except FileNotFoundError:
         reason, hint, code = "no such file", "Check the path.", "video.missing"
     except OSError as error:
