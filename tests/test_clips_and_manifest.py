@@ -300,7 +300,7 @@ def test_a_damaged_folder_is_refused_with_what_to_do(damage: str, tmp_path: Path
         case "setting":
             config.write_text(json.dumps({**document, "settings": {"num_frames": 0}}))
         case "newer" | "older":
-            schema = f"activity.prepared/{5 if damage == 'newer' else 2}"
+            schema = f"activity.prepared/{6 if damage == 'newer' else 2}"
             config.write_text(json.dumps({"schema": schema}))
         case "field":
             manifest.write_bytes(manifest.read_bytes() + b"x" * 200_000)

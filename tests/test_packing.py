@@ -49,7 +49,7 @@ def test_a_network_that_gives_no_number_is_not_saved(tmp_path: Path, value: floa
 
 def test_a_converted_encoder_is_saved_as_it_is(network: Network, tmp_path: Path) -> None:
     encoder_to_litert(network.encoder, tmp_path / "converted")
-    saved = tmp_path / "saved"
+    saved, content = tmp_path / "saved", (tmp_path / "converted").read_bytes()
     saved.mkdir()
     assert (
         write_appearance_files(

@@ -48,7 +48,7 @@ def test_other_settings_need_overwrite(prepare: Activity, few: Path, tmp_path: P
     assert len(list((tmp_path / "out" / "clips").iterdir())) == 6
 
 
-@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("version", [4, 6])
 def test_a_folder_of_another_version_needs_overwrite(
     version: int, prepare: Activity, few: Path, tmp_path: Path
 ) -> None:
