@@ -14,12 +14,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-__all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA"]
+__all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA", "SEGMENT_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
-__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Notice", "Prediction", "rounded", "video_notices"]
+__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Notice", "Prediction"]
+__all__ += ["TimelineSegment", "rounded", "video_notices"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
+SEGMENT_SCHEMA = "activity.segment/1"
 EVALUATION_SCHEMA = "activity.evaluation/1"
 LEAKS_SCHEMA = "activity.leaks/1"
 
@@ -361,6 +363,47 @@ class Prediction:
             document["error"] = {"code": self.error_code, "message": self.error_message, "hint": self.error_hint}
         document["warnings"] = [{"code": one.code, "message": one.message} for one in self.warnings]
         return document
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineSegment:
+    """A part of a video in which one activity happens, or none that is known.
+
+    Attributes:
+        source: The video, as it was given or as it was found in a folder.
+        label: The activity; None: a gap.
+        start_seconds, end_seconds: From the first frame of the video.
+        confidence: Mean probability of the label, 0 to 1; None: not known, as of a label that a person gave.
+        reason: Why there is no label: ``background`` or ``unknown``; empty where there is one.
+        model: Name and short hash of the bundle; empty where no model gave the label.
+        subject: Who or what is labeled; empty where it is not known.
+    """
+
+    source: str
+    label: str | None
+    start_seconds: float
+    end_seconds: float
+    confidence: float | None = None
+    reason: str = ""
+    model: str = ""
+    subject: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that is written as a line of JSON, of the schema ``activity.segment/1``.
+
+        The confidence has four decimals, times three. ``reason`` and ``subject`` are there where they are not empty.
+        """
+        document = {
+            "schema": SEGMENT_SCHEMA,
+            "source": self.source,
+            "label": self.label,
+            "start_seconds": rounded(self.start_seconds, 3),
+            "end_seconds": rounded(self.end_seconds, 3),
+            "confidence": rounded(self.confidence, 4),
+            "model": self.model,
+        }
+        optional = {"reason": self.reason, "subject": self.subject}
+        return document | {name: value for name, value in optional.items() if value}
 
 
 def rounded(value: Any, decimals: int) -> Any:
