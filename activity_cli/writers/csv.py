@@ -1,4 +1,4 @@
-"""CSV for spreadsheets and data frames (RFC 4180): predictions, and the history of a training."""
+"""CSV for spreadsheets and data frames (RFC 4180): predictions, segments, and the history of a training."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from activity_cli.files import write_bytes
-from activity_cli.results import EpochRecord, Prediction
+from activity_cli.results import EpochRecord, Prediction, TimelineSegment
 
-__all__ = ["HISTORY_COLUMNS", "PREDICTION_COLUMNS", "prediction_csv", "prediction_csv_header", "write_history_csv"]
+__all__ = ["HISTORY_COLUMNS", "PREDICTION_COLUMNS", "SEGMENT_COLUMNS", "SEGMENT_HEADER"]
+__all__ += ["prediction_csv", "prediction_csv_header", "segment_rows", "write_history_csv"]
 
 _ANSWER_COLUMNS = ("label", "confidence", "duration_seconds", "frames_used", "model")
 PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message", "warnings")
+SEGMENT_COLUMNS = ("source", "label", "start_seconds", "end_seconds", "confidence", "reason", "subject", "model")
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "stage")
 
 
@@ -53,6 +55,15 @@ def prediction_csv(prediction: Prediction, labels: Sequence[str]) -> str:
     )
 
 
+def segment_rows(segments: Iterable[TimelineSegment]) -> str:
+    """A CSV record of ``SEGMENT_COLUMNS`` for each segment; the label of a gap is empty."""
+    rows = []
+    for one in segments:
+        cells = one.to_dict()
+        rows.append(_record("" if (cell := cells.get(name)) is None else cell for name in SEGMENT_COLUMNS) + "\n")
+    return "".join(rows)
+
+
 def write_history_csv(path: Path, history: Sequence[EpochRecord]) -> None:
     """Writes a row for each epoch of every stage, in the order of the training. NaN and infinity are empty cells.
 
@@ -76,3 +87,6 @@ def _record(cells: Iterable[object]) -> str:
     encodable = [str(cell).encode("utf-8", "backslashreplace").decode("utf-8") for cell in cells]
     csv.writer(buffer).writerow(encodable)
     return buffer.getvalue().removesuffix("\r\n")
+
+
+SEGMENT_HEADER = _record(SEGMENT_COLUMNS) + "\n"

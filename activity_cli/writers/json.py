@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from activity_cli.results import EVALUATION_SCHEMA, EvaluationResult, Prediction, rounded
+from activity_cli.results import EVALUATION_SCHEMA, EvaluationResult, Prediction, TimelineSegment, rounded
 
-__all__ = ["evaluation_json", "indented_json", "prediction_json"]
+__all__ = ["evaluation_json", "indented_json", "prediction_json", "segment_lines"]
 
 
 def prediction_json(prediction: Prediction) -> str:
     """One prediction as one line of JSON of the schema ``activity.prediction/1``, without the line break."""
     return json.dumps(prediction.to_dict(), allow_nan=False)
+
+
+def segment_lines(segments: Iterable[TimelineSegment]) -> str:
+    """A line of JSON of the schema ``activity.segment/1`` for each segment, gaps included."""
+    return "".join(json.dumps(one.to_dict(), allow_nan=False) + "\n" for one in segments)
 
 
 def evaluation_json(result: EvaluationResult) -> str:
