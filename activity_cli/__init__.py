@@ -25,26 +25,40 @@ from activity_cli.errors import (
 from activity_cli.progress import Progress
 
 if TYPE_CHECKING:
+    from activity_cli.commands.convert import convert
     from activity_cli.commands.evaluate import evaluate
     from activity_cli.commands.export import export
     from activity_cli.commands.predict import Recognizer, predict
     from activity_cli.commands.prepare import prepare
+    from activity_cli.commands.summarize import summarize
     from activity_cli.commands.train import train
-    from activity_cli.results import EvaluationResult, Prediction, PrepareResult, TrainResult
+    from activity_cli.results import (
+        ConvertResult,
+        EvaluationResult,
+        Prediction,
+        PrepareResult,
+        SummarizeResult,
+        TrainResult,
+    )
     from activity_cli.settings import (
         Augmentation,
+        ConvertSettings,
         EvaluateSettings,
         ExportSettings,
+        LabelOptions,
         NetworkSettings,
         PredictSettings,
         PrepareSettings,
         Sampling,
         Split,
+        SummarizeSettings,
         TrainSettings,
     )
 
-__all__ = ["Progress", "Recognizer", "__version__", "evaluate", "export", "predict", "prepare", "train"]
+__all__ = ["Progress", "Recognizer", "__version__", "convert", "evaluate", "export", "predict"]
+__all__ += ["prepare", "summarize", "train"]
 __all__ += ["EvaluateSettings", "ExportSettings", "PredictSettings", "PrepareSettings", "TrainSettings"]
+__all__ += ["ConvertResult", "ConvertSettings", "LabelOptions", "SummarizeResult", "SummarizeSettings"]
 __all__ += ["Augmentation", "NetworkSettings", "Sampling", "Split"]
 __all__ += ["EvaluationResult", "Prediction", "PrepareResult", "TrainResult"]
 __all__ += ["ActivityError", "BundleError", "ConfigError", "DatasetError", "MissingDependencyError", "OutputError"]
@@ -60,7 +74,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name[0].islower():  # a command, in the module of its name
         module = f"commands.{name}"
-    elif name in ("EvaluationResult", "Prediction", "PrepareResult", "TrainResult"):
+    elif name == "Prediction" or name.endswith("Result"):
         module = "results"
     else:
         module = "commands.predict" if name == "Recognizer" else "settings"

@@ -7,8 +7,8 @@ and scores are 0 to 1. Schema names carry a version: within a version keys are a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ __all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA", "SEGMENT_SC
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
 __all__ += ["Baseline", "ClassScore", "EvaluationResult", "Notice", "Prediction"]
-__all__ += ["TimelineSegment", "rounded", "video_notices"]
+__all__ += ["ConvertResult", "SummarizeResult", "SummaryRow", "TimelineSegment", "rounded", "video_notices"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
 SEGMENT_SCHEMA = "activity.segment/1"
@@ -404,6 +404,76 @@ class TimelineSegment:
         }
         optional = {"reason": self.reason, "subject": self.subject}
         return document | {name: value for name, value in optional.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertResult:
+    """What :func:`activity_cli.convert` read and wrote.
+
+    Attributes:
+        format: Name of the format that was written.
+        segments: All segments, by source and start.
+        notes: What was left out, one line each.
+        files: The files that were written.
+    """
+
+    format: str
+    segments: tuple[TimelineSegment, ...]
+    notes: tuple[str, ...]
+    files: tuple[Path, ...] = ()
+
+    def with_files(self, files: Iterable[Path]) -> ConvertResult:
+        """The same, with the files that were written."""
+        return replace(self, files=tuple(files))
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """What a subject of a video did in a bin: the time of one activity, and its bouts.
+
+    Attributes:
+        source, group, subject: The video, its group, and who is labeled; empty where they are not known.
+        start_seconds, end_seconds: The bin; without bins, from 0 to the end of the last segment.
+        label: The activity.
+        total_seconds: How long it happens in the bin.
+        share: The same as a share of the bin, 0 to 1.
+        bouts: How many times it begins in the bin.
+        mean_bout_seconds, min_bout_seconds, max_bout_seconds: Length of these bouts; None: there are none.
+        latency_seconds: From the start of the bin to when it first happens; None: it does not.
+    """
+
+    source: str
+    group: str
+    subject: str
+    start_seconds: float
+    end_seconds: float
+    label: str
+    total_seconds: float
+    share: float
+    bouts: int
+    mean_bout_seconds: float | None
+    min_bout_seconds: float | None
+    max_bout_seconds: float | None
+    latency_seconds: float | None
+
+    def cells(self) -> list[Any]:
+        """The values in order; times to the millisecond."""
+        return [rounded(getattr(self, one.name), 4 if one.name == "share" else 3) for one in fields(self)]
+
+
+@dataclass(frozen=True, slots=True)
+class SummarizeResult:
+    """What :func:`activity_cli.summarize` counted.
+
+    Attributes:
+        rows: A row for each source, subject, bin and label; labels that do not happen have rows, too.
+        notes: What was left out, one line each.
+        file: The file that was written; None: none.
+    """
+
+    rows: tuple[SummaryRow, ...]
+    notes: tuple[str, ...]
+    file: Path | None = None
 
 
 def rounded(value: Any, decimals: int) -> Any:

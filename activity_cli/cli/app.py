@@ -29,6 +29,8 @@ COMMANDS = {
     "evaluate": "Test a model on clips that it was not trained on.",
     "predict": "Recognize the activity in videos.",
     "export": "Write a trained model in the format of another runtime.",
+    "convert": "Write labels or segments in another format.",
+    "summarize": "Count how long, how often and how soon each activity happens.",
     "settings": "Print all settings and their defaults, as a file for --settings.",
     "demo": "Try prepare, train, evaluate and predict on the sample videos.",
 }

@@ -66,7 +66,7 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     """
     progress = progress or SilentProgress()
     settings = resolve_prepare(settings)
-    labels = read_labels(settings.videos, settings.labels, settings.split.pattern)
+    labels = read_labels(settings.videos, settings.labels, settings.split.pattern, settings.label_options)
     _check_labels(labels)
     _check_groups(labels.segments, settings)
     if settings.time_origin == "file":

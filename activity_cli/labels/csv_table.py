@@ -14,7 +14,7 @@ from activity_cli.errors import DatasetError
 from activity_cli.labels.files import read_error
 from activity_cli.labels.spelling import clean_text, is_broken
 
-__all__ = ["COLUMNS_HINT", "SAVE_AGAIN", "Table", "read_table"]
+__all__ = ["COLUMNS_HINT", "SAVE_AGAIN", "Table", "decode", "read_table"]
 
 # What else people hand over, by its first bytes.
 _NO_CSV = {
@@ -66,7 +66,7 @@ def read_table(path: Path) -> Table:
         DatasetError: The file cannot be read, or is no CSV; where a line is wrong, the error names it.
     """
     try:
-        text = _decode(path, path.read_bytes())
+        text = decode(path, path.read_bytes())
     except OSError as error:
         raise read_error("labels", path, error, "Check --labels.") from None
     stream, separator, skipped = io.StringIO(text, newline=""), "", 0
@@ -104,10 +104,15 @@ def read_table(path: Path) -> Table:
     return Table(path, columns, rows, separator == ",")
 
 
-def _decode(path: Path, raw: bytes) -> str:
+def decode(path: Path, raw: bytes) -> str:
+    """The text of a file. Bytes that are not UTF-8 become surrogates.
+
+    Raises:
+        DatasetError: It is no text, or its encoding is damaged or not known.
+    """
     for begin, what in _NO_CSV.items():
         if raw.startswith(begin):
-            raise DatasetError(f"{path} is {what}, not a CSV file.", SAVE_AGAIN, code="labels.encoding")
+            raise DatasetError(f"{path} is {what}, not a text file.", SAVE_AGAIN, code="labels.encoding")
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "")
     if not encoding and 0 in raw[:4]:
         what = "is UTF-16 or UTF-32 without a byte order mark"

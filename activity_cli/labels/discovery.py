@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from activity_cli.errors import DatasetError
+from activity_cli.labels.annotated import read_annotated
 from activity_cli.labels.csv_labels import read_csv
 from activity_cli.labels.files import find_videos
 from activity_cli.labels.folders import read_folders
@@ -17,26 +18,30 @@ from activity_cli.labels.kinetics import read_kinetics
 from activity_cli.labels.segments import TRAINVAL, LabeledSegment, LabelSet, UnusedFile
 from activity_cli.labels.spelling import clean_text, find_similar_labels, is_broken
 from activity_cli.labels.ucf101 import read_ucf101
+from activity_cli.settings import LabelOptions
 
 _Entry = TypeVar("_Entry", LabeledSegment, UnusedFile)
 
 __all__ = ["FORMATS", "find_videos", "group_of", "read_labels"]
 
-FORMATS: tuple[Callable[[Path, Path], LabelSet | None], ...] = (read_ucf101, read_kinetics, read_csv, read_folders)
-"""One function for each label format, special ones before general ones.
+FORMATS: tuple[Callable[[Path, Path], LabelSet | None], ...] = (read_kinetics, read_csv, read_folders)
+"""One function for each format of labeled videos, special ones before general ones.
 
 It gets the folder of videos, and the file or folder of the labels (the same folder where no labels were named), and
 returns None where these labels are not in its format.
 """
 
 
-def read_labels(videos: Path, labels: Path | None, pattern: str | None = None) -> LabelSet:
+def read_labels(
+    videos: Path, labels: Path | None, pattern: str | None = None, options: LabelOptions | None = None
+) -> LabelSet:
     """The labeled segments in a folder of videos, and the files that are not used, both sorted by name.
 
     Args:
         videos: Folder of videos.
         labels: File or folder of the labels; None: they are in ``videos``.
         pattern: A regular expression that finds the group in a name. A group that the labels name wins.
+        options: How the files of other programs are read.
 
     Raises:
         DatasetError: The labels are wrong, or there is no labeled video.
@@ -47,7 +52,11 @@ def read_labels(videos: Path, labels: Path | None, pattern: str | None = None) -
             f"The folder of videos {str(videos)!r} {problem}.",
             "Name a folder that contains one folder for each activity.",
         )
-    found = next(found for read in FORMATS if (found := read(videos, labels or videos)) is not None)
+    found = read_ucf101(videos, labels or videos)
+    if found is None and labels is not None:
+        found = read_annotated(videos, labels, options or LabelOptions())
+    if found is None:
+        found = next(found for read in FORMATS if (found := read(videos, labels or videos)) is not None)
     segments = [_cleaned(one, pattern) for one in found.segments]
     unused = [_cleaned(one, pattern) for one in found.unused]
     for one in segments:

@@ -59,6 +59,25 @@ class ListedVideos:
         )
         return self._videos / name, Path(name).as_posix(), problem
 
+    def find_stated(self, stated: str, where: str) -> tuple[Path, str, str]:
+        """As :meth:`find`, for the name of a video in a file of another program.
+
+        Such a name may be a path of another computer, or have no suffix: then the only file with that name counts.
+        """
+        path, name, problem = self.find(stated, where)
+        if not problem:
+            return path, name, ""
+        last = _composed(stated.replace("\\", "/").rpartition("/")[2]).casefold()
+        same = self._by_last.get(last) or [
+            file for file in self._files if is_video(file) and _composed(file.stem).casefold() in (last, f"v_{last}")
+        ]
+        if len(same) == 1:
+            return self._found(same[0])
+        if same:
+            names = " and ".join(repr(file.relative_to(self._videos).as_posix()) for file in same[:2])
+            problem = f"[video.ambiguous] {where}: {stated!r} may be {names}. Write the path of one of them."
+        return path, name, problem
+
     def unlisted(self, used: Collection[Path]) -> tuple[list[UnusedFile], list[str]]:
         """The files that the table does not name, and a note if videos are among them."""
         files = [(path, path.relative_to(self._videos).as_posix()) for path in self._files if path not in used]

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from activity_cli.settings import Sampling
 
-__all__ = ["Cut", "Segment", "evenly_spaced", "has_steady_rate", "nearest", "plan_cuts", "plan_identity"]
+__all__ = ["Cut", "Segment", "end_of", "evenly_spaced", "has_steady_rate", "nearest", "plan_cuts", "plan_identity"]
 
 # A gap between two frames that is this many times longer or shorter than usual makes the rate variable.
 _UNUSUAL_GAP = 1.5
@@ -196,7 +196,7 @@ def plan_cuts(
     if not times_seconds:
         return []
     steady = has_steady_rate(times_seconds)
-    end_of_video = times_seconds[-1] + _usual_gap(times_seconds)
+    end_of_video = end_of(times_seconds)
     names = _sampler_names(sampling)
     cuts = []
     for number, segment in enumerate(segments):
@@ -215,6 +215,11 @@ def plan_cuts(
                 made_by = (*_identity(name, sampling), draw)
                 cuts.append(Cut(number, variant, round(start, 6), round(stop, 6), indices, last, made_by))
     return cuts
+
+
+def end_of(times_seconds: Sequence[float]) -> float:
+    """When the last frame of a video ends: it is shown as long as a usual one."""
+    return times_seconds[-1] + _usual_gap(times_seconds)
 
 
 def _bounds(segment: Segment, times_seconds: Sequence[float], end_of_video: float) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from activity_cli.settings.prepare import (
     DEFAULT_PREPARED,
     SPLITS,
     STREAM_NAMES,
+    LabelOptions,
     PrepareSettings,
     Sampling,
     Split,
@@ -27,10 +28,17 @@ from activity_cli.settings.prepare import (
 )
 from activity_cli.settings.resolve import TrainPlan, resolve_prepare, resolve_train, without_augmentation
 from activity_cli.settings.train import DEFAULT_MODEL, Augmentation, NetworkSettings, TrainSettings
-from activity_cli.settings.use import EvaluateSettings, ExportSettings, PredictSettings
+from activity_cli.settings.use import (
+    ConvertSettings,
+    EvaluateSettings,
+    ExportSettings,
+    PredictSettings,
+    SummarizeSettings,
+)
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_PREPARED", "SETTINGS_OF", "SPLITS", "STREAM_NAMES"]
 __all__ += ["EvaluateSettings", "ExportSettings", "PredictSettings", "PrepareSettings", "TrainSettings"]
+__all__ += ["ConvertSettings", "LabelOptions", "SummarizeSettings"]
 __all__ += ["Augmentation", "NetworkSettings", "Sampling", "Split", "StreamName"]
 __all__ += ["Leaf", "Settings", "build", "leaves", "parse_one", "parse_text", "plain_values", "show_value", "suggest"]
 __all__ += ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
@@ -41,4 +49,6 @@ SETTINGS_OF: dict[str, type[Settings]] = {
     "evaluate": EvaluateSettings,
     "predict": PredictSettings,
     "export": ExportSettings,
+    "convert": ConvertSettings,
+    "summarize": SummarizeSettings,
 }

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from activity_cli.settings.declare import Setting, Settings, setting
 
 __all__ = ["DEFAULT_PREPARED", "SPLITS", "STREAM_NAMES"]
-__all__ += ["Fit", "PrepareSettings", "Sampling", "Split", "StreamName"]
+__all__ += ["Fit", "LabelOptions", "PrepareSettings", "Sampling", "Split", "StreamName"]
 
 DEFAULT_PREPARED = Path("prepared")
 SPLITS = ("train", "val", "test")
@@ -98,6 +98,27 @@ class Split(Settings):
 
 
 @dataclass(frozen=True, slots=True)
+class LabelOptions(Settings):
+    """How labels of parts of videos are read from the files of other programs."""
+
+    event_seconds: float | None = setting(
+        None,
+        "How long an event without a length lasts, around its moment.",
+        metavar="SECONDS",
+        unset="such events are left out",
+        gt=0,
+        le=1e4,
+    )
+    until_next: bool = setting(False, "Whether a time without an end lasts until the next one in a list of times.")
+    gaps_are: str | None = setting(
+        None,
+        "Label of the gaps between the labeled parts of a video, such as background.",
+        metavar="LABEL",
+        unset="gaps are not used",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareSettings(Settings):
     """Settings of :func:`activity_cli.prepare`."""
 
@@ -111,8 +132,8 @@ class PrepareSettings(Settings):
     out: Path = setting(DEFAULT_PREPARED, "Folder to write.", _FILES, "DIR", stored=False)
     labels: Path | None = setting(
         None,
-        "CSV file with the columns path,label[,group][,split][,start_seconds][,end_seconds], or the lists of "
-        "UCF101 or Kinetics.",
+        "CSV file with the columns path,label[,group][,split][,start_seconds][,end_seconds], the lists of UCF101 or "
+        "Kinetics, or labels of BORIS, ELAN and other programs: a file, or a folder of them.",
         _FILES,
         "FILE",
         unset="each folder is an activity",
@@ -123,6 +144,7 @@ class PrepareSettings(Settings):
         "What second 0 of labeled segments is. first_frame: the first frame of the video. file: the start of the file, "
         "from which many annotation tools count; the sound may begin there before the first frame.",
     )
+    label_options: LabelOptions = field(default_factory=LabelOptions)
     overwrite: bool = setting(False, "Replace a folder that was prepared with other settings.", _FILES, stored=False)
     sampling: Sampling = field(default_factory=Sampling)
     streams: tuple[StreamName, ...] = setting(

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 from activity_cli.settings.declare import Setting, Settings, setting
+from activity_cli.settings.prepare import LabelOptions
 from activity_cli.settings.train import DEFAULT_MODEL
 
-__all__ = ["EvaluateSettings", "ExportSettings", "PredictSettings"]
+__all__ = ["ConvertSettings", "EvaluateSettings", "ExportSettings", "PredictSettings", "SummarizeSettings"]
 
 ExportFormat = Literal["litert", "saved_model", "onnx"]
+SegmentFormat = Literal["json", "csv", "boris", "srt", "vtt", "eaf", "textgrid"]
 SplitName = Literal["train", "val", "test", "all"]
 
+_VIDEOS = "Folder of the videos. It is needed where labels count frames, or last to the end of a video."
 _INPUT, _OUTPUT = "Input", "Output"
 
 
@@ -62,3 +65,44 @@ class ExportSettings(Settings):
     )
     out: Path = setting(Path("exported"), "Folder to write.", _OUTPUT, "DIR")
     overwrite: bool = setting(False, "Replace the folder at `out`.", _OUTPUT)
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertSettings(Settings):
+    """Settings of :func:`activity_cli.convert`."""
+
+    labels: Path = field(
+        metadata={
+            "setting": Setting("File of labels or segments, or a folder of such files.", metavar="IN", argument=True)
+        }
+    )
+    out: Path = field(
+        metadata={
+            "setting": Setting(
+                "File to write, or a folder: one file for each video. -: stdout.", metavar="OUT", argument=True
+            )
+        }
+    )
+    format: SegmentFormat | None = setting(
+        None, "Format to write.", _OUTPUT, "NAME", unset="the one of the suffix of OUT"
+    )
+    videos: Path | None = setting(None, _VIDEOS, _INPUT, "DIR")
+    label_options: LabelOptions = field(default_factory=LabelOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class SummarizeSettings(Settings):
+    """Settings of :func:`activity_cli.summarize`."""
+
+    labels: tuple[Path, ...] = field(
+        metadata={
+            "setting": Setting("Files of labels or segments, or folders of such files.", metavar="IN", argument=True)
+        }
+    )
+    out: Path | None = setting(None, "File to write: .csv or .xlsx.", _OUTPUT, "FILE", unset="stdout, as CSV")
+    bin_seconds: float | None = setting(
+        None, "Summarize parts of this length.", _OUTPUT, "SECONDS", unset="the whole video", gt=0
+    )
+    groups: Path | None = setting(None, "CSV file with the columns path,group.", _INPUT, "FILE")
+    videos: Path | None = setting(None, _VIDEOS, _INPUT, "DIR")
+    label_options: LabelOptions = field(default_factory=LabelOptions)

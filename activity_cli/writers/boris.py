@@ -11,9 +11,11 @@ from activity_cli.writers.text import labeled
 
 __all__ = ["BORIS_HEADER", "boris_rows"]
 
-_COLUMNS = ("Observation id", "Observation date", "Media file", "Total length", "FPS", "Subject", "Behavior")
-_COLUMNS += ("Behavioral category", "Modifiers", "Behavior type", "Start (s)", "Stop (s)", "Duration (s)")
-_COLUMNS += ("Comment start", "Comment stop")
+_COLUMNS = (
+    *("Observation id", "Observation date", "Media file", "Total length", "FPS", "Subject", "Behavior"),
+    *("Behavioral category", "Modifiers", "Behavior type", "Start (s)", "Stop (s)", "Duration (s)"),
+    *("Comment start", "Comment stop"),
+)
 _NO_SUBJECT = "No focal subject"  # BORIS's own words
 
 

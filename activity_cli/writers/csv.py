@@ -6,14 +6,17 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from activity_cli.files import write_bytes
-from activity_cli.results import EpochRecord, Prediction, TimelineSegment
+from activity_cli.results import EpochRecord, Prediction, SummaryRow, TimelineSegment
 
 __all__ = ["HISTORY_COLUMNS", "PREDICTION_COLUMNS", "SEGMENT_COLUMNS", "SEGMENT_HEADER"]
+__all__ += ["SUMMARY_COLUMNS", "summary_csv"]
 __all__ += ["prediction_csv", "prediction_csv_header", "segment_rows", "write_history_csv"]
 
+SUMMARY_COLUMNS = tuple(one.name for one in fields(SummaryRow))
 _ANSWER_COLUMNS = ("label", "confidence", "duration_seconds", "frames_used", "model")
 PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message", "warnings")
 SEGMENT_COLUMNS = ("source", "label", "start_seconds", "end_seconds", "confidence", "reason", "subject", "model")
@@ -62,6 +65,12 @@ def segment_rows(segments: Iterable[TimelineSegment]) -> str:
         cells = one.to_dict()
         rows.append(_record("" if (cell := cells.get(name)) is None else cell for name in SEGMENT_COLUMNS) + "\n")
     return "".join(rows)
+
+
+def summary_csv(rows: Iterable[SummaryRow]) -> str:
+    """A summary: the names of the columns, and a record for each row. What does not exist is an empty cell."""
+    records = (_record("" if cell is None else cell for cell in row.cells()) for row in rows)
+    return "".join(f"{record}\n" for record in (_record(SUMMARY_COLUMNS), *records))
 
 
 def write_history_csv(path: Path, history: Sequence[EpochRecord]) -> None:
