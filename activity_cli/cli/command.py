@@ -209,8 +209,9 @@ def _parameter(leaf: Leaf, cls: type[Settings]) -> inspect.Parameter:
         "show_default": False,
         "autocompletion": (lambda: list(leaf.choices)) if choices else None,
     }
-    names = f"{option}/--no-{option[2:]}" if leaf.kind is bool and leaf.default is not False else option
-    option_info = partial(typer.Option, names, rich_help_panel=setting.group)
+    names = [f"{option}/--no-{option[2:]}" if leaf.kind is bool and leaf.default is not False else option]
+    names += ["-o"] if leaf.name == "out" else []
+    option_info = partial(typer.Option, *names, rich_help_panel=setting.group)
     declared: Any = typer.Argument(**shown) if setting.argument else option_info(**shown)
     return _keyword(leaf.name, Annotated[kind, declared], inspect.Parameter.empty if leaf.required else None)
 

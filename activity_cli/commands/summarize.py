@@ -74,7 +74,7 @@ def _row(
     """The row of a bin. A bout counts in the bin in which it begins; its seconds count in each bin."""
     begun = [stop - begin for begin, stop in bouts if start <= begin < end]
     shown = [(max(begin, start), min(stop, end)) for begin, stop in bouts if begin < end and stop > start]
-    seconds = sum(stop - begin for begin, stop in shown)
+    seconds = sum((stop - begin for begin, stop in shown), 0.0)
     return SummaryRow(
         *who,
         start_seconds=start,

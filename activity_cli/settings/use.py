@@ -17,7 +17,7 @@ SegmentFormat = Literal["json", "csv", "boris", "srt", "vtt", "eaf", "textgrid"]
 SplitName = Literal["train", "val", "test", "all"]
 
 _VIDEOS = "Folder of the videos. It is needed where labels count frames, or last to the end of a video."
-_INPUT, _OUTPUT = "Input", "Output"
+_INPUT, _OUTPUT, _FILES = "Input", "Output", "Input and output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class ConvertSettings(Settings):
         }
     )
     format: SegmentFormat | None = setting(
-        None, "Format to write.", _OUTPUT, "NAME", unset="the one of the suffix of OUT"
+        None, "Format to write.", _FILES, "NAME", unset="the one of the suffix of OUT"
     )
-    videos: Path | None = setting(None, _VIDEOS, _INPUT, "DIR")
+    videos: Path | None = setting(None, _VIDEOS, _FILES, "DIR")
     label_options: LabelOptions = field(default_factory=LabelOptions)
 
 
@@ -99,10 +99,10 @@ class SummarizeSettings(Settings):
             "setting": Setting("Files of labels or segments, or folders of such files.", metavar="IN", argument=True)
         }
     )
-    out: Path | None = setting(None, "File to write: .csv or .xlsx.", _OUTPUT, "FILE", unset="stdout, as CSV")
+    out: Path | None = setting(None, "File to write: .csv or .xlsx.", _FILES, "FILE", unset="stdout, as CSV")
     bin_seconds: float | None = setting(
-        None, "Summarize parts of this length.", _OUTPUT, "SECONDS", unset="the whole video", gt=0
+        None, "Summarize parts of this length.", _FILES, "SECONDS", unset="the whole video", gt=0
     )
-    groups: Path | None = setting(None, "CSV file with the columns path,group.", _INPUT, "FILE")
-    videos: Path | None = setting(None, _VIDEOS, _INPUT, "DIR")
+    groups: Path | None = setting(None, "CSV file with the columns path,group.", _FILES, "FILE")
+    videos: Path | None = setting(None, _VIDEOS, _FILES, "DIR")
     label_options: LabelOptions = field(default_factory=LabelOptions)
