@@ -109,7 +109,7 @@ class LabelOptions(Settings):
         gt=0,
         le=1e4,
     )
-    until_next: bool = setting(False, "In a list of times, a time without an end lasts until the next one.", _FILES)
+    until_next: bool = setting(False, "In a list of times, a time without an end lasts until the next one.")
     gaps_are: str | None = setting(
         None,
         "Label of the gaps between the labeled parts of a video, such as background.",

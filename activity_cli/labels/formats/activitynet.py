@@ -15,8 +15,8 @@ def read_activitynet(file: LabelFile) -> Annotations | None:
     found = Annotations("ActivityNet (JSON)", [])
     for name, video in document["database"].items():
         where = file.where(f"video {name!r}")
-        for one in file.children(file.children(video, dict, name).get("annotations", []), list, name):
-            start, end = (number(time, where) for time in file.children(one.get("segment"), list, name))
+        for one in video.get("annotations", []):
+            start, end = (number(time, where) for time in one["segment"])
             split = str(video.get("subset", ""))
             found.found.append(Annotation(name, str(one.get("label", "")), start, end, where=where, split=split))
     return found

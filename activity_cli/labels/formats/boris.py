@@ -22,11 +22,11 @@ def read_boris_project(file: LabelFile) -> Annotations | None:
     project = file.json if '"observations"' in file.text else None
     if not isinstance(project, dict) or "behaviors_conf" not in project:
         return None
-    kinds = file.children(project["behaviors_conf"], dict, "behaviors_conf").values()
+    kinds = project["behaviors_conf"].values()
     points = {str(one.get("code")) for one in kinds if str(one.get("type", "")).lower().startswith("point")}
     found = Annotations("a BORIS project", [])
     without_media = []
-    for name, observation in file.children(project["observations"], dict, "observations").items():
+    for name, observation in project["observations"].items():
         files = observation.get("file")
         media = [str(one) for one in files.get("1", ())] if isinstance(files, dict) else []
         if not media:
@@ -46,7 +46,7 @@ def _observation(
 ) -> Iterator[Annotation]:
     lengths = observation.get("media_info", {}).get("length", {})
     begun: dict[tuple[str, str, str], float] = {}
-    events = file.children(observation.get("events", []), list, f"observation {name!r}")
+    events = observation.get("events", [])
     for event in sorted(events, key=lambda one: number(one[0], file.where(f"observation {name!r}"))):
         where = file.where(f"observation {name!r}, {event[0]} s")
         time, subject, code = number(event[0], where), str(event[1]), str(event[2])

@@ -29,7 +29,6 @@ def read_createml(file: LabelFile) -> Annotations | None:
     found = Annotations("Create ML (JSON)", [])
     for place, row in enumerate(rows, 1):
         where = file.where(f"entry {place}")
-        row = file.children(row, dict, f"entry {place}")
         source = str(row.get(names[0], ""))
         start, end = (None if row.get(name) is None else parse_seconds(str(row[name]), where) for name in names[1:])
         found.found.append(Annotation(source, str(row.get("label", "")), start or 0.0, end, where=where))

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 from activity_cli.errors import DatasetError
 from activity_cli.labels.csv_table import decode
 from activity_cli.labels.files import read_error
+from activity_cli.labels.spelling import is_broken
 from activity_cli.settings import LabelOptions
 
 __all__ = ["Annotation", "Annotations", "LabelFile", "number"]
@@ -84,7 +85,7 @@ class LabelFile:
                 )
             self.text = decode(path, path.read_bytes())
         except OSError as error:
-            raise read_error("labels", path, error, "Check the path.") from None
+            raise read_error("labels", path, error, "Check `labels`.") from None
 
     @cached_property
     def json(self) -> Any:
@@ -137,6 +138,8 @@ class LabelFile:
                 "Delete its <!DOCTYPE ...>, or export it again.",
                 code="labels.xml",
             )
+        if is_broken(self.text):
+            raise DatasetError(f"{self.path} is not UTF-8.", "Save it as UTF-8.", code="labels.encoding")
         try:
             return ElementTree.fromstring(self.text.lstrip())
         except (ElementTree.ParseError, ValueError) as error:
@@ -165,18 +168,6 @@ class LabelFile:
             found.num_points += 1
         else:
             yield Annotation(start_seconds=max(0.0, moment - length / 2), end_seconds=moment + length / 2, **stated)
-
-    def children(self, value: Any, kind: type, where: str) -> Any:
-        """``value``, which has to be of a kind, as ``dict`` or ``list``.
-
-        Raises:
-            DatasetError: It is something else.
-        """
-        if not isinstance(value, kind):
-            raise DatasetError(
-                f"{self.where(where)} is not as expected: {str(value)[:40]!r}.", "Export the labels again."
-            )
-        return value
 
 
 def number(value: object, where: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from activity_cli.errors import DatasetError
@@ -22,9 +23,9 @@ def read_textgrid(file: LabelFile) -> Annotations | None:
     tokens = _tokens(file)
     found = Annotations("a Praat TextGrid", [])
     try:
-        _, _, _, _, exists = (next(tokens) for _ in range(5))
+        _, _, _, _, exists = islice(tokens, 5)
         for tier in range(int(next(tokens)) if exists == "<exists>" else 0):
-            kind, name, _, _, size = (next(tokens) for _ in range(5))
+            kind, name, _, _, size = islice(tokens, 5)
             subject = name.partition("@")[2]
             for place in range(int(size)):
                 where = file.where(f"tier {tier + 1} ({name!r}), number {place + 1}")

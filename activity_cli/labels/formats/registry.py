@@ -68,7 +68,12 @@ def read_annotations(place: Path, options: LabelOptions) -> Annotations | None:
 
 def _read_file(path: Path, options: LabelOptions) -> Annotations | None:
     file = LabelFile(path, options)
-    found = next((found for read in ANNOTATION_FORMATS if (found := read(file)) is not None), None)
+    try:
+        found = next((found for read in ANNOTATION_FORMATS if (found := read(file)) is not None), None)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # No program writes such a file; what is wrong in it may be anywhere.
+        problem = f"{path} is not as the program that it seems to be from writes it ({type(error).__name__}: {error})."
+        raise DatasetError(problem, "Export the labels again.", code="labels.damaged") from error
     if found is None:
         return None
     if found.num_points:

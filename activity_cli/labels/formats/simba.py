@@ -10,7 +10,7 @@ from activity_cli.labels.formats.label_file import Annotation, Annotations, Labe
 __all__ = ["read_simba"]
 
 # The coordinates and probabilities of body parts, and numbers of frames.
-_NO_BEHAVIOR = re.compile(r"|.*_(x|y|p)|frames?|scorer|unnamed.*|index|probability_.*", re.IGNORECASE)
+_NO_BEHAVIOR = re.compile(r"|.*_(x|y|p)|frames?|scorer|unnamed.*|index|low_prob_detections.*", re.IGNORECASE)
 _BITS = {"0": False, "1": True, "0.0": False, "1.0": True}
 
 
@@ -19,14 +19,14 @@ def read_simba(file: LabelFile) -> Annotations | None:
     rows = [cells for _, cells in file.cells if any(cells)]
     if len(rows) < 2 or not _NO_BEHAVIOR.fullmatch(rows[0][0]) or rows[1][0] not in ("0", "1", "0.0", "1.0"):
         return None
-    names, first = rows[0], int(float(rows[1][0]))
+    first = int(float(rows[1][0]))
     found = Annotations("a table of frames (SimBA)", [])
-    for column, name in enumerate(names):
-        if _NO_BEHAVIOR.fullmatch(name):
+    for column, name in reversed(list(enumerate(rows[0]))):  # the behaviors are the last columns
+        if re.match("probability_", name, re.IGNORECASE):
             continue
         values = [_BITS.get(row[column]) if column < len(row) else None for row in rows[1:]]
-        if None in values:
-            continue  # a feature
+        if _NO_BEHAVIOR.fullmatch(name) or None in values:
+            break
         frame = 0
         for is_shown, run in itertools.groupby(values):
             length = len(list(run))

@@ -33,9 +33,9 @@ def read_subtitles(file: LabelFile) -> Annotations | None:
             place += 1
         label, subject = "\n".join(texts), ""
         if is_vtt:
-            voice = re.search(r"<v(?:\.\S*)?[ \t]+([^>]*)>", label)
+            voice = re.search(r"<v(?:\.\S*)?[ \t]+([^<>]*)>", label)
             subject = html.unescape(voice[1]) if voice else ""
-            label = html.unescape(re.sub(r"<[^>]*>", "", label))
+            label = html.unescape(re.sub(r"<[^<>]*>", "", label))
         start, end = (parse_seconds(time, where) for time in span.groups())
         found.found.append(Annotation("", label, start or 0.0, end, subject=subject, where=where))
     return found

@@ -13,18 +13,20 @@ from activity_cli.labels.times import parse_seconds
 __all__ = ["read_timecodes"]
 
 _CODE = r"(?:\d+:)?\d+:\d\d(?:[.,]\d+)?"
-_LINE = re.compile(rf"({_CODE})(?:\s*(?:-+>?|–|—|to|\s)\s*({_CODE}))?[\s,;|]+(\S.*)")
+_LINE = re.compile(rf"({_CODE})(?:(?: ?(?:-+>?|–|—|to|[,;]) ?| )({_CODE}))?[ ,;|–—-]+(\S.*)")
 _AUDACITY = re.compile(r"(\d+(?:\.\d+)?)\t(\d+(?:\.\d+)?)\t(\S.*)")
 
 
 def read_timecodes(file: LabelFile) -> Annotations | None:
     """The lines of a list. A line without an end lasts to the next one with ``until_next``, else it is an event."""
     lines = [(line, text.strip()) for line, text in enumerate(file.text.splitlines(), 1)]
-    lines = [(line, text) for line, text in lines if text and not text.startswith("#")]
+    lines = [(line, text) for line, text in lines if text and not text.startswith(("#", "\\"))]
     if not lines:
         return None
-    pattern = next((one for one in (_LINE, _AUDACITY) if one.fullmatch(lines[0][1])), None)
-    if pattern is None:
+    pattern = _AUDACITY if _AUDACITY.fullmatch(lines[0][1]) else _LINE
+    if pattern is _LINE:
+        lines = [(line, " ".join(text.split())) for line, text in lines]
+    if not pattern.fullmatch(lines[0][1]):
         return None
     found = Annotations("a list of times", [])
     for line, text in lines:

@@ -15,8 +15,7 @@ def read_via(file: LabelFile) -> Annotations | None:
     project = file.json if '"attribute"' in file.text and '"metadata"' in file.text else None
     if not isinstance(project, dict) or not {"attribute", "file", "metadata", "view"} <= project.keys():
         return None
-    parts = [file.children(project[name], dict, name) for name in ("attribute", "file", "metadata", "view")]
-    attributes, files, metadata, views = parts
+    attributes, files, metadata, views = (project[name] for name in ("attribute", "file", "metadata", "view"))
     names = [key for key, one in attributes.items() if one.get("anchor_id") == _SEGMENT_ANCHOR]
     found = Annotations("a VIA 3 project", [])
     for key, one in metadata.items():
