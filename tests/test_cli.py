@@ -204,8 +204,15 @@ UNUSUAL: dict[str, dict[str, object]] = {
     "evaluate": {"data": "a folder/b", "split": "all"},
     "predict": {"model": "models/é"},
     "export": {"format": "onnx", "out": "'out'"},
+    "convert": {"format": "eaf", "event_seconds": 0.5, "until_next": True, "gaps_are": "=rest"},
+    "summarize": {"bin_seconds": 0.1, "groups": "a b.csv"},
 }
-ARGUMENTS: dict[str, dict[str, object]] = {"prepare": {"videos": "v"}, "predict": {"inputs": ["a"]}}
+ARGUMENTS: dict[str, dict[str, object]] = {
+    "prepare": {"videos": "v"},
+    "predict": {"inputs": ["a"]},
+    "convert": {"labels": "a", "out": "b"},
+    "summarize": {"labels": ["a"]},
+}
 
 
 @pytest.mark.parametrize("command", SETTINGS_OF)

@@ -29,7 +29,12 @@ from activity_cli.settings.resolve import HeadPlan
 from activity_cli.settings.train import EncoderName
 
 LEAVES = [(command, leaf) for command, cls in SETTINGS_OF.items() for leaf in leaves(cls)]
-ARGUMENTS: dict[str, dict[str, Any]] = {"prepare": {"videos": "videos"}, "predict": {"inputs": ["a.mp4", "-"]}}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "prepare": {"videos": "videos"},
+    "predict": {"inputs": ["a.mp4", "-"]},
+    "convert": {"labels": "a.srt", "out": "a.csv"},
+    "summarize": {"labels": ["a.srt"]},
+}
 
 
 def defaults(command: str, **values: Any) -> Settings:

@@ -86,7 +86,7 @@ class ConvertSettings(Settings):
     format: SegmentFormat | None = setting(
         None, "Format to write.", _FILES, "NAME", unset="the one of the suffix of OUT"
     )
-    videos: Path | None = setting(None, _VIDEOS, _FILES, "DIR")
+    videos: Path | None = setting(None, _VIDEOS, _FILES, "DIR", unset="no videos")
     label_options: LabelOptions = field(default_factory=LabelOptions)
 
 
@@ -103,6 +103,6 @@ class SummarizeSettings(Settings):
     bin_seconds: float | None = setting(
         None, "Summarize parts of this length.", _FILES, "SECONDS", unset="the whole video", gt=0
     )
-    groups: Path | None = setting(None, "CSV file with the columns path,group.", _FILES, "FILE")
-    videos: Path | None = setting(None, _VIDEOS, _FILES, "DIR")
+    groups: Path | None = setting(None, "CSV file with the columns path,group.", _FILES, "FILE", unset="no groups")
+    videos: Path | None = setting(None, _VIDEOS, _FILES, "DIR", unset="no videos")
     label_options: LabelOptions = field(default_factory=LabelOptions)
