@@ -14,6 +14,7 @@ from activity_cli import ConvertSettings, LabelOptions, convert
 from activity_cli.dataset.segment_files import read_segments
 from activity_cli.errors import ActivityError, DatasetError
 from activity_cli.labels.discovery import read_labels
+from activity_cli.labels.formats.registry import read_annotations
 from activity_cli.results import TimelineSegment
 from activity_cli.writers.segments import SEGMENT_WRITERS
 from conftest import draw_video
@@ -233,6 +234,17 @@ def two_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+DOCS = Path(__file__).parents[1] / "docs/formats.md"
+
+
+@pytest.mark.parametrize("title", ["VIA 3", "Label Studio", "ActivityNet", "Create ML", "Segments of a timeline"])
+def test_the_examples_in_the_documents_are_read(title: str, tmp_path: Path) -> None:
+    section = DOCS.read_text(encoding="utf-8").split(f"# {title}\n")[1]
+    path = write(tmp_path, "labels.json", section.split("```json\n")[1].split("```")[0])
+    found = read_annotations(path, LabelOptions())
+    assert found is not None and {one.label for one in found.found} - {None} == {"walk"}
+
+
 def write(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8")
@@ -258,9 +270,9 @@ def test_prepare_reads_them_too(name: str, two_videos: Path, tmp_path: Path) -> 
     file_name, text, expected = SAMPLES[name]
     path = write(tmp_path, file_name, text)
     found = read_labels(two_videos, path, options=LabelOptions(event_seconds=0.2))
-    assert [(one.name, one.label, one.group) for one in found.segments] == [
-        (row[0], row[1], row[4]) for row in expected
-    ]
+    # Who appears in one video, or in videos with a common subject, is one group.
+    group = "+".join(sorted({subject for *_, subject in expected} - {""}))
+    assert [(one.name, one.label, one.group) for one in found.segments] == [(row[0], row[1], group) for row in expected]
     assert not any(one.problem for one in found.segments)
     assert path.name in found.format
     if name == "activitynet":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
@@ -38,13 +39,25 @@ def read_annotated(videos: Path, place: Path, options: LabelOptions) -> LabelSet
     segments = []
     for one in annotations:
         path, name, problem = listed.find_stated(one.source, one.where)
-        segments.append(
-            LabeledSegment(
-                *(path, name, one.label or "", one.subject, SPLIT_NAMES.get(one.split.lower(), "")),
-                *(one.start_seconds, one.end_seconds, one.frames),
-                problem=problem,
-            )
-        )
+        split = SPLIT_NAMES.get(one.split.lower(), "")
+        times = one.start_seconds, one.end_seconds, one.frames
+        segments.append(LabeledSegment(path, name, one.label or "", one.subject, split, *times, problem=problem))
+    segments = _grouped(segments)
     unused, notes = listed.unlisted({one.path for one in segments})
     form = f"{stated.format} ({place.name})"
     return LabelSet(form, segments, unused, (*stated.notes, *notes), warnings=tuple(warnings))
+
+
+def _grouped(segments: list[LabeledSegment]) -> list[LabeledSegment]:
+    """The same with groups: subjects that appear in one video are one group, whose clips a split must not separate."""
+    together: dict[str, set[str]] = {}  # all subjects of a group share one set
+    video_subjects: dict[str, set[str]] = {}
+    for one in segments:
+        video_subjects.setdefault(one.name, set()).update([one.group] if one.group else [])
+    for subjects in video_subjects.values():
+        joined = subjects.union(*(together.get(subject, set()) for subject in subjects))
+        together |= dict.fromkeys(joined, joined)
+    groups = {
+        name: "+".join(sorted(together[min(subjects)])) if subjects else "" for name, subjects in video_subjects.items()
+    }
+    return [replace(one, group=groups[one.name]) for one in segments]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from activity_cli.errors import DatasetError
 from activity_cli.labels.csv_table import SAVE_AGAIN
@@ -141,9 +142,7 @@ def fill_gaps(found: Sequence[Annotation], label: str) -> Iterator[Annotation]:
     labeled = sorted((one for one in found if one.label), key=lambda one: (one.source, one.frames is None, _span(one)))
     for (source, in_seconds), group in itertools.groupby(labeled, key=lambda one: (one.source, one.frames is None)):
         ones = list(group)
-        subjects = {one.subject for one in ones}
-        stated = {"source": source, "label": label, "subject": subjects.pop() if len(subjects) == 1 else ""}
-        stated["where"] = ones[0].where
+        stated: dict[str, Any] = {"source": source, "label": label, "where": ones[0].where}
         until = _span(ones[0])[1]
         for one in ones[1:]:
             start, end = _span(one)
