@@ -31,13 +31,13 @@ BORIS_PROJECT = {
         "day 1": {
             "file": {"1": ["/home/lab/videos/a.avi", "/home/lab/videos/b.avi"], "2": []},
             "type": "MEDIA",
-            "time offset": 0.0,
+            "time offset": 10.0,
             "events": [
-                [0.5, "anna", "walk", "", ""],
-                [0.75, "ben", "walk", "", ""],
-                [1.25, "anna", "walk", "", ""],
-                [1.5, "", "call", "", ""],
-                [2.5, "ben", "walk", "", ""],
+                [10.5, "anna", "walk", "", ""],
+                [10.75, "ben", "walk", "", ""],
+                [11.25, "anna", "walk", "", ""],
+                [11.5, "", "call", "", ""],
+                [12.5, "ben", "walk", "", ""],
             ],
             "media_info": {"length": {"/home/lab/videos/a.avi": 2.0, "/home/lab/videos/b.avi": 2.0}},
         },
@@ -56,11 +56,13 @@ Observation id,observation #1,,,,,,,
 Media file(s),,,,,,,,
 Player #1,a.avi,,,,,,,
 ,,,,,,,,
+Time offset (s),5.0,,,,,,,
+,,,,,,,,
 Time,Media file path,Total length,FPS,Subject,Behavior,Behavioral category,Comment,Status
-0.500,videos/a.avi,2.000,25.0,anna,walk,,,START
-0.750,videos/a.avi,2.000,25.0,ben,walk,,,START
-1.250,videos/a.avi,2.000,25.0,anna,walk,,,STOP
-1.900,videos/a.avi,2.000,25.0,ben,walk,,,STOP
+5.500,videos/a.avi,2.000,25.0,anna,walk,,,START
+5.750,videos/a.avi,2.000,25.0,ben,walk,,,START
+6.250,videos/a.avi,2.000,25.0,anna,walk,,,STOP
+6.900,videos/a.avi,2.000,25.0,ben,walk,,,STOP
 """
 ELAN = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -381,7 +383,7 @@ ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><ANNOTATION_DOC
         ("a.eaf", ELAN.replace('"500"', '"-500"'), "starts at -0.5 s"),
         ("a.eaf", ELAN.replace("walk", "\udcff"), "is not UTF-8"),
         ("a.boris", json.dumps(BORIS_PROJECT)[:-30], "is damaged JSON"),
-        ("a.boris", json.dumps(BORIS_PROJECT).replace("[2.5,", "[2.5, 1,"), "does not stop"),
+        ("a.boris", json.dumps(BORIS_PROJECT).replace("[12.5,", "[12.5, 1,"), "does not stop"),
         ("a.boris", json.dumps({**BORIS_PROJECT, "observations": [1]}), "is not as the program"),
         ("a.json", '{"database": ' + "[" * 100_000, "is nested too deeply"),
         ("a.tsv", BORIS_AGGREGATED.replace("a.avi", "b.avi", 1), "several media files"),
@@ -410,6 +412,21 @@ def test_convert_chooses_the_format_by_the_suffix_and_writes_a_folder(tmp_path: 
     folder = tmp_path / "out/home/lab/videos"
     assert done.files == (folder / "a.srt", folder / "b.srt")
     assert convert(ConvertSettings(labels=tmp_path / "out", out=tmp_path / "all.jsonl")).segments
+
+
+def test_a_table_with_numbered_rows_is_no_table_of_frames(two_videos: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, "labels.csv", ",path,label,note\n0,a.avi,walk,1\n1,b.avi,run,0\n")
+    assert read_labels(two_videos, path).format == "a CSV (labels.csv) of labeled videos"
+
+
+def test_a_textgrid_in_utf_16_and_subtitles_in_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.TextGrid"
+    path.write_bytes(TEXTGRID_SHORT.replace("walk", "größe").encode("utf-16"))
+    assert 'größe "fast"' in {one.label for one in read_segments([path])[0]}
+    path = tmp_path / "a.srt"
+    path.write_bytes(SRT.replace("run", "größe").encode("cp1252"))
+    with pytest.raises(DatasetError, match=r"a\.srt, line 6: .* is not UTF-8"):
+        read_segments([path])
 
 
 def test_labels_in_frames_need_their_videos(two_videos: Path, tmp_path: Path) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from activity_cli.dataset.segment_files import read_segments
-from activity_cli.errors import DatasetError, MissingDependencyError, UsageError
-from activity_cli.files import atomic_write, write_text
+from activity_cli.errors import DatasetError, UsageError
+from activity_cli.files import write_text
 from activity_cli.labels.csv_table import read_table
 from activity_cli.results import SummarizeResult, SummaryRow, TimelineSegment
 from activity_cli.settings import SummarizeSettings
-from activity_cli.writers.csv import SUMMARY_COLUMNS, summary_csv
+from activity_cli.writers.csv import summary_csv
+from activity_cli.writers.xlsx import write_summary_xlsx
 
 __all__ = ["summarize"]
 
@@ -39,7 +41,7 @@ def summarize(settings: SummarizeSettings) -> SummarizeResult:
     groups = _read_groups(settings.groups) if settings.groups else {}
     rows = tuple(_rows(segments, settings.bin_seconds, groups))
     if out is not None and out.suffix.lower() == ".xlsx":
-        _write_xlsx(out, rows)
+        write_summary_xlsx(out, rows)
     elif out is not None:
         write_text(out, summary_csv(rows))
     return SummarizeResult(rows, notes, out)
@@ -50,18 +52,18 @@ def _rows(
 ) -> Iterator[SummaryRow]:
     """All labels of all segments have a row for each subject of a source, also where they do not happen."""
     labels = sorted({one.label for one in segments if one.label is not None})
-    subjects: dict[str, set[str]] = defaultdict(set)
+    found: dict[str, dict[str, list[TimelineSegment]]] = defaultdict(lambda: defaultdict(list))
     ends: dict[str, float] = defaultdict(float)
     for one in segments:
         ends[one.source] = max(ends[one.source], one.end_seconds)
         if one.label is not None:
-            subjects[one.source].add(one.subject)
+            found[one.source][one.subject].append(one)
     for source, end_of_video in ends.items():
         group = groups.get(source, groups.get(Path(source).name, ""))
         length = bin_seconds or end_of_video
-        for subject in sorted(subjects[source] or {""}):
-            found = [one for one in segments if one.source == source and one.subject == subject]
-            bouts = {label: _bouts(one for one in found if one.label == label) for label in labels}
+        for subject in sorted(found[source]) or [""]:
+            ones = found[source][subject]
+            bouts = {label: _bouts(one for one in ones if one.label == label) for label in labels}
             for number in range(math.ceil(end_of_video / length - 1e-6)):
                 start, end = number * length, min((number + 1) * length, end_of_video)
                 for label in labels:
@@ -72,8 +74,11 @@ def _row(
     who: tuple[str, str, str], label: str, bouts: Sequence[tuple[float, float]], start: float, end: float
 ) -> SummaryRow:
     """The row of a bin. A bout counts in the bin in which it begins; its seconds count in each bin."""
-    begun = [stop - begin for begin, stop in bouts if start <= begin < end]
-    shown = [(max(begin, start), min(stop, end)) for begin, stop in bouts if begin < end and stop > start]
+    # Bouts do not overlap, so that both their starts and their ends rise.
+    first = bisect_right(bouts, start, key=lambda bout: bout[1])
+    last = bisect_left(bouts, end, key=lambda bout: bout[0])
+    begun = [stop - begin for begin, stop in bouts[first:last] if begin >= start]
+    shown = [(max(begin, start), min(stop, end)) for begin, stop in bouts[first:last]]
     seconds = sum((stop - begin for begin, stop in shown), 0.0)
     return SummaryRow(
         *who,
@@ -109,25 +114,3 @@ def _read_groups(path: Path) -> dict[str, str]:
         problem = f"{path} has no columns path and group."
         raise DatasetError(problem, "The first line must name them.", code="labels.columns")
     return {row[names.index("path")]: row[names.index("group")] for _, row in table.rows}
-
-
-def _write_xlsx(path: Path, rows: Iterable[SummaryRow]) -> None:
-    try:
-        from openpyxl import Workbook
-        from openpyxl.cell import WriteOnlyCell
-    except ImportError:
-        raise MissingDependencyError(
-            "XLSX files need the package openpyxl.",
-            "Install it with: pip install 'activity-cli[xlsx]'. Or write a .csv file.",
-        ) from None
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("summary")
-    sheet.append(SUMMARY_COLUMNS)
-    for row in rows:
-        cells = [WriteOnlyCell(sheet, cell) for cell in row.cells()]
-        for cell in cells:
-            if cell.data_type == "f":  # a label that begins with = is no formula
-                cell.data_type = "s"
-        sheet.append(cells)
-    with atomic_write(path) as aside:
-        book.save(aside)

@@ -11,6 +11,7 @@ from activity_cli.labels.formats.label_file import Annotation, Annotations, Labe
 __all__ = ["read_boris_project", "read_boris_table"]
 
 _NO_SUBJECT = "No focal subject"
+_TIME_OFFSET = "Time offset (s)"
 # In the order of preference; each version of BORIS calls it otherwise.
 _MEDIA_COLUMNS = ("Media file name", "Media file path", "Media file", "Source")
 # Above the events, older exports describe the observation.
@@ -45,11 +46,18 @@ def _observation(
     file: LabelFile, found: Annotations, name: str, observation: Mapping[str, Any], media: list[str], points: set[str]
 ) -> Iterator[Annotation]:
     lengths = observation.get("media_info", {}).get("length", {})
+    if observation.get("media_creation_date_as_offset"):
+        raise DatasetError(
+            f"{file.where(f'observation {name!r}')} counts times from the date of its media.",
+            "Switch off 'Use the media creation date/time' in BORIS.",
+            code="labels.time",
+        )
+    time_offset = number(observation.get("time offset") or 0, file.where(f"observation {name!r}"))
     begun: dict[tuple[str, str, str], float] = {}
     events = observation.get("events", [])
     for event in sorted(events, key=lambda one: number(one[0], file.where(f"observation {name!r}"))):
         where = file.where(f"observation {name!r}, {event[0]} s")
-        time, subject, code = number(event[0], where), str(event[1]), str(event[2])
+        time, subject, code = number(event[0], where) - time_offset, str(event[1]), str(event[2])
         stated: dict[str, Any] = {"label": code, "subject": "" if subject == _NO_SUBJECT else subject, "where": where}
         key = subject, code, str(event[3]) if len(event) > 3 else ""
         if code in points:
@@ -102,6 +110,9 @@ def read_boris_table(file: LabelFile) -> Annotations | None:
     ]
     if media:
         _check_one_medium(rows, media)
+    # Events count from the start of the media plus this offset.
+    offsets = (cells[1] for _, cells in file.cells[:head] if cells[:1] == [_TIME_OFFSET] and len(cells) > 1)
+    time_offset = next(offsets, "0")
     is_paired = "Start (s)" in names
     found = Annotations(f"events of BORIS{' (aggregated)' if is_paired else ''}", [])
     begun: dict[tuple[str, ...], tuple[float, str]] = {}
@@ -109,14 +120,17 @@ def read_boris_table(file: LabelFile) -> Annotations | None:
         source, subject = row.get(media, "") if media else "", row.get("Subject", "")
         stated: dict[str, Any] = {"source": source, "label": row.get("Behavior", ""), "where": where}
         stated["subject"] = "" if subject == _NO_SUBJECT else subject
-        start = number(row["Start (s)" if is_paired else "Time"], where)
+        offset = number(row.get(_TIME_OFFSET) or time_offset, where)
+        start = number(row["Start (s)" if is_paired else "Time"], where) - offset
         status = (row.get("Status") or row.get("Behavior type") or "").upper()
         modifiers = [row[name] for name in names if name.startswith("Modifier") and name in row]
         key = (row.get("Observation id", ""), source, subject, row.get("Behavior", ""), *modifiers)
         if status == "POINT":
             found.found += file.point(found, start, **stated)
         elif is_paired:
-            found.found.append(Annotation(start_seconds=start, end_seconds=number(row["Stop (s)"], where), **stated))
+            found.found.append(
+                Annotation(start_seconds=start, end_seconds=number(row["Stop (s)"], where) - offset, **stated)
+            )
         elif status == "START" and key not in begun:
             begun[key] = start, where
         elif status == "STOP" and key in begun:

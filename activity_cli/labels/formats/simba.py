@@ -19,6 +19,8 @@ def read_simba(file: LabelFile) -> Annotations | None:
     rows = [cells for _, cells in file.cells if any(cells)]
     if len(rows) < 2 or not _NO_BEHAVIOR.fullmatch(rows[0][0]) or rows[1][0] not in ("0", "1", "0.0", "1.0"):
         return None
+    if not all(re.fullmatch(r"[-+.\deE]*|nan", cell) for cell in rows[1]):
+        return None  # another table that begins with the number of the row
     first = int(float(rows[1][0]))
     found = Annotations("a table of frames (SimBA)", [])
     for column, name in reversed(list(enumerate(rows[0]))):  # the behaviors are the last columns
