@@ -59,7 +59,7 @@ Player #1,a.avi,,,,,,,
 Time offset (s),5.0,,,,,,,
 ,,,,,,,,
 Time,Media file path,Total length,FPS,Subject,Behavior,Behavioral category,Comment,Status
-5.500,videos/a.avi,2.000,25.0,anna,walk,,,START
+00:00:05.500,videos/a.avi,2.000,25.0,anna,walk,,,START
 5.750,videos/a.avi,2.000,25.0,ben,walk,,,START
 6.250,videos/a.avi,2.000,25.0,anna,walk,,,STOP
 6.900,videos/a.avi,2.000,25.0,ben,walk,,,STOP
@@ -336,6 +336,7 @@ def test_a_folder_of_files_is_read_and_unmatched_names_are_said(two_videos: Path
     assert {one.problem.split("]")[0] for one in found.segments if one.name == "c"} == {"[video.missing"}
     assert [file.name for file in found.unused] == ["b.avi"]
     assert "1 video is not listed" in found.notes[-1]
+    assert "in no known format: 1, such as 'notes.txt'" in found.notes[0]
 
 
 def test_events_without_a_length_are_left_out_and_counted(two_videos: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from activity_cli.errors import DatasetError
 from activity_cli.labels.formats.label_file import Annotation, Annotations, LabelFile, number
+from activity_cli.labels.times import parse_seconds
 
 __all__ = ["read_boris_project", "read_boris_table"]
 
@@ -121,16 +122,15 @@ def read_boris_table(file: LabelFile) -> Annotations | None:
         stated: dict[str, Any] = {"source": source, "label": row.get("Behavior", ""), "where": where}
         stated["subject"] = "" if subject == _NO_SUBJECT else subject
         offset = number(row.get(_TIME_OFFSET) or time_offset, where)
-        start = number(row["Start (s)" if is_paired else "Time"], where) - offset
+        start = _seconds(row["Start (s)" if is_paired else "Time"], where) - offset
         status = (row.get("Status") or row.get("Behavior type") or "").upper()
         modifiers = [row[name] for name in names if name.startswith("Modifier") and name in row]
         key = (row.get("Observation id", ""), source, subject, row.get("Behavior", ""), *modifiers)
         if status == "POINT":
             found.found += file.point(found, start, **stated)
         elif is_paired:
-            found.found.append(
-                Annotation(start_seconds=start, end_seconds=number(row["Stop (s)"], where) - offset, **stated)
-            )
+            end = _seconds(row["Stop (s)"], where) - offset
+            found.found.append(Annotation(start_seconds=start, end_seconds=end, **stated))
         elif status == "START" and key not in begun:
             begun[key] = start, where
         elif status == "STOP" and key in begun:
@@ -146,6 +146,11 @@ def read_boris_table(file: LabelFile) -> Annotations | None:
             f"{where}: {key[3]!r} starts at {start:g} s but does not stop.", "Each START needs its STOP."
         )
     return found
+
+
+def _seconds(text: str, where: str) -> float:
+    """Seconds, or a time such as ``00:00:01.800``, as the user of BORIS chose."""
+    return (parse_seconds(text, where) or 0.0) if ":" in text else number(text, where)
 
 
 def _is_head(cells: list[str]) -> bool:

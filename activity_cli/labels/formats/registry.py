@@ -54,16 +54,18 @@ def read_annotations(place: Path, options: LabelOptions) -> Annotations | None:
     """
     if not place.is_dir():
         return _read_file(place, options)
-    results = []
-    for path in sorted(walk(place)):
-        if path.suffix.lower() in _SUFFIXES and not is_video(path) and (found := _read_file(path, options)):
-            results.append(found)
+    paths = [path for path in sorted(walk(place)) if path.suffix.lower() in _SUFFIXES and not is_video(path)]
+    read = [(path, _read_file(path, options)) for path in paths]
+    results = [found for _, found in read if found]
     if not results:
         return None
+    unknown = [path.name for path, found in read if not found]
     forms = Counter(found.format for found in results)
     words = ", ".join(f"{form} ({count} files)" if count > 1 else form for form, count in forms.items())
     found = Annotations(words, [one for result in results for one in result.found])
     found.notes = [note for result in results for note in result.notes]
+    if unknown:
+        found.notes.append(f"Files of {place.name} in no known format: {len(unknown)}, such as {unknown[0]!r}.")
     return found
 
 
