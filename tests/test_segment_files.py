@@ -339,6 +339,18 @@ def test_a_folder_of_files_is_read_and_unmatched_names_are_said(two_videos: Path
     assert "in no known format: 1, such as 'notes.txt'" in found.notes[0]
 
 
+def test_label_files_in_folders_belong_to_the_videos_in_such_folders(tmp_path: Path) -> None:
+    for day in ("monday", "tuesday"):
+        draw_video(tmp_path / "videos" / day / "a.avi", num_frames=24)
+        (tmp_path / "labels" / day).mkdir(parents=True)
+        write(tmp_path / "labels" / day, "a.srt", SRT)
+    found = read_labels(tmp_path / "videos", tmp_path / "labels")
+    assert {one.name for one in found.segments} == {"monday/a.avi", "tuesday/a.avi"} and not found.unused
+    write(tmp_path, "a.srt", SRT)
+    (one, *_) = read_labels(tmp_path / "videos", tmp_path / "a.srt").segments
+    assert "'a' may be 'monday/a.avi' and 'tuesday/a.avi'" in one.problem
+
+
 def test_events_without_a_length_are_left_out_and_counted(two_videos: Path, tmp_path: Path) -> None:
     path = write(tmp_path, "labels.boris", json.dumps(BORIS_PROJECT))
     found = read_labels(two_videos, path)
@@ -413,6 +425,13 @@ def test_convert_chooses_the_format_by_the_suffix_and_writes_a_folder(tmp_path: 
     folder = tmp_path / "out/home/lab/videos"
     assert done.files == (folder / "a.srt", folder / "b.srt")
     assert convert(ConvertSettings(labels=tmp_path / "out", out=tmp_path / "all.jsonl")).segments
+
+
+def test_labels_after_the_end_of_the_video_are_an_error(two_videos: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, "annotations.xml", CVAT.replace('frame="6"', 'frame="90"').replace('"12"', '"91"'))
+    path.write_text(path.read_text().replace('frame="15"', 'frame="95"'))
+    with pytest.raises(DatasetError, match=r"'walk' is after the end of 'a\.avi', which lasts 2\.000 s"):
+        read_segments([path], two_videos)
 
 
 def test_a_table_with_numbered_rows_is_no_table_of_frames(two_videos: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from activity_cli.errors import DatasetError, VideoError
 from activity_cli.labels.discovery import read_labels
-from activity_cli.labels.files import find_videos
 from activity_cli.labels.formats.label_file import Annotation
 from activity_cli.labels.formats.registry import fill_gaps, read_annotations
 from activity_cli.labels.listed import ListedVideos
@@ -45,8 +44,7 @@ def read_segments(
             if options.gaps_are:
                 found = [*(one for one in found if one.label is not None), *fill_gaps(found, options.gaps_are)]
         notes += more
-        clock = _Clock(videos, place)
-        segments += map(clock.timed, found)
+        segments += map(_Clock(videos, place).timed, found)
     segments.sort(key=lambda one: (one.source, one.start_seconds, one.end_seconds))
     return segments, tuple(notes)
 
@@ -73,18 +71,14 @@ class _Clock:
     """Gives annotations their times in seconds, from the videos where it is needed."""
 
     def __init__(self, videos: Path | None, place: Path) -> None:
-        self._place = place
         self._listed = ListedVideos(videos, place) if videos else None
-        # The video of subtitles and the like lies beside them, with the same name but for the suffix.
-        folder = place if place.is_dir() else place.parent
-        self._beside = {path.stem: path.name for path in (find_videos(folder) if not videos else ())}
         self._times: dict[str, list[float]] = {}
 
     def timed(self, one: Annotation) -> TimelineSegment:
-        source, path = self._beside.get(one.source, one.source), None
+        source, path = one.source, None
         if self._listed:
-            path, name, problem = self._listed.find_stated(one.source, one.where)
-            source, path = (one.source, None) if problem else (name, path)
+            file, name, problem = self._listed.find_stated(one.source, one.where)
+            source, path = (source, None) if problem else (name, file)
         start, end = one.start_seconds, one.end_seconds
         if one.frames or end is None:
             if path is None:
@@ -99,6 +93,9 @@ class _Clock:
             if one.frames:
                 start = times[min(first, len(times) - 1)]
             end = times[-1] if last is None else times[min(last + 1, len(times) - 1)]
+            if end <= start:
+                problem = f"{one.where}: {one.label!r} is after the end of {source!r}, which lasts {times[-1]:.3f} s."
+                raise DatasetError(problem, "Check that it is the same video.", code="labels.time")
         stated = {name: getattr(one, name) for name in ("confidence", "reason", "model", "subject")}
         return TimelineSegment(source, one.label, start, end, **stated)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePath
 
 from activity_cli.errors import DatasetError
 from activity_cli.labels.csv_table import SAVE_AGAIN
@@ -62,21 +63,32 @@ class ListedVideos:
     def find_stated(self, stated: str, where: str) -> tuple[Path, str, str]:
         """As :meth:`find`, for the name of a video in a file of another program.
 
-        Such a name may be a path of another computer, or have no suffix: then the only file with that name counts.
+        Such a name may be a path of another computer, or have no suffix: then the file with that name counts, and of
+        several the one whose folders agree.
         """
         path, name, problem = self.find(stated, where)
         if not problem:
             return path, name, ""
-        last = _composed(stated.replace("\\", "/").rpartition("/")[2]).casefold()
+        parts = PurePath(_composed(stated.replace("\\", "/")).casefold()).parts
+        last = parts[-1] if parts else ""
         same = self._by_last.get(last) or [
             file for file in self._files if is_video(file) and _composed(file.stem).casefold() in (last, f"v_{last}")
         ]
+        if len(same) > 1:
+            agreeing = {file: self._num_agreeing(file, parts[:-1]) for file in same}
+            same = [file for file, number in agreeing.items() if number == max(agreeing.values())]
         if len(same) == 1:
             return self._found(same[0])
         if same:
             names = " and ".join(repr(file.relative_to(self._videos).as_posix()) for file in same[:2])
             problem = f"[video.ambiguous] {where}: {stated!r} may be {names}. Write the path of one of them."
         return path, name, problem
+
+    def _num_agreeing(self, file: Path, folders: Sequence[str]) -> int:
+        """How many of the last folders are the same."""
+        own = PurePath(_composed(file.relative_to(self._videos).as_posix()).casefold()).parts[:-1]
+        pairs = zip(reversed(own), reversed(folders), strict=False)
+        return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def unlisted(self, used: Collection[Path]) -> tuple[list[UnusedFile], list[str]]:
         """The files that the table does not name, and a note if videos are among them."""

@@ -73,7 +73,9 @@ class ConvertSettings(Settings):
 
     labels: Path = field(
         metadata={
-            "setting": Setting("File of labels or segments, or a folder of such files.", metavar="IN", argument=True)
+            "setting": Setting(
+                "File of labels or segments, or a folder of such files. -: stdin.", metavar="IN", argument=True
+            )
         }
     )
     out: Path = field(
@@ -96,7 +98,9 @@ class SummarizeSettings(Settings):
 
     labels: tuple[Path, ...] = field(
         metadata={
-            "setting": Setting("Files of labels or segments, or folders of such files.", metavar="IN", argument=True)
+            "setting": Setting(
+                "Files of labels or segments, or folders of such files. -: stdin.", metavar="IN", argument=True
+            )
         }
     )
     out: Path | None = setting(None, "File to write: .csv or .xlsx.", _FILES, "FILE", unset="stdout, as CSV")

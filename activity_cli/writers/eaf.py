@@ -38,6 +38,7 @@ def eaf_document(segments: Sequence[TimelineSegment]) -> str:
     if segments:
         ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", _media(segments[0].source))
     order = ElementTree.SubElement(root, "TIME_ORDER")
+    times: list[tuple[int, str]] = []
     number = 0
     for subject, found in tiers.items():
         name = without_control(subject)
@@ -45,15 +46,14 @@ def eaf_document(segments: Sequence[TimelineSegment]) -> str:
         tier = ElementTree.SubElement(root, "TIER", attributes | ({"PARTICIPANT": name} if name else {}))
         for one in found:
             number += 1
-            slots = []
-            for place, seconds in enumerate((one.start_seconds, one.end_seconds), 2 * number - 1):
-                slot = {"TIME_SLOT_ID": f"ts{place}", "TIME_VALUE": str(milliseconds(seconds))}
-                ElementTree.SubElement(order, "TIME_SLOT", slot)
-                slots.append(slot["TIME_SLOT_ID"])
-            place_of = {"ANNOTATION_ID": f"a{number}", "TIME_SLOT_REF1": slots[0], "TIME_SLOT_REF2": slots[1]}
+            slots = [f"ts{2 * number - 1}", f"ts{2 * number}"]
+            times += zip(map(milliseconds, (one.start_seconds, one.end_seconds)), slots, strict=True)
+            place = {"ANNOTATION_ID": f"a{number}", "TIME_SLOT_REF1": slots[0], "TIME_SLOT_REF2": slots[1]}
             annotation = ElementTree.SubElement(tier, "ANNOTATION")
-            aligned = ElementTree.SubElement(annotation, "ALIGNABLE_ANNOTATION", place_of)
+            aligned = ElementTree.SubElement(annotation, "ALIGNABLE_ANNOTATION", place)
             ElementTree.SubElement(aligned, "ANNOTATION_VALUE").text = without_control(one.label or "")
+    for time, name in sorted(times):
+        ElementTree.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": name, "TIME_VALUE": str(time)})
     ElementTree.SubElement(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"}).text = str(number)
     ElementTree.SubElement(root, "LINGUISTIC_TYPE", _TYPE)
     ElementTree.indent(root, " ")

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,7 +68,7 @@ class LabelFile:
     """The content of a file in the forms that formats ask for; each is parsed once.
 
     Attributes:
-        path: The file.
+        path: The file; ``-``: stdin.
         options: How times are read.
 
     Raises:
@@ -77,6 +78,9 @@ class LabelFile:
     def __init__(self, path: Path, options: LabelOptions) -> None:
         self.path, self.options = path, options
         try:
+            if str(path) == "-":
+                self.text = decode(path, sys.stdin.buffer.read())
+                return
             if path.stat().st_size > _MOST_BYTES:
                 raise DatasetError(
                     f"{path} has {path.stat().st_size / 2**20:.0f} MiB, too many for a file of labels.",

@@ -53,9 +53,9 @@ def read_annotations(place: Path, options: LabelOptions) -> Annotations | None:
         DatasetError: A file cannot be read or is damaged, or a time or a label is wrong.
     """
     if not place.is_dir():
-        return _read_file(place, options)
+        return _read_file(place, options, place.parent)
     paths = [path for path in sorted(walk(place)) if path.suffix.lower() in _SUFFIXES and not is_video(path)]
-    read = [(path, _read_file(path, options)) for path in paths]
+    read = [(path, _read_file(path, options, place)) for path in paths]
     results = [found for _, found in read if found]
     if not results:
         return None
@@ -69,7 +69,7 @@ def read_annotations(place: Path, options: LabelOptions) -> Annotations | None:
     return found
 
 
-def _read_file(path: Path, options: LabelOptions) -> Annotations | None:
+def _read_file(path: Path, options: LabelOptions, root: Path) -> Annotations | None:
     file = LabelFile(path, options)
     try:
         found = next((found for read in ANNOTATION_FORMATS if (found := read(file)) is not None), None)
@@ -91,9 +91,17 @@ def _read_file(path: Path, options: LabelOptions) -> Annotations | None:
         found.notes.append(
             f"{path.name}: annotations without a text that were left out: {len(found.found) - len(kept)}."
         )
-    # A file that names no video is of the video of its own name.
-    found.found = [one if one.source else replace(one, source=path.stem) for one in kept]
+    if not all(one.source for one in kept):
+        source = _video_of(path, root)
+        kept = [one if one.source else replace(one, source=source) for one in kept]
+    found.found = kept
     return found
+
+
+def _video_of(path: Path, root: Path) -> str:
+    """The video of a file that names none: the one of its name beside it, else its name without the suffix."""
+    beside = (other.name for other in path.parent.iterdir() if other.stem == path.stem and is_video(other))
+    return (path.parent.relative_to(root) / next(beside, path.stem)).as_posix()
 
 
 def _checked(one: Annotation) -> Annotation:
