@@ -14,14 +14,15 @@ from typing import Annotated, Any
 
 import msgspec
 
-__all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA", "SEGMENT_SCHEMA"]
+__all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA", "SEGMENT_SCHEMA", "WINDOW_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
 __all__ += ["Baseline", "ClassScore", "EvaluationResult", "Notice", "Prediction"]
-__all__ += ["TimelineSegment", "rounded", "video_notices"]
+__all__ += ["TimelineSegment", "TimelineWindow", "rounded", "video_notices"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
 SEGMENT_SCHEMA = "activity.segment/1"
+WINDOW_SCHEMA = "activity.window/1"
 EVALUATION_SCHEMA = "activity.evaluation/1"
 LEAKS_SCHEMA = "activity.leaks/1"
 
@@ -404,6 +405,47 @@ class TimelineSegment:
         }
         optional = {"reason": self.reason, "subject": self.subject}
         return document | {name: value for name, value in optional.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineWindow:
+    """The answer for a part of a video that is as long as a training clip.
+
+    Attributes:
+        source: The video, as it was given or as it was found in a folder.
+        label: The most probable activity.
+        start_seconds, end_seconds: From the first frame of the video.
+        confidence: Its probability, 0 to 1.
+        scores: Probability of every activity, highest first; they sum to 1.
+        frames_used: Frames that the network received.
+        model: Name and short hash of the bundle.
+    """
+
+    source: str
+    label: str
+    start_seconds: float
+    end_seconds: float
+    confidence: float
+    scores: Mapping[str, float]
+    frames_used: int
+    model: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that is written as a line of JSON, of the schema ``activity.window/1``.
+
+        Scores have four decimals, times three.
+        """
+        return {
+            "schema": WINDOW_SCHEMA,
+            "source": self.source,
+            "label": self.label,
+            "start_seconds": rounded(self.start_seconds, 3),
+            "end_seconds": rounded(self.end_seconds, 3),
+            "confidence": rounded(self.confidence, 4),
+            "scores": rounded(dict(self.scores), 4),
+            "frames_used": self.frames_used,
+            "model": self.model,
+        }
 
 
 def rounded(value: Any, decimals: int) -> Any:

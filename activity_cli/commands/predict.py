@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from activity_cli.commands.timeline import Timeline, plan_timeline
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import ActivityError, BundleError, VideoError
 from activity_cli.files import scheme_of
@@ -20,7 +21,7 @@ from activity_cli.labels.discovery import find_videos
 from activity_cli.model.bundle import ENCODER_FILE, Bundle, HeadEntry, read_bundle
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.text import counted
-from activity_cli.results import Notice, Prediction, video_notices
+from activity_cli.results import Notice, Prediction, TimelineSegment, TimelineWindow, video_notices
 from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime, StreamHead
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
 from activity_cli.streams.frames import FrameStreams
@@ -63,7 +64,7 @@ class Recognizer:
     """
 
     def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
-        bundle = read_bundle(find_model(Path(model) if model is not None else None))
+        self._bundle = bundle = read_bundle(find_model(Path(model) if model is not None else None))
         self._warnings: tuple[Notice, ...] = ()
         if model is None and bundle.folder != DEFAULT_MODEL:
             self._warnings = (Notice("model.sample", f"{_NO_MODEL}, so the sample model gave this answer."),)
@@ -106,6 +107,28 @@ class Recognizer:
         source = ArraySource(frames, times_seconds)
         reader = self._reader(source)
         return self._answer(source.name, reader, reader)
+
+    def timeline(
+        self, video: str | os.PathLike[str], *, stride_seconds: float | None = None, min_confidence: float = 0.0
+    ) -> Iterator[TimelineWindow | TimelineSegment]:
+        """Recognizes which activity happens when, in a video of any length.
+
+        Args:
+            video: A video file.
+            stride_seconds: From the start of a window to that of the next; None: an eighth of a window.
+            min_confidence: Segments of less confidence have no label.
+
+        Returns:
+            Each window as soon as it is decided, and each segment as soon as it is final. A window is as long as the
+            training clips. Segments cover the video without holes.
+
+        Raises:
+            VideoError: The video cannot be used.
+            BundleError: The model does not know how long its training clips are, or gives no finite number.
+        """
+        plan = plan_timeline(self._bundle, stride_seconds)
+        timeline = Timeline(self._bundle, self._network, self._streams, plan, self._describing, min_confidence)
+        return timeline.read(_open_file(Path(video)), os.fspath(video))
 
     def _scored(self, probabilities: npt.NDArray[np.floating]) -> dict[str, float]:
         order = np.argsort(-probabilities, kind="stable")
