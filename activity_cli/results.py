@@ -322,19 +322,20 @@ class Prediction:
     Attributes:
         source: The input, as it was given or as it was found in a folder.
         status: ``ok`` or ``error``.
-        label: The most probable activity.
-        confidence: Its probability, 0 to 1.
+        label: The most probable activity; None: none that is known.
+        confidence: Probability of the most probable activity, 0 to 1.
         scores: Probability of every activity, highest first; they sum to 1.
         duration_seconds: Of the video.
         frames_used: Frames that the network received.
         model: Name and short hash of the bundle.
         error_code, error_message, error_hint: What went wrong, where status is ``error``.
         warnings: What is doubtful about the answer.
+        reason: Why there is no label: ``unknown``; empty where there is one.
     """
 
     source: str
     status: str
-    label: str = ""
+    label: str | None = ""
     confidence: float = 0.0
     scores: Mapping[str, float] | None = None
     duration_seconds: float = 0.0
@@ -344,11 +345,13 @@ class Prediction:
     error_message: str = ""
     error_hint: str = ""
     warnings: tuple[Notice, ...] = ()
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``activity predict`` writes as a line of JSON, of the schema ``activity.prediction/1``.
 
-        Scores have four decimals, times three. What is not a finite number is None.
+        Scores have four decimals, times three. What is not a finite number is None. ``reason`` is there where there is
+        no label.
         """
         document: dict[str, Any] = {"schema": PREDICTION_SCHEMA, "source": self.source, "status": self.status}
         if self.status == "ok":
@@ -362,6 +365,8 @@ class Prediction:
             }
         else:
             document["error"] = {"code": self.error_code, "message": self.error_message, "hint": self.error_hint}
+        if self.reason:
+            document["reason"] = self.reason
         document["warnings"] = [{"code": one.code, "message": one.message} for one in self.warnings]
         return document
 

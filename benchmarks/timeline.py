@@ -119,8 +119,10 @@ def main() -> None:
     smoothed = score_timelines(truth, answers)
     show("plain argmax windows", score_timelines(truth, unsmoothed))
     show("activity timeline", smoothed)
-    print(f"{len(truth)} videos, {sum(map(len, truth.values()))} activities, {smoothed.seconds:.0f} s of video, "
-          f"{smoothed.seconds / seconds:.1f} times as fast as they play")
+    print(
+        f"{len(truth)} videos, {sum(map(len, truth.values()))} activities, {smoothed.seconds:.0f} s of video, "
+        f"{smoothed.seconds / seconds:.1f} times as fast as they play"
+    )
     for label in smoothed.labels:
         print("  ", asdict(label) if hasattr(label, "__dataclass_fields__") else label._asdict())
 

@@ -14,7 +14,7 @@ __all__ = ["EvaluateSettings", "ExportSettings", "PredictSettings"]
 ExportFormat = Literal["litert", "saved_model", "onnx"]
 SplitName = Literal["train", "val", "test", "all"]
 
-_INPUT, _OUTPUT = "Input", "Output"
+_INPUT, _OUTPUT, _ANSWER = "Input", "Output", "Answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,22 @@ class PredictSettings(Settings):
         _INPUT,
         "MODEL",
         unset="models/activity if it exists, else the sample model",
+    )
+    timeline: bool = setting(
+        False, "Say which activity happens when: a segment for each, and the gaps between them.", _ANSWER
+    )
+    per_window: bool = setting(
+        False, "With `timeline=true`, print the answers for the windows that the segments are made of, too.", _ANSWER
+    )
+    stride_seconds: float | None = setting(
+        None,
+        "With `timeline=true`, time from the start of a window to that of the next one.",
+        unset="an eighth of the median training clip",
+        gt=0,
+        le=3600,
+    )
+    min_confidence: float = setting(
+        0.0, "Give no label where the confidence is lower. The reason is then unknown.", _ANSWER, "P", ge=0, le=1
     )
 
 

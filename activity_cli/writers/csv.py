@@ -14,7 +14,7 @@ from activity_cli.results import EpochRecord, Prediction
 __all__ = ["HISTORY_COLUMNS", "PREDICTION_COLUMNS", "prediction_csv", "prediction_csv_header", "write_history_csv"]
 
 _ANSWER_COLUMNS = ("label", "confidence", "duration_seconds", "frames_used", "model")
-PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message", "warnings")
+PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message", "warnings", "reason")
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "stage")
 
 
@@ -35,7 +35,8 @@ def prediction_csv(prediction: Prediction, labels: Sequence[str]) -> str:
     scores = prediction.scores or {}
     if prediction.status == "ok":
         cells |= {
-            "label": prediction.label,
+            "label": prediction.label or "",
+            "reason": prediction.reason,
             "confidence": _number(prediction.confidence, 4),
             "duration_seconds": _number(prediction.duration_seconds, 3),
             "frames_used": prediction.frames_used,
