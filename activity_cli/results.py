@@ -414,7 +414,7 @@ class TimelineSegment:
 
 @dataclass(frozen=True, slots=True)
 class TimelineWindow:
-    """The answer for a part of a video that is as long as a training clip.
+    """The answer for a short part of a video.
 
     Attributes:
         source: The video, as it was given or as it was found in a folder.

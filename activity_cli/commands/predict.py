@@ -120,8 +120,8 @@ class Recognizer:
             stride_seconds: From the start of a window to that of the next; None: an eighth of a window.
 
         Returns:
-            Each window as soon as it is decided, and each segment as soon as it is final. A window is as long as the
-            training clips. Segments cover the video without holes.
+            Each window as soon as it is decided, and each segment as soon as it is final. A window is half as long as
+            the median training clip. Segments cover the video without holes.
 
         Raises:
             VideoError: The video cannot be used.

@@ -25,11 +25,16 @@ __all__ = ["BACKGROUND", "UNKNOWN", "Timeline", "TimelinePlan", "plan_timeline"]
 BACKGROUND, UNKNOWN = "background", "unknown"
 NO_FRAMES = "no_frames"
 
+# Of the median training clip. Longer windows see the activity before and after, shorter ones too little of one;
+# docs/measurements.md compares them.
+_WINDOW_SHARE = 0.5
 # Windows that begin within one: more cost little, since frames are shared, and find borders more exactly.
 _STRIDES = 8
-# Price of a change of the label in nats, and the share of a label's short clips that an activity lasts at least.
-_SWITCH_COST = 3.0
-_SHORTEST_SHARE = 0.5
+# Price of a change of the label in nats, what all windows of one moment count together, and the share of a label's
+# short clips that an activity lasts at least.
+_SWITCH_COST = 1.0
+_WEIGHT = 4.0
+_SHORTEST_SHARE = 0.7
 # Rows that are read ahead of the window that is answered.
 _AHEAD = 8
 
@@ -62,30 +67,34 @@ class TimelinePlan:
 
 
 def plan_timeline(bundle: Bundle, stride_seconds: float | None) -> TimelinePlan:
-    """The windows that fit a model: as long as its training clips, with as many frames.
+    """The windows that fit a model.
+
+    A window is half as long as the median training clip, with frames as close together as in this clip. Where the
+    model was trained on windows, it is as long as these.
 
     Args:
         bundle: The model.
-        stride_seconds: From a window to the next; None: an eighth of a window.
+        stride_seconds: From a window to the next, at most a window; None: an eighth of a window.
 
     Raises:
         BundleError: The bundle does not know how long its training clips are (``model.schema``).
     """
     sampling, data = bundle.sampling, bundle.document.data
     seconds = sampling.window_seconds or data.median_seconds
-    if sampling.frames_per_second:
-        seconds = sampling.num_frames / sampling.frames_per_second
+    num_frames = sampling.num_frames if sampling.window_seconds else max(1, round(sampling.num_frames * _WINDOW_SHARE))
     if not seconds:
         raise BundleError(
             f"{bundle.folder} does not know how long its training clips are.",
             "Train the model again.",
             code="model.schema",
         )
-    step = seconds / sampling.num_frames
-    stride = min(sampling.num_frames, max(1, round((stride_seconds or seconds / _STRIDES) / step)))
+    rate = sampling.frames_per_second or sampling.num_frames / seconds
+    step = 1 / rate
+    stride = max(1, round(stride_seconds * rate if stride_seconds else num_frames / _STRIDES))
+    stride = min(stride, num_frames)
     shortest = (data.shortest_seconds.get(label, 0.0) * _SHORTEST_SHARE for label in bundle.labels)
     steps = tuple(max(1, round(one / (stride * step))) for one in shortest)
-    return TimelinePlan(sampling.num_frames, step, stride, steps)
+    return TimelinePlan(num_frames, step, stride, steps)
 
 
 class Timeline:
@@ -188,7 +197,7 @@ class _Run:
         self._plan, self._first = plan, first_number
         self.start_seconds = first_number * plan.stride_seconds
         self.next_number = first_number
-        self._segmenter = Segmenter(plan.shortest_steps, _SWITCH_COST, plan.stride / plan.num_frames)
+        self._segmenter = Segmenter(plan.shortest_steps, _SWITCH_COST, _WEIGHT * plan.stride / plan.num_frames)
 
     def add(self, probabilities: npt.NDArray[np.float32]) -> Iterator[tuple[Piece, float, float]]:
         """Takes the answer of the next window; yields what is final, from when to when."""

@@ -57,7 +57,7 @@ class PredictSettings(Settings):
     stride_seconds: float | None = setting(
         None,
         "With `timeline=true`, time from the start of a window to that of the next one.",
-        unset="an eighth of the median training clip",
+        unset="an eighth of a window, which is half of the median training clip",
         gt=0,
         le=3600,
     )
