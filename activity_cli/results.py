@@ -14,14 +14,16 @@ from typing import Annotated, Any
 
 import msgspec
 
-__all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA", "SEGMENT_SCHEMA"]
+__all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA", "SEGMENT_SCHEMA", "WINDOW_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
 __all__ += ["Baseline", "ClassScore", "EvaluationResult", "Notice", "Prediction"]
-__all__ += ["ConvertResult", "SummarizeResult", "SummaryRow", "TimelineSegment", "rounded", "video_notices"]
+__all__ += ["ConvertResult", "SummarizeResult", "SummaryRow", "TimelineSegment", "TimelineWindow", "rounded"]
+__all__ += ["video_notices"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
 SEGMENT_SCHEMA = "activity.segment/1"
+WINDOW_SCHEMA = "activity.window/1"
 EVALUATION_SCHEMA = "activity.evaluation/1"
 LEAKS_SCHEMA = "activity.leaks/1"
 
@@ -321,19 +323,20 @@ class Prediction:
     Attributes:
         source: The input, as it was given or as it was found in a folder.
         status: ``ok`` or ``error``.
-        label: The most probable activity.
-        confidence: Its probability, 0 to 1.
+        label: The most probable activity; None: none that is known.
+        confidence: Probability of the most probable activity, 0 to 1.
         scores: Probability of every activity, highest first; they sum to 1.
         duration_seconds: Of the video.
         frames_used: Frames that the network received.
         model: Name and short hash of the bundle.
         error_code, error_message, error_hint: What went wrong, where status is ``error``.
         warnings: What is doubtful about the answer.
+        reason: Why there is no label: ``unknown``; empty where there is one.
     """
 
     source: str
     status: str
-    label: str = ""
+    label: str | None = ""
     confidence: float = 0.0
     scores: Mapping[str, float] | None = None
     duration_seconds: float = 0.0
@@ -343,11 +346,13 @@ class Prediction:
     error_message: str = ""
     error_hint: str = ""
     warnings: tuple[Notice, ...] = ()
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``activity predict`` writes as a line of JSON, of the schema ``activity.prediction/1``.
 
-        Scores have four decimals, times three. What is not a finite number is None.
+        Scores have four decimals, times three. What is not a finite number is None. ``reason`` is there where there is
+        no label.
         """
         document: dict[str, Any] = {"schema": PREDICTION_SCHEMA, "source": self.source, "status": self.status}
         if self.status == "ok":
@@ -361,6 +366,8 @@ class Prediction:
             }
         else:
             document["error"] = {"code": self.error_code, "message": self.error_message, "hint": self.error_hint}
+        if self.reason:
+            document["reason"] = self.reason
         document["warnings"] = [{"code": one.code, "message": one.message} for one in self.warnings]
         return document
 
@@ -474,6 +481,47 @@ class SummarizeResult:
     rows: tuple[SummaryRow, ...]
     notes: tuple[str, ...]
     file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineWindow:
+    """The answer for a short part of a video.
+
+    Attributes:
+        source: The video, as it was given or as it was found in a folder.
+        label: The most probable activity.
+        start_seconds, end_seconds: From the first frame of the video.
+        confidence: Its probability, 0 to 1.
+        scores: Probability of every activity, highest first; they sum to 1.
+        frames_used: Frames that the network received.
+        model: Name and short hash of the bundle.
+    """
+
+    source: str
+    label: str
+    start_seconds: float
+    end_seconds: float
+    confidence: float
+    scores: Mapping[str, float]
+    frames_used: int
+    model: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that is written as a line of JSON, of the schema ``activity.window/1``.
+
+        Scores have four decimals, times three.
+        """
+        return {
+            "schema": WINDOW_SCHEMA,
+            "source": self.source,
+            "label": self.label,
+            "start_seconds": rounded(self.start_seconds, 3),
+            "end_seconds": rounded(self.end_seconds, 3),
+            "confidence": rounded(self.confidence, 4),
+            "scores": rounded(dict(self.scores), 4),
+            "frames_used": self.frames_used,
+            "model": self.model,
+        }
 
 
 def rounded(value: Any, decimals: int) -> Any:

@@ -128,7 +128,9 @@ def document_of(
         mirrored_labels=list(mirrored_labels) if mirrored_labels else None,
         training={},
         metrics={"val_accuracy": None},
-        data=Data(prepared="../nowhere", fingerprint="0", trained_on=[], splits=["train"], clips={}),
+        data=Data(
+            prepared="../nowhere", fingerprint="0", trained_on=[], splits=["train"], clips={}, median_seconds=0.5
+        ),
         versions={},
         litert={"max_abs_difference": 0.0},
     )

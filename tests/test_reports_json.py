@@ -35,7 +35,7 @@ from activity_cli.writers.csv import (
     prediction_csv_header,
     write_history_csv,
 )
-from activity_cli.writers.json import evaluation_json, indented_json, prediction_json
+from activity_cli.writers.json import evaluation_json, indented_json, record_json
 
 HOSTILE_NAMES = (
     'quote".mp4',
@@ -93,7 +93,7 @@ def evaluation() -> EvaluationResult:
 
 
 def test_answer_has_exactly_this_shape() -> None:
-    assert prediction_json(answer()) == (
+    assert record_json(answer()) == (
         '{"schema": "activity.prediction/1", "source": "clip.mp4", "status": "ok", "label": "wave", '
         '"confidence": 0.93, "scores": {"wave": 0.93, "bend": 0.04}, "duration_seconds": 2.44, '
         '"frames_used": 16, "model": "activity@3fa9c1d2", "warnings": []}'
@@ -101,7 +101,7 @@ def test_answer_has_exactly_this_shape() -> None:
 
 
 def test_failure_has_exactly_this_shape() -> None:
-    assert prediction_json(failure()) == (
+    assert record_json(failure()) == (
         '{"schema": "activity.prediction/1", "source": "broken.mp4", "status": "error", '
         '"error": {"code": "video.undecodable", "message": "No frame could be read.", "hint": "Convert it."}, '
         '"warnings": []}'
@@ -111,14 +111,14 @@ def test_failure_has_exactly_this_shape() -> None:
 def test_a_prediction_as_a_dict_is_the_line_of_json() -> None:
     doubtful = replace(answer(), warnings=(Notice("model.sample", "The sample model gave this answer."),))
     for prediction in (doubtful, failure()):
-        assert json.dumps(prediction.to_dict()) == prediction_json(prediction)
+        assert json.dumps(prediction.to_dict()) == record_json(prediction)
     assert doubtful.to_dict()["warnings"] == [{"code": "model.sample", "message": "The sample model gave this answer."}]
     assert doubtful.to_dict()["scores"] == {"wave": 0.93, "bend": 0.04}
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_any_name_is_one_ascii_line_and_comes_back_whole(name: str) -> None:
-    for line in (prediction_json(answer(name)), prediction_json(failure(name))):
+    for line in (record_json(answer(name)), record_json(failure(name))):
         assert line.isascii()
         assert len(line.splitlines()) == 1
         assert json.loads(line)["source"] == name
@@ -127,13 +127,13 @@ def test_any_name_is_one_ascii_line_and_comes_back_whole(name: str) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_a_number_is_null(value: float) -> None:
     prediction = Prediction("a", "ok", "x", value, {"x": value}, value)
-    parsed = json.loads(prediction_json(prediction), parse_constant=pytest.fail)
+    parsed = json.loads(record_json(prediction), parse_constant=pytest.fail)
     assert (parsed["confidence"], parsed["scores"], parsed["duration_seconds"]) == (None, {"x": None}, None)
 
 
 def test_scores_keep_their_order() -> None:
     prediction = Prediction("a", "ok", "z", 0.6, {"z": 0.6, "a": 0.3, "m": 0.1})
-    assert list(json.loads(prediction_json(prediction))["scores"]) == ["z", "a", "m"]
+    assert list(json.loads(record_json(prediction))["scores"]) == ["z", "a", "m"]
 
 
 def test_evaluation_has_every_field() -> None:

@@ -42,7 +42,7 @@ def run_demo(
     from activity_cli.commands.prepare import prepare
     from activity_cli.quiet import native_output_silenced
     from activity_cli.reports.console import print_evaluation, print_preparation, print_training
-    from activity_cli.writers.json import prediction_json
+    from activity_cli.writers.json import record_json
 
     videos = _sample_videos()
     prepared, model = out / "prepared", out / "model"
@@ -74,7 +74,7 @@ def run_demo(
     clip = next(record for record in preparation.records if record.split == "test")
     show("predict", videos / clip.path, "--model", model)
     for answer in predict(PredictSettings((videos / clip.path,), model), progress):
-        print(prediction_json(answer))
+        print(record_json(answer))
     if not quiet:
         pictures = (preparation.contact_sheet, preparation.pose_sheet, training.history_picture)
         print(f"Images: {', '.join(str(picture) for picture in pictures if picture)}", file=sys.stderr)

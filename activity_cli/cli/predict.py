@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -22,9 +22,11 @@ from activity_cli.errors import UsageError
 from activity_cli.settings import PredictSettings
 
 if TYPE_CHECKING:
-    from activity_cli.results import Prediction
+    from activity_cli.results import Prediction, TimelineSegment, TimelineWindow
 
 __all__ = ["command"]
+
+_Answer = TypeVar("_Answer", "Prediction", "Prediction | TimelineSegment | TimelineWindow")
 
 _FORMATS = ("auto", "table", "json", "jsonl", "csv")
 
@@ -54,10 +56,10 @@ def run_predict(
     closed.
     """
     from activity_cli.cli.bars import TerminalProgress
-    from activity_cli.commands.predict import find_model, predict
+    from activity_cli.commands.predict import find_model, predict, predict_timeline
     from activity_cli.model.bundle import read_bundle
     from activity_cli.writers.csv import prediction_csv, prediction_csv_header
-    from activity_cli.writers.json import prediction_json
+    from activity_cli.writers.json import record_json
 
     inputs = context.params["inputs"]  # as typed: a Path loses ./ and double slashes
     wanted = choose_format(format, _FORMATS)
@@ -68,7 +70,15 @@ def run_predict(
             spellings[str(path)].append(text)
         # On one terminal, a bar would overwrite lines of data. A table is printed at the end only.
         shows_bar = wanted == "table" or not sys.stdout.isatty()
-        answers = predict(replace(settings, inputs=tuple(paths)), TerminalProgress(quiet or not shows_bar))
+        settings, progress = replace(settings, inputs=tuple(paths)), TerminalProgress(quiet or not shows_bar)
+        if settings.timeline:
+            names = {str(path): text for path, text in zip(paths, inputs, strict=True)}
+            found = (
+                replace(one, source=names.get(one.source, one.source)) for one in predict_timeline(settings, progress)
+            )
+            failed = _print_timelines(found) if wanted == "table" else _write_lines(found, record_json, quiet)
+            return SOME_FAILED if failed else 0
+        answers = predict(settings, progress)
         named = (replace(answer, source=_as_typed(answer.source, spellings)) for answer in answers)
         if wanted == "table":
             failed = _write_table(named)
@@ -77,7 +87,7 @@ def run_predict(
             print(prediction_csv_header(labels))
             failed = _write_lines(named, partial(prediction_csv, labels=labels), quiet)
         else:
-            failed = _write_lines(named, prediction_json, quiet)
+            failed = _write_lines(named, record_json, quiet)
     return SOME_FAILED if failed else 0
 
 
@@ -114,10 +124,14 @@ def _is_pipe(path: Path) -> bool:
         return False  # reading it reports the reason
 
 
-def _write_lines(answers: Iterator[Prediction], line_of: Callable[[Prediction], str], quiet: bool) -> int:
+def _write_lines(answers: Iterator[_Answer], line_of: Callable[[_Answer], str], quiet: bool) -> int:
+    from activity_cli.results import Prediction
+
     failed = 0
     for answer in answers:
         print(line_of(answer), flush=True)
+        if not isinstance(answer, Prediction):
+            continue
         for warning in answer.warnings:
             if not quiet and warning.code.startswith("video."):
                 print_error(f"warning: {answer.source}: {warning.message}.")
@@ -126,6 +140,23 @@ def _write_lines(answers: Iterator[Prediction], line_of: Callable[[Prediction], 
             if not quiet and not sys.stdout.isatty():
                 print_error(f"{answer.error_message} {answer.error_hint}".rstrip())
     return failed
+
+
+def _print_timelines(answers: Iterator[TimelineSegment | TimelineWindow | Prediction]) -> int:
+    from rich.console import Console
+
+    from activity_cli.reports.console import print_timelines
+    from activity_cli.results import Prediction
+
+    found = []
+    try:
+        for answer in answers:
+            found.append(answer)
+    finally:
+        # An interruption loses no answer.
+        if found:
+            print_timelines(Console(), found)
+    return sum(isinstance(answer, Prediction) and answer.status != "ok" for answer in found)
 
 
 def _write_table(answers: Iterator[Prediction]) -> int:

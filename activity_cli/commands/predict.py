@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from activity_cli.commands.timeline import UNKNOWN, Timeline, plan_timeline
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import ActivityError, BundleError, VideoError
 from activity_cli.files import scheme_of
@@ -20,7 +21,7 @@ from activity_cli.labels.discovery import find_videos
 from activity_cli.model.bundle import ENCODER_FILE, Bundle, HeadEntry, read_bundle
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.text import counted
-from activity_cli.results import Notice, Prediction, video_notices
+from activity_cli.results import Notice, Prediction, TimelineSegment, TimelineWindow, video_notices
 from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime, StreamHead
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
 from activity_cli.streams.frames import FrameStreams
@@ -31,7 +32,7 @@ from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import Clip, ClipReader
 from activity_cli.video.source import Source
 
-__all__ = ["Recognizer", "find_model", "open_network", "predict"]
+__all__ = ["Recognizer", "find_model", "open_network", "predict", "predict_timeline"]
 
 # Videos that are decoded in the background while the network classifies an earlier one.
 _AHEAD = 2
@@ -51,6 +52,7 @@ class Recognizer:
     Args:
         model: Path of a bundle; ``sample``: the sample model, unless there is such a path; None: ``models/activity`` if
             it exists, else the sample model, and every prediction has the warning ``model.sample``.
+        min_confidence: An answer of less confidence, 0 to 1, has no label; its reason is ``unknown``.
 
     Attributes:
         name: Name and short hash of the bundle.
@@ -62,8 +64,8 @@ class Recognizer:
         BundleError: There is no such bundle, or it is damaged.
     """
 
-    def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
-        bundle = read_bundle(find_model(Path(model) if model is not None else None))
+    def __init__(self, model: str | os.PathLike[str] | None = None, *, min_confidence: float = 0.0) -> None:
+        self._bundle = bundle = read_bundle(find_model(Path(model) if model is not None else None))
         self._warnings: tuple[Notice, ...] = ()
         if model is None and bundle.folder != DEFAULT_MODEL:
             self._warnings = (Notice("model.sample", f"{_NO_MODEL}, so the sample model gave this answer."),)
@@ -71,6 +73,7 @@ class Recognizer:
         self.labels = bundle.labels
         self.sampling: Sampling = bundle.sampling
         self.folder = bundle.folder
+        self._min_confidence = min_confidence
         self._longest_seconds = bundle.document.data.longest_seconds
         self._network = network = open_network(bundle)
         # Only the streams that the model reads are computed, and only their models are loaded.
@@ -107,6 +110,27 @@ class Recognizer:
         reader = self._reader(source)
         return self._answer(source.name, reader, reader)
 
+    def timeline(
+        self, video: str | os.PathLike[str], *, stride_seconds: float | None = None
+    ) -> Iterator[TimelineWindow | TimelineSegment]:
+        """Recognizes which activity happens when, in a video of any length.
+
+        Args:
+            video: A video file.
+            stride_seconds: From the start of a window to that of the next; None: an eighth of a window.
+
+        Returns:
+            Each window as soon as it is decided, and each segment as soon as it is final. A window is half as long as
+            the median training clip. Segments cover the video without holes.
+
+        Raises:
+            VideoError: The video cannot be used.
+            BundleError: The model does not know how long its training clips are, or gives no finite number.
+        """
+        plan = plan_timeline(self._bundle, stride_seconds)
+        timeline = Timeline(self._bundle, self._network, self._streams, plan, self._describing, self._min_confidence)
+        return timeline.read(_open_file(Path(video)), os.fspath(video))
+
     def _scored(self, probabilities: npt.NDArray[np.floating]) -> dict[str, float]:
         order = np.argsort(-probabilities, kind="stable")
         return {self.labels[number]: float(probabilities[number]) for number in order}
@@ -124,7 +148,8 @@ class Recognizer:
         return Prediction(
             source=source,
             status="ok",
-            label=label,
+            label=label if confidence >= self._min_confidence else None,
+            reason="" if confidence >= self._min_confidence else UNKNOWN,
             confidence=confidence,
             scores=scores,
             duration_seconds=reader.info.duration_seconds,
@@ -217,13 +242,53 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> Iter
         BundleError: Before the first prediction: there is no such model, or it is damaged.
     """
     progress = progress or SilentProgress()
-    recognizer = Recognizer(settings.model)
+    return _predict_all(_recognizer(settings, progress), _expand(settings.inputs), progress)
+
+
+def predict_timeline(
+    settings: PredictSettings, progress: Progress | None = None
+) -> Iterator[TimelineSegment | TimelineWindow | Prediction]:
+    """Recognizes which activity happens when. Videos follow one another in the order of the inputs.
+
+    Args:
+        settings: Which videos, which model, and the windows.
+        progress: Shows a bar and notes.
+
+    Returns:
+        Segments and, with ``per_window``, windows as soon as they are known; for a video that cannot be used, or not to
+        its end, a prediction with the status ``error``.
+
+    Raises:
+        BundleError: Before the first segment: there is no such model, or it is damaged.
+    """
+    progress = progress or SilentProgress()
+    recognizer = _recognizer(settings, progress)
+    sources = _expand(settings.inputs)
+
+    def found() -> Iterator[TimelineSegment | TimelineWindow | Prediction]:
+        with progress.stage("Predicting", len(sources), "video") as stage:
+            for source in sources:
+                try:
+                    if source.error:
+                        raise source.error
+                    for one in recognizer.timeline(source.path, stride_seconds=settings.stride_seconds):
+                        if settings.per_window or isinstance(one, TimelineSegment):
+                            yield replace(one, source=source.name)
+                except VideoError as error:
+                    yield _failed(source.name, error)
+                stage.advance()
+
+    return found()
+
+
+def _recognizer(settings: PredictSettings, progress: Progress) -> Recognizer:
+    recognizer = Recognizer(settings.model, min_confidence=settings.min_confidence)
     if settings.model is None and recognizer.folder != DEFAULT_MODEL:
         progress.warn(
             f"{_NO_MODEL}, so predict uses the sample model, which recognizes only: {', '.join(recognizer.labels)}. "
             "Name your model with --model. --model sample asks for the sample model, without this warning."
         )
-    return _predict_all(recognizer, _expand(settings.inputs), progress)
+    return recognizer
 
 
 def _predict_all(recognizer: Recognizer, sources: Sequence[_Source], progress: Progress) -> Iterator[Prediction]:

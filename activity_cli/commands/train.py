@@ -412,6 +412,7 @@ class _Trained:
             data=trained_on(self.prepared, settings.out, self.splits),
             versions=package_versions(),
             litert={"max_abs_difference": difference},
+            background=sorted(set(settings.background)),
         )
 
 

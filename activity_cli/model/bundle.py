@@ -53,6 +53,7 @@ _TRAIN_AGAIN = "Copy the whole folder again, or train the model again."
 
 Label = Annotated[str, msgspec.Meta(min_length=1)]
 Size = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class HeadEntry(msgspec.Struct, frozen=True):
@@ -100,6 +101,8 @@ class Data(msgspec.Struct, frozen=True):
         splits: The splits that these videos are from.
         clips: Number of clips in each split.
         longest_seconds: Duration of the longest part of a video that a clip stands for; 0: not known.
+        median_seconds: The median of these durations; 0: not known.
+        shortest_seconds: For each label, the duration that a tenth of its clips do not reach.
     """
 
     prepared: str
@@ -107,7 +110,9 @@ class Data(msgspec.Struct, frozen=True):
     trained_on: list[str]
     splits: list[str]
     clips: dict[str, int]
-    longest_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    longest_seconds: Seconds = 0.0
+    median_seconds: Seconds = 0.0
+    shortest_seconds: dict[str, Seconds] = {}
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -128,6 +133,7 @@ class Document(msgspec.Struct, frozen=True):
         appearance: The head of the appearance stream; None: the model does not read it.
         heads: One for each stream that counts, in the order of the sum.
         streams: The version of each stream that a head reads.
+        background: The labels that mean that nothing happens: gaps in a timeline.
         mirrored_labels: For each label the number of the one that a mirrored clip shows, so that clips are also read
             mirrored; None: they are not, because left and right matter.
         training: The choices of the training, and how it ended.
@@ -150,6 +156,7 @@ class Document(msgspec.Struct, frozen=True):
     data: Data
     versions: dict[str, str]
     litert: dict[str, float]
+    background: list[Label] = []
 
 
 class _Written(Document, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from activity_cli.reports.summaries import (
     summarize_labels,
     unused_files,
 )
-from activity_cli.reports.text import counted, duration, escape_control, percent, points
+from activity_cli.reports.text import clock_time, counted, duration, escape_control, percent, points
 from activity_cli.results import (
     ClipRecord,
     EvaluationResult,
@@ -33,6 +33,8 @@ from activity_cli.results import (
     LayerRow,
     Prediction,
     PrepareResult,
+    TimelineSegment,
+    TimelineWindow,
     TrainResult,
 )
 from activity_cli.settings.encoders import EncoderSpec
@@ -255,13 +257,36 @@ def print_predictions(console: Console, predictions: Sequence[Prediction]) -> No
         second = sorted((answer.scores or {}).items(), key=lambda item: -item[1])[1:2]
         table.add_row(
             _name(console, answer.source),
-            _name(console, answer.label, "bold"),
+            _name(console, answer.label, "bold") if answer.label is not None else _name(console, answer.reason, "dim"),
             _bar(console, answer.confidence),
             _name(console, f"{second[0][0]} {percent(second[0][1])}" if second else "-", "dim"),
             f"{answer.duration_seconds:.1f}",
         )
     if table.row_count:
         _print_table(console, table)
+    _print_notices(console, predictions)
+
+
+def print_timelines(console: Console, found: Sequence[TimelineSegment | TimelineWindow | Prediction]) -> None:
+    """Prints a row for each segment, then the errors. Windows are left out."""
+    table = _table("source", "from", "to", "seconds", "activity", "confidence", text_columns=1)
+    segments = [one for one in found if isinstance(one, TimelineSegment)]
+    for one in segments:
+        table.add_row(
+            _name(console, one.source),
+            clock_time(one.start_seconds),
+            clock_time(one.end_seconds),
+            f"{one.end_seconds - one.start_seconds:.1f}",
+            _name(console, one.label, "bold") if one.label is not None else _name(console, one.reason, "dim"),
+            _bar(console, one.confidence) if one.confidence is not None else "-",
+        )
+    table.columns[4].justify = "left"
+    if segments:
+        _print_table(console, table)
+    _print_notices(console, [one for one in found if isinstance(one, Prediction)])
+
+
+def _print_notices(console: Console, predictions: Sequence[Prediction]) -> None:
     for prediction in predictions:
         for warning in prediction.warnings:
             line = _name(console, prediction.source, "bold") + Text(": ")

@@ -254,9 +254,13 @@ def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec)
 
 def _resolved_augmentation(settings: TrainSettings, labels: Sequence[str]) -> Augmentation:
     wanted = settings.augmentation
-    if unknown := sorted(set(wanted.no_flip_label) - set(labels)):
-        message = f"`no_flip_label`: no clip has the label {' or '.join(map(repr, unknown))}."
-        raise ConfigError(message, f"Labels: {', '.join(labels)}.", setting="no_flip_label")
+    for name, given in ("no_flip_label", wanted.no_flip_label), ("background", settings.background):
+        if unknown := sorted(set(given) - set(labels)):
+            message = f"`{name}`: no clip has the label {' or '.join(map(repr, unknown))}."
+            raise ConfigError(message, f"Labels: {', '.join(labels)}.", setting=name)
+    if set(labels) == set(settings.background):
+        hint = "At least one label must be an activity."
+        raise ConfigError("`background` names all labels.", hint, setting="background")
     if settings.augment:
         return wanted
     usual, off = Augmentation(), without_augmentation()

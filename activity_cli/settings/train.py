@@ -123,6 +123,9 @@ class TrainSettings(Settings):
         _NETWORK,
         "NAME,...",
     )
+    background: tuple[str, ...] = setting(
+        (), "A label that means that nothing happens: a gap in a timeline (predict --timeline).", _TRAINING, "LABEL"
+    )
     network: NetworkSettings = field(default_factory=NetworkSettings)
     weights: str | None = setting(
         None,

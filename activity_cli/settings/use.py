@@ -17,7 +17,7 @@ SegmentFormat = Literal["json", "csv", "boris", "srt", "vtt", "eaf", "textgrid"]
 SplitName = Literal["train", "val", "test", "all"]
 
 _VIDEOS = "Folder of the videos. It is needed where labels count frames, or last to the end of a video."
-_INPUT, _OUTPUT, _FILES = "Input", "Output", "Input and output"
+_INPUT, _OUTPUT, _FILES, _ANSWER = "Input", "Output", "Input and output", "Answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,22 @@ class PredictSettings(Settings):
         _INPUT,
         "MODEL",
         unset="models/activity if it exists, else the sample model",
+    )
+    timeline: bool = setting(
+        False, "Say which activity happens when: a segment for each, and the gaps between them.", _ANSWER
+    )
+    per_window: bool = setting(
+        False, "With `timeline=true`, print the answers for the windows that the segments are made of, too.", _ANSWER
+    )
+    stride_seconds: float | None = setting(
+        None,
+        "With `timeline=true`, time from the start of a window to that of the next one.",
+        unset="an eighth of a window, which is half of the median training clip",
+        gt=0,
+        le=3600,
+    )
+    min_confidence: float = setting(
+        0.0, "Give no label where the confidence is lower. The reason is then unknown.", _ANSWER, "P", ge=0, le=1
     )
 
 

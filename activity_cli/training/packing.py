@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,6 +44,8 @@ __all__ = [
 # Of a probability. Rounding causes about 1e-6; a larger difference is a wrong conversion.
 MAX_LITERT_DIFFERENCE = 1e-3
 _CLIPS_COMPARED = 4
+# The very shortest clip of a label may be cut badly.
+_SHORT_QUANTILE = 0.1
 
 
 def write_appearance_files(
@@ -127,6 +130,10 @@ def trained_on(prepared: PreparedFolder, out: Path, splits: Sequence[str]) -> Da
     """The description of the training data for a bundle at ``out``."""
     # Validation clips chose the best epoch, so the model has seen them, too.
     learned = [record for split in {*splits, "val"} for record in prepared.in_split(split)]
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for record in learned:
+        seconds[record.label].append(record.end_seconds - record.start_seconds)
+    every = [one for many in seconds.values() for one in many] or [0.0]
     return Data(
         # Relative, so that the folder of a project can be moved.
         prepared=os.path.relpath(prepared.folder, out),
@@ -135,7 +142,11 @@ def trained_on(prepared: PreparedFolder, out: Path, splits: Sequence[str]) -> Da
         trained_on=sorted({record.content_hash[:TRAINED_ON_DIGITS] for record in learned}),
         splits=list(splits),
         clips={split: len(prepared.in_split(split)) for split in ("train", "val", "test")},
-        longest_seconds=round(max((record.end_seconds - record.start_seconds for record in learned), default=0.0), 3),
+        longest_seconds=round(max(every), 3),
+        median_seconds=round(float(np.median(every)), 3),
+        shortest_seconds={
+            label: round(float(np.quantile(many, _SHORT_QUANTILE)), 3) for label, many in sorted(seconds.items())
+        },
     )
 
 

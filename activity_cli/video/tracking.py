@@ -12,15 +12,13 @@ What is found in a frame depends on the video alone. Clips that overlap share wh
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Track", "Tracker"]
+__all__ = ["Follower", "Pace", "Place", "Track", "Tracker"]
 
 # Time from a start to the next, and from a tracked frame to the next.
 _START_SECONDS, _STEP_SECONDS = 3.0, 1 / 15
@@ -44,8 +42,66 @@ class Tracker(Protocol):
         """
 
 
+class Place(NamedTuple):
+    """Where a frame stands among the tracked ones.
+
+    Attributes:
+        start: Number of the moment at which the tracker started anew.
+        number: Number of the tracked frame since then; None: the frame is not tracked.
+    """
+
+    start: int
+    number: int | None
+
+
+class Pace:
+    """Says of each frame of a video, one after the other, whether it is tracked."""
+
+    def __init__(self) -> None:
+        self._start, self._next = -1, 0
+
+    def place(self, time_seconds: float) -> Place:
+        """The place of the next frame, which is shown at this time."""
+        time = time_seconds + _SAME_SECONDS
+        start = int(time // _START_SECONDS)
+        if start != self._start:
+            self._start, self._next = start, 0
+        number = self._next
+        if time < start * _START_SECONDS + number * _STEP_SECONDS:
+            return Place(start, None)
+        while time >= start * _START_SECONDS + self._next * _STEP_SECONDS:
+            self._next += 1
+        return Place(start, number)
+
+
+class Follower:
+    """Follows a person from frame to frame. Gets the frames in their order.
+
+    Args:
+        tracker: Finds the person.
+    """
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._start = -1
+        self._region: Any = None
+
+    def read(self, place: Place, is_wanted: bool, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float) -> Row | None:
+        """The row of a frame that is tracked or wanted; None: it is not wanted."""
+        if place.start != self._start:
+            self._start, self._region = place.start, None
+        number = place.number
+        is_tracked = number is not None and (self._region is not None or number % _SEARCH_EVERY == 0)
+        if not is_tracked and not is_wanted:
+            return None
+        row, region = self._tracker.follow(bgr, sample_aspect_ratio, self._region)
+        if is_tracked:
+            self._region = region
+        return row if is_wanted else None
+
+
 class Track:
-    """Follows a person through a video.
+    """Follows a person through a video whose time stamps are known.
 
     Args:
         times_seconds: When each frame is shown, rising, from 0.
@@ -57,35 +113,21 @@ class Track:
     """
 
     def __init__(self, times_seconds: Sequence[float], wanted: Collection[int], tracker: Tracker) -> None:
-        self._times, self._wanted, self._tracker = times_seconds, frozenset(wanted), tracker
-        # The number of each tracked frame, counted from where the tracker starts.
-        self._number: dict[int, int] = {}
-        last_of: dict[int, int] = {}
-        for index in sorted(self._wanted):
-            last_of[self._start(index)] = index
-        for start, last in last_of.items():
-            for number in range(math.ceil(_START_SECONDS / _STEP_SECONDS)):
-                moment = start * _START_SECONDS + number * _STEP_SECONDS
-                index = bisect_left(times_seconds, moment - _SAME_SECONDS)
-                if index > last or self._start(index) != start:
-                    break
-                self._number.setdefault(index, number)
-        self.frames = sorted({*self._wanted, *self._number})
-        self._now, self._region = -1, None
+        self._wanted, self._follower, pace = frozenset(wanted), Follower(tracker), Pace()
+        self._places: dict[int, Place] = {}
+        ahead: dict[int, Place] = {}  # tracked if a wanted frame follows before the next start
+        for index in range(max(wanted, default=-1) + 1):
+            place = pace.place(times_seconds[index])
+            if ahead and place.start != next(iter(ahead.values())).start:
+                ahead.clear()
+            if place.number is not None:
+                ahead[index] = place
+            if index in self._wanted:
+                self._places |= ahead
+                self._places[index] = place
+                ahead.clear()
+        self.frames = sorted(self._places)
 
     def read(self, index: int, bgr: npt.NDArray[np.uint8], sample_aspect_ratio: float) -> Row | None:
         """The row of a frame; None: it is not wanted. Gets all :attr:`frames`, in their order."""
-        start = self._start(index)
-        if start != self._now:
-            self._now, self._region = start, None
-        number = self._number.get(index)
-        is_tracked = number is not None and (self._region is not None or number % _SEARCH_EVERY == 0)
-        if not is_tracked and index not in self._wanted:
-            return None
-        row, region = self._tracker.follow(bgr, sample_aspect_ratio, self._region)
-        if is_tracked:
-            self._region = region
-        return row if index in self._wanted else None
-
-    def _start(self, index: int) -> int:
-        return int((self._times[index] + _SAME_SECONDS) // _START_SECONDS)
+        return self._follower.read(self._places[index], index in self._wanted, bgr, sample_aspect_ratio)

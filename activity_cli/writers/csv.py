@@ -18,7 +18,7 @@ __all__ += ["prediction_csv", "prediction_csv_header", "segment_rows", "write_hi
 
 SUMMARY_COLUMNS = tuple(one.name for one in fields(SummaryRow))
 _ANSWER_COLUMNS = ("label", "confidence", "duration_seconds", "frames_used", "model")
-PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message", "warnings")
+PREDICTION_COLUMNS = ("source", "status", *_ANSWER_COLUMNS, "error_code", "error_message", "warnings", "reason")
 SEGMENT_COLUMNS = ("source", "label", "start_seconds", "end_seconds", "confidence", "reason", "subject", "model")
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "stage")
 
@@ -40,7 +40,8 @@ def prediction_csv(prediction: Prediction, labels: Sequence[str]) -> str:
     scores = prediction.scores or {}
     if prediction.status == "ok":
         cells |= {
-            "label": prediction.label,
+            "label": prediction.label or "",
+            "reason": prediction.reason,
             "confidence": _number(prediction.confidence, 4),
             "duration_seconds": _number(prediction.duration_seconds, 3),
             "frames_used": prediction.frames_used,

@@ -12,14 +12,21 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from activity_cli.results import EVALUATION_SCHEMA, EvaluationResult, Prediction, TimelineSegment, rounded
+from activity_cli.results import (
+    EVALUATION_SCHEMA,
+    EvaluationResult,
+    Prediction,
+    TimelineSegment,
+    TimelineWindow,
+    rounded,
+)
 
-__all__ = ["evaluation_json", "indented_json", "prediction_json", "segment_lines"]
+__all__ = ["evaluation_json", "indented_json", "record_json", "segment_lines"]
 
 
-def prediction_json(prediction: Prediction) -> str:
-    """One prediction as one line of JSON of the schema ``activity.prediction/1``, without the line break."""
-    return json.dumps(prediction.to_dict(), allow_nan=False)
+def record_json(record: Prediction | TimelineSegment | TimelineWindow) -> str:
+    """One answer as one line of JSON, without the line break; its key ``schema`` says what it is."""
+    return json.dumps(record.to_dict(), allow_nan=False)
 
 
 def segment_lines(segments: Iterable[TimelineSegment]) -> str:

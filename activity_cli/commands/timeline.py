@@ -1,0 +1,268 @@
+"""predict --timeline: which activity happens when, in one pass over a video of any length."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from activity_cli.errors import BundleError
+from activity_cli.model.bundle import Bundle
+from activity_cli.results import TimelineSegment, TimelineWindow
+from activity_cli.runtime.litert import NetworkRuntime
+from activity_cli.runtime.segmentation import Piece, Segmenter
+from activity_cli.streams.frames import FrameStreams
+from activity_cli.video.rows import FrameRow, RowReader
+from activity_cli.video.source import Source
+
+__all__ = ["BACKGROUND", "UNKNOWN", "Timeline", "TimelinePlan", "plan_timeline"]
+
+BACKGROUND, UNKNOWN = "background", "unknown"
+NO_FRAMES = "no_frames"
+
+# Of the median training clip. Longer windows see the activity before and after, shorter ones too little of one;
+# docs/measurements.md compares them.
+_WINDOW_SHARE = 0.5
+# Windows that begin within one: more cost little, since frames are shared, and find borders more exactly.
+_STRIDES = 8
+# Price of a change of the label in nats, what all windows of one moment count together, and the share of a label's
+# short clips that an activity lasts at least.
+_SWITCH_COST = 1.0
+_WEIGHT = 4.0
+_SHORTEST_SHARE = 0.7
+# Rows that are read ahead of the window that is answered.
+_AHEAD = 8
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePlan:
+    """The windows of a timeline.
+
+    Attributes:
+        num_frames: Ticks of the clock in a window; a frame for each is read.
+        step_seconds: From a tick to the next.
+        stride: Ticks from a window to the next.
+        shortest_steps: For each label the least number of windows that an activity lasts.
+    """
+
+    num_frames: int
+    step_seconds: float
+    stride: int
+    shortest_steps: tuple[int, ...]
+
+    @property
+    def window_seconds(self) -> float:
+        return self.num_frames * self.step_seconds
+
+    @property
+    def stride_seconds(self) -> float:
+        return self.stride * self.step_seconds
+
+
+def plan_timeline(bundle: Bundle, stride_seconds: float | None) -> TimelinePlan:
+    """The windows that fit a model.
+
+    A window is half as long as the median training clip, with frames as close together as in this clip. Where the
+    model was trained on windows, it is as long as these.
+
+    Args:
+        bundle: The model.
+        stride_seconds: From a window to the next, at most a window; None: an eighth of a window.
+
+    Raises:
+        BundleError: The bundle does not know how long its training clips are (``model.schema``).
+    """
+    sampling, data = bundle.sampling, bundle.document.data
+    seconds = sampling.window_seconds or data.median_seconds
+    num_frames = sampling.num_frames if sampling.window_seconds else max(1, round(sampling.num_frames * _WINDOW_SHARE))
+    if not seconds:
+        raise BundleError(
+            f"{bundle.folder} does not know how long its training clips are.",
+            "Train the model again.",
+            code="model.schema",
+        )
+    rate = sampling.frames_per_second or sampling.num_frames / seconds
+    step = 1 / rate
+    stride = max(1, round(stride_seconds * rate if stride_seconds else num_frames / _STRIDES))
+    stride = min(stride, num_frames)
+    shortest = (data.shortest_seconds.get(label, 0.0) * _SHORTEST_SHARE for label in bundle.labels)
+    steps = tuple(max(1, round(one / (stride * step))) for one in shortest)
+    return TimelinePlan(num_frames, step, stride, steps)
+
+
+class Timeline:
+    """Windows and segments of one video, in the order in which they are decided.
+
+    Args:
+        bundle: The model.
+        network: Its network.
+        streams: Describes frames.
+        plan: The windows.
+        describing: Describes frames while the next ones are decoded.
+        min_confidence: Segments of less confidence have no label.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        network: NetworkRuntime,
+        streams: FrameStreams,
+        plan: TimelinePlan,
+        describing: Executor,
+        min_confidence: float = 0.0,
+    ) -> None:
+        self._bundle, self._network, self._plan, self._describing = bundle, network, plan, describing
+        self._streams, self._min_confidence = streams, min_confidence
+        self._background = frozenset(bundle.document.background)
+
+    def read(self, source: Source, name: str) -> Iterator[TimelineWindow | TimelineSegment]:
+        """The windows of a source as soon as each is decided, and the segments as soon as each is final.
+
+        Segments cover the video from its first frame to its last, without holes.
+
+        Raises:
+            VideoError: The source cannot be decoded; what came before is right.
+        """
+        gap: TimelineSegment | None = None
+        for found in self._found(source, name):
+            if isinstance(found, TimelineSegment) and gap and found.reason == gap.reason:
+                gap = _joined(gap, found)
+            elif isinstance(found, TimelineSegment):
+                if gap:
+                    yield gap
+                gap = found if found.label is None else None
+                if not gap:
+                    yield found
+            else:
+                yield found
+        if gap:
+            yield gap
+
+    def _found(self, source: Source, name: str) -> Iterator[TimelineWindow | TimelineSegment]:
+        plan, end = self._plan, 0.0
+        reader = RowReader(source, self._bundle.sampling, self._streams, plan.step_seconds, self._describing)
+        run = _Run(plan, 0)
+        with ThreadPoolExecutor(1) as decoding:
+            for window in _windows(_ahead(iter(reader), decoding), plan):
+                if window.number != run.next_number:  # for a while there were no frames
+                    yield from self._segments(run.finish(end), name)
+                    run = _Run(plan, window.number)
+                    yield TimelineSegment(name, None, end, run.start_seconds, None, NO_FRAMES, self._bundle.name)
+                probabilities = self._network.answer(window.rows, window.times_seconds)
+                start = window.number * plan.stride_seconds
+                end = min(start + plan.window_seconds, max(reader.end_seconds, window.times_seconds[-1]))
+                yield self._window(window, probabilities, name, start, end)
+                yield from self._segments(run.add(probabilities), name)
+        yield from self._segments(run.finish(reader.end_seconds), name)
+
+    def _window(
+        self, window: _Window, probabilities: npt.NDArray[np.float32], name: str, start: float, end: float
+    ) -> TimelineWindow:
+        labels, order = self._bundle.labels, np.argsort(-probabilities, kind="stable")
+        scores = {labels[number]: float(probabilities[number]) for number in order}
+        label, confidence = next(iter(scores.items()))
+        frames_used = len(window.times_seconds)
+        return TimelineWindow(name, label, start, end, confidence, scores, frames_used, self._bundle.name)
+
+    def _segments(self, pieces: Iterator[tuple[Piece, float, float]], name: str) -> Iterator[TimelineSegment]:
+        for piece, start, end in pieces:
+            label: str | None = self._bundle.labels[piece.label]
+            reason = ""
+            if label in self._background:
+                label, reason = None, BACKGROUND
+            elif piece.confidence < self._min_confidence:
+                label, reason = None, UNKNOWN
+            yield TimelineSegment(name, label, start, end, piece.confidence, reason, self._bundle.name)
+
+
+def _joined(one: TimelineSegment, following: TimelineSegment) -> TimelineSegment:
+    """Two gaps of one reason as one."""
+    lengths = [part.end_seconds - part.start_seconds for part in (one, following)]
+    confidences = [part.confidence or 0.0 for part in (one, following)]
+    mean = float(np.average(confidences, weights=lengths)) if sum(lengths) else confidences[0]
+    return replace(one, end_seconds=following.end_seconds, confidence=mean)
+
+
+class _Run:
+    """Consecutive windows, and the segments that they make: borders lie between the middles of two windows."""
+
+    def __init__(self, plan: TimelinePlan, first_number: int) -> None:
+        self._plan, self._first = plan, first_number
+        self.start_seconds = first_number * plan.stride_seconds
+        self.next_number = first_number
+        self._segmenter = Segmenter(plan.shortest_steps, _SWITCH_COST, _WEIGHT * plan.stride / plan.num_frames)
+
+    def add(self, probabilities: npt.NDArray[np.float32]) -> Iterator[tuple[Piece, float, float]]:
+        """Takes the answer of the next window; yields what is final, from when to when."""
+        self.next_number += 1
+        for piece in self._segmenter.add(probabilities):
+            yield piece, self._border(piece.start), self._border(piece.stop)
+
+    def finish(self, end_seconds: float) -> Iterator[tuple[Piece, float, float]]:
+        """Yields the rest, until the frames end."""
+        pieces = list(self._segmenter.finish())
+        for piece in pieces:
+            end = end_seconds if piece is pieces[-1] else self._border(piece.stop)
+            yield piece, self._border(piece.start), end
+
+    def _border(self, step: int) -> float:
+        if not step:
+            return self.start_seconds
+        middle = (self._first + step) * self._plan.stride_seconds + self._plan.window_seconds / 2
+        return middle - self._plan.stride_seconds / 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    number: int
+    rows: Mapping[str, npt.NDArray[np.float32]]
+    times_seconds: Sequence[float]
+
+
+def _windows(rows: Iterator[FrameRow], plan: TimelinePlan) -> Iterator[_Window]:
+    """The windows in which there are frames, each as soon as its last frame is there.
+
+    The last one may be shorter; a video that is shorter than a window is one window.
+    """
+    kept: deque[FrameRow] = deque()
+    number = 0
+
+    def window() -> Iterator[_Window]:
+        start = number * plan.stride
+        inside = [row for row in kept if start <= row.tick < start + plan.num_frames]
+        if inside:
+            stacked = {name: np.stack([row.rows[name] for row in inside]) for name in inside[0].rows}
+            yield _Window(number, stacked, [row.time_seconds for row in inside])
+
+    for row in rows:
+        while number * plan.stride + plan.num_frames <= row.tick:
+            yield from window()
+            number += 1
+        while kept and kept[0].tick < number * plan.stride:
+            kept.popleft()
+        kept.append(row)
+        if number * plan.stride + plan.num_frames - 1 == row.tick:
+            yield from window()
+            number += 1
+    ended_at = (number - 1) * plan.stride + plan.num_frames
+    if kept and (not number or kept[-1].tick >= ended_at):
+        yield from window()
+
+
+def _ahead(items: Iterator[_Item], executor: ThreadPoolExecutor) -> Iterator[_Item]:
+    """The items, taken ahead of time by an executor of one thread."""
+    waiting: deque[Future[_Item | None]] = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
+    try:
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(executor.submit(next, items, None))
+            yield item
+    finally:
+        for future in waiting:
+            future.cancel()
