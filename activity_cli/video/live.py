@@ -36,7 +36,6 @@ _PROTOCOLS = {
     "udp": ("udp",),
 }
 _CAMERA = re.compile(r"camera:(\d{1,3})")
-# How long a connection may take, and how long it may bring nothing.
 _TIMEOUT_SECONDS = 10.0
 # Frames that wait for a reader that is a little late now and then.
 _WAITING = 3
@@ -62,6 +61,7 @@ class LiveSource(ReadOnce):
         text: As typed, such as ``rtsp://10.0.0.7/stream1`` or ``camera:0``.
         reconnects: How often in a row it tries to connect again when the source stops; 0: the first stop is the end.
         note: Receives a line for each stop.
+        timeout_seconds: How long it may send nothing.
 
     Attributes:
         name: The address without the password.
@@ -76,7 +76,14 @@ class LiveSource(ReadOnce):
     where it stopped for good (``video.stopped``).
     """
 
-    def __init__(self, text: str, *, reconnects: int = 5, note: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        reconnects: int = 5,
+        note: Callable[[str], None] | None = None,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
         self.name = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", text)
         camera = _CAMERA.fullmatch(text)
         scheme = scheme_of(text).lower()
@@ -89,6 +96,7 @@ class LiveSource(ReadOnce):
         self._text, self._camera = text, int(camera[1]) if camera else None
         self._protocols = _PROTOCOLS.get(scheme, ())
         self._reconnects, self._note = reconnects, note or (lambda _: None)
+        self._timeout = timeout_seconds
         self._info = VideoInfo()
         self._stopped = Event()
         self._wall: datetime | None = None
@@ -178,7 +186,7 @@ class LiveSource(ReadOnce):
             return CameraSource(self._camera, self.name)
         from activity_cli.video.pyav import PyAvStream
 
-        return PyAvStream(self._text, self.name, MAX_FRAME_PIXELS, self._protocols, _TIMEOUT_SECONDS)
+        return PyAvStream(self._text, self.name, MAX_FRAME_PIXELS, self._protocols, self._timeout)
 
 
 class _Queue:

@@ -283,8 +283,10 @@ class PyAvStream(ReadOnce, PyAvSource):
     def _why(self, error: Exception) -> VideoError:
         if isinstance(error, av.InvalidDataError):
             return self._explain()
-        if isinstance(error, av.ExitError):
-            reason = f"no data came for {self._timeout:.0f} s"
+        if isinstance(error, av.ArgumentError):
+            reason = "the address is incomplete, or what arrives is not a video, such as a playlist"
+        elif isinstance(error, av.ExitError):
+            reason = f"no data came for {self._timeout:g} s"
         else:
             reason = str(getattr(error, "strerror", "") or error).lower()
         return VideoError(f"{self.name}: {reason}.", "Check that it is being sent.", code="video.unreachable")
