@@ -249,7 +249,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def scheme_of(path: Path) -> str:
+def scheme_of(path: str | os.PathLike[str]) -> str:
     """The scheme of an address that a person typed as a path, such as ``rtsp``; empty: it is a path."""
     # A Path has only one slash of ://. A single letter is a drive of Windows.
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", os.fspath(path))

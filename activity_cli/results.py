@@ -384,6 +384,7 @@ class TimelineSegment:
         reason: Why there is no label: ``background`` or ``unknown``; empty where there is one.
         model: Name and short hash of the bundle; empty where no model gave the label.
         subject: Who or what is labeled; empty where it is not known.
+        time: When it ended, in UTC, such as ``2026-01-31T09:00:00.250Z``; empty where the source is not live.
     """
 
     source: str
@@ -394,11 +395,13 @@ class TimelineSegment:
     reason: str = ""
     model: str = ""
     subject: str = ""
+    time: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The object that is written as a line of JSON, of the schema ``activity.segment/1``.
 
-        The confidence has four decimals, times three. ``reason`` and ``subject`` are there where they are not empty.
+        The confidence has four decimals, times three. ``reason``, ``subject`` and
+        ``time`` are there where they are not empty.
         """
         document = {
             "schema": SEGMENT_SCHEMA,
@@ -409,7 +412,7 @@ class TimelineSegment:
             "confidence": rounded(self.confidence, 4),
             "model": self.model,
         }
-        optional = {"reason": self.reason, "subject": self.subject}
+        optional = {"reason": self.reason, "subject": self.subject, "time": self.time}
         return document | {name: value for name, value in optional.items() if value}
 
 
@@ -495,6 +498,7 @@ class TimelineWindow:
         scores: Probability of every activity, highest first; they sum to 1.
         frames_used: Frames that the network received.
         model: Name and short hash of the bundle.
+        time: When it ended, in UTC, such as ``2026-01-31T09:00:00.250Z``; empty where the source is not live.
     """
 
     source: str
@@ -505,13 +509,14 @@ class TimelineWindow:
     scores: Mapping[str, float]
     frames_used: int
     model: str
+    time: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The object that is written as a line of JSON, of the schema ``activity.window/1``.
 
-        Scores have four decimals, times three.
+        Scores have four decimals, times three. ``time`` is there where it is not empty.
         """
-        return {
+        document = {
             "schema": WINDOW_SCHEMA,
             "source": self.source,
             "label": self.label,
@@ -522,6 +527,7 @@ class TimelineWindow:
             "frames_used": self.frames_used,
             "model": self.model,
         }
+        return document | ({"time": self.time} if self.time else {})
 
 
 def rounded(value: Any, decimals: int) -> Any:

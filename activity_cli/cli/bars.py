@@ -26,16 +26,16 @@ class _Bar:
 
 
 class TerminalProgress:
-    """Shows progress to a user at a terminal; with ``quiet`` nothing."""
+    """Shows progress to a user at a terminal; with ``quiet`` nothing, without ``bars`` only notes."""
 
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, quiet: bool, *, bars: bool = True) -> None:
+        self._quiet, self._bars = quiet, bars
 
     @contextmanager
     def stage(self, title: str, total: int | None, unit: str) -> Iterator[_Bar]:
         from tqdm import tqdm
 
-        hidden = self._quiet or not sys.stderr.isatty()
+        hidden = self._quiet or not self._bars or not sys.stderr.isatty()
         look = {"unit": f" {unit}", "dynamic_ncols": True, "leave": False, "delay": 0.3}
         with tqdm(desc=title, total=total, disable=hidden, file=sys.stderr, **look) as bar:
             yield _Bar(bar)

@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from activity_cli.commands.inputs import Feed, Input, expand, open_source, open_video
 from activity_cli.commands.timeline import UNKNOWN, Timeline, plan_timeline
 from activity_cli.dataset.processes import default_workers
 from activity_cli.errors import ActivityError, BundleError, VideoError
-from activity_cli.files import scheme_of
-from activity_cli.labels.discovery import find_videos
 from activity_cli.model.bundle import ENCODER_FILE, Bundle, HeadEntry, read_bundle
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.text import counted
@@ -28,7 +27,7 @@ from activity_cli.streams.frames import FrameStreams
 from activity_cli.streams.registry import STREAMS
 from activity_cli.streams.views import views_of
 from activity_cli.video.arrays import ArraySource
-from activity_cli.video.opencv import FileSource
+from activity_cli.video.live import LiveSource
 from activity_cli.video.reader import Clip, ClipReader
 from activity_cli.video.source import Source
 
@@ -89,7 +88,7 @@ class Recognizer:
             VideoError: The video cannot be used.
             BundleError: The network gives no finite number.
         """
-        reader = self._reader(_open_file(Path(video)))
+        reader = self._reader(open_video(Path(video)))
         return self._answer(os.fspath(video), reader, reader)
 
     def predict_frames(self, frames: npt.NDArray[np.uint8], times_seconds: npt.ArrayLike) -> Prediction:
@@ -111,12 +110,12 @@ class Recognizer:
         return self._answer(source.name, reader, reader)
 
     def timeline(
-        self, video: str | os.PathLike[str], *, stride_seconds: float | None = None
+        self, video: str | os.PathLike[str] | Source, *, stride_seconds: float | None = None
     ) -> Iterator[TimelineWindow | TimelineSegment]:
         """Recognizes which activity happens when, in a video of any length.
 
         Args:
-            video: A video file.
+            video: A video file; as a string also an address, such as ``rtsp://10.0.0.7/stream1``, or ``camera:0``.
             stride_seconds: From the start of a window to that of the next; None: an eighth of a window.
 
         Returns:
@@ -129,7 +128,11 @@ class Recognizer:
         """
         plan = plan_timeline(self._bundle, stride_seconds)
         timeline = Timeline(self._bundle, self._network, self._streams, plan, self._describing, self._min_confidence)
-        return timeline.read(_open_file(Path(video)), os.fspath(video))
+        source = open_source(video)
+        found = timeline.read(source, os.fspath(video) if isinstance(video, (str, os.PathLike)) else source.name)
+        if not isinstance(source, LiveSource):
+            return found
+        return (replace(one, time=source.wall_time(one.end_seconds)) for one in found)
 
     def _scored(self, probabilities: npt.NDArray[np.floating]) -> dict[str, float]:
         order = np.argsort(-probabilities, kind="stable")
@@ -168,30 +171,32 @@ class Recognizer:
         )
         return (Notice("video.long", message),)
 
-    def _answer_all(self, sources: Sequence[_Source]) -> Iterator[Prediction]:
-        """Yields answers in the order of the sources. Decodes ahead while the network computes."""
-        waiting = deque(sources)
-        running: deque[tuple[_Source, Future[_Decoding]]] = deque()
+    def _answer_all(self, inputs: Iterator[Input]) -> Iterator[Prediction]:
+        """Yields answers in the order of the inputs. Decodes ahead while the network computes."""
+        feed = Feed(inputs)
+        running: deque[tuple[Input, Future[_Decoding]]] = deque()
         decoder = ThreadPoolExecutor(_AHEAD)
         try:
-            while waiting or running:
-                while waiting and len(running) <= _AHEAD:
-                    source = waiting.popleft()
-                    running.append((source, decoder.submit(self._open, source)))
-                source, future = running.popleft()
+            while True:
+                while len(running) <= _AHEAD and (one := feed.get(wait=not running)):
+                    running.append((one, decoder.submit(self._open, one)))
+                if not running:
+                    return
+                one, future = running.popleft()
                 try:
                     decoding = future.result()
-                    yield self._answer(source.name, decoding.reader, decoding.all_clips(decoder))
+                    yield self._answer(one.name, decoding.reader, decoding.all_clips(decoder))
                 except (VideoError, BundleError) as error:
-                    yield _failed(source.name, error)
+                    yield _failed(one.name, error)
         finally:
+            feed.close()
             # A caller that stops early does not wait until a long video is decoded.
             decoder.shutdown(wait=False, cancel_futures=True)
 
-    def _open(self, source: _Source) -> _Decoding:
-        if source.error is not None:
-            raise source.error
-        reader = self._reader(_open_file(source.path))
+    def _open(self, one: Input) -> _Decoding:
+        if one.error is not None:
+            raise one.error
+        reader = self._reader(open_source(one.place))
         clips = iter(reader)
         return _Decoding(reader, clips, list(islice(clips, _CLIPS_AHEAD)))
 
@@ -220,16 +225,9 @@ class _Decoding:
         yield from clips
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """One input: its name as given, and its path, or the reason why it cannot be used."""
-
-    name: str
-    path: Path
-    error: VideoError | None = None
-
-
-def predict(settings: PredictSettings, progress: Progress | None = None) -> Iterator[Prediction]:
+def predict(
+    settings: PredictSettings, progress: Progress | None = None, inputs: Iterable[Path | Input] | None = None
+) -> Iterator[Prediction]:
     """Recognizes the activity in videos. Yields a prediction for each, in their order, as soon as it is ready.
 
     A folder stands for all videos below it. If a video cannot be used, the status of its prediction is ``error``.
@@ -237,48 +235,74 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> Iter
     Args:
         settings: Which videos, and which model.
         progress: Shows a bar and notes.
+        inputs: Takes the place of the videos in ``settings``; read as far as needed.
 
     Raises:
         BundleError: Before the first prediction: there is no such model, or it is damaged.
     """
     progress = progress or SilentProgress()
-    return _predict_all(_recognizer(settings, progress), _expand(settings.inputs), progress)
+    recognizer = _recognizer(settings, progress)
+    return _predict_all(recognizer, *_counted(settings.inputs if inputs is None else inputs), progress)
 
 
 def predict_timeline(
-    settings: PredictSettings, progress: Progress | None = None
+    settings: PredictSettings, progress: Progress | None = None, inputs: Iterable[Path | Input] | None = None
 ) -> Iterator[TimelineSegment | TimelineWindow | Prediction]:
     """Recognizes which activity happens when. Videos follow one another in the order of the inputs.
 
     Args:
         settings: Which videos, which model, and the windows.
         progress: Shows a bar and notes.
+        inputs: Takes the place of the videos in ``settings``; read as far as needed.
 
     Returns:
-        Segments and, with ``per_window``, windows as soon as they are known; for a video that cannot be used, or not to
-        its end, a prediction with the status ``error``.
+        Segments and, with ``per_window`` and of live sources, windows, as soon as they are known; for a video that
+        cannot be used, or not to its end, a prediction with the status ``error``.
 
     Raises:
         BundleError: Before the first segment: there is no such model, or it is damaged.
     """
     progress = progress or SilentProgress()
     recognizer = _recognizer(settings, progress)
-    sources = _expand(settings.inputs)
+    sources, number = _counted(settings.inputs if inputs is None else inputs)
 
     def found() -> Iterator[TimelineSegment | TimelineWindow | Prediction]:
-        with progress.stage("Predicting", len(sources), "video") as stage:
-            for source in sources:
-                try:
-                    if source.error:
-                        raise source.error
-                    for one in recognizer.timeline(source.path, stride_seconds=settings.stride_seconds):
-                        if settings.per_window or isinstance(one, TimelineSegment):
-                            yield replace(one, source=source.name)
-                except VideoError as error:
-                    yield _failed(source.name, error)
+        with progress.stage("Predicting", number, "video") as stage:
+            for one in sources:
+                yield from _timeline_of(recognizer, one, settings, progress)
                 stage.advance()
 
     return found()
+
+
+def _timeline_of(
+    recognizer: Recognizer, given: Input, settings: PredictSettings, progress: Progress
+) -> Iterator[TimelineSegment | TimelineWindow | Prediction]:
+    source: Source | None = None
+    try:
+        if given.error:
+            raise given.error
+        source = open_source(given.place)
+        for one in recognizer.timeline(source, stride_seconds=settings.stride_seconds):
+            if settings.per_window or one.time or isinstance(one, TimelineSegment):
+                yield replace(one, source=given.name)
+    except VideoError as error:
+        yield _failed(given.name, error)
+    finally:
+        notices = video_notices(source.info()) if source else ()
+        if isinstance(source, LiveSource) and source.dropped_frames:
+            many = f"{source.dropped_frames} of {counted(source.num_frames, 'frame')}"
+            notices = (*notices, Notice("video.dropped", f"{many} were dropped, since they came too fast"))
+        for notice in notices:
+            progress.warn(f"{given.name}: {notice.message}.")
+
+
+def _counted(inputs: Iterable[Path | Input]) -> tuple[Iterator[Input], int | None]:
+    """The inputs without folders, and their number where all of them are known."""
+    if not isinstance(inputs, Sequence):
+        return expand(inputs), None
+    found = list(expand(inputs))
+    return iter(found), len(found)
 
 
 def _recognizer(settings: PredictSettings, progress: Progress) -> Recognizer:
@@ -291,9 +315,11 @@ def _recognizer(settings: PredictSettings, progress: Progress) -> Recognizer:
     return recognizer
 
 
-def _predict_all(recognizer: Recognizer, sources: Sequence[_Source], progress: Progress) -> Iterator[Prediction]:
-    with progress.stage("Predicting", len(sources), "video") as stage:
-        for prediction in recognizer._answer_all(sources):
+def _predict_all(
+    recognizer: Recognizer, inputs: Iterator[Input], number: int | None, progress: Progress
+) -> Iterator[Prediction]:
+    with progress.stage("Predicting", number, "video") as stage:
+        for prediction in recognizer._answer_all(inputs):
             yield prediction
             stage.advance()
 
@@ -371,42 +397,6 @@ def find_model(model: Path | None) -> Path:
         "Train one with 'activity train', or name one with --model.",
         code="model.missing",
     )
-
-
-def _open_file(path: Path) -> FileSource:
-    """A video file.
-
-    Raises:
-        VideoError: It cannot be read, or it is an address or the number of a camera (``video.unsupported``).
-    """
-    name, scheme = path.name, scheme_of(path)
-    if not scheme and not (os.fspath(path).isdecimal() and not os.path.lexists(path)):
-        return FileSource(path)
-    what, example = (f"an address ({scheme}://)", "ADDRESS") if scheme else ("a camera", f"/dev/video{path}")
-    raise VideoError(
-        f"{name}: {what}, but activity reads only files.",
-        f"Save the video to a file first, such as with: ffmpeg -i {example} -t 60 clip.mkv",
-        code="video.unsupported",
-    )
-
-
-def _expand(inputs: Sequence[Path]) -> list[_Source]:
-    sources = []
-    for path in inputs:
-        # Path.is_dir raises an error for a name that is too long, or in a folder that cannot be read.
-        if not os.path.isdir(path):  # noqa: PTH112
-            sources.append(_Source(str(path), path))
-            continue
-        try:
-            found = find_videos(path)
-        except ActivityError as error:
-            sources.append(_Source(str(path), path, VideoError(error.message, error.hint, code="video.unreadable")))
-            continue
-        sources += [_Source(str(video), video) for video in found]
-        if not found:
-            none = VideoError(f"{path}: there are no videos in this folder.", "Check the path.", code="video.none")
-            sources.append(_Source(str(path), path, none))
-    return sources
 
 
 def _failed(source: str, error: ActivityError) -> Prediction:

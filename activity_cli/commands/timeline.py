@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.errors import BundleError
+from activity_cli.errors import BundleError, VideoError
 from activity_cli.model.bundle import Bundle
 from activity_cli.results import TimelineSegment, TimelineWindow
 from activity_cli.runtime.litert import NetworkRuntime
 from activity_cli.runtime.segmentation import Piece, Segmenter
 from activity_cli.streams.frames import FrameStreams
+from activity_cli.video.live import LiveSource, PipeSource
 from activity_cli.video.rows import FrameRow, RowReader
 from activity_cli.video.source import Source
 
@@ -149,18 +151,26 @@ class Timeline:
         plan, end = self._plan, 0.0
         reader = RowReader(source, self._bundle.sampling, self._streams, plan.step_seconds, self._describing)
         run = _Run(plan, 0)
-        with ThreadPoolExecutor(1) as decoding:
-            for window in _windows(_ahead(iter(reader), decoding), plan):
-                if window.number != run.next_number:  # for a while there were no frames
-                    yield from self._segments(run.finish(end), name)
-                    run = _Run(plan, window.number)
-                    yield TimelineSegment(name, None, end, run.start_seconds, None, NO_FRAMES, self._bundle.name)
-                probabilities = self._network.answer(window.rows, window.times_seconds)
-                start = window.number * plan.stride_seconds
-                end = min(start + plan.window_seconds, max(reader.end_seconds, window.times_seconds[-1]))
-                yield self._window(window, probabilities, name, start, end)
-                yield from self._segments(run.add(probabilities), name)
+        failure: BaseException | None = None
+        with ThreadPoolExecutor(1) as decoding, _stopped(source):
+            try:
+                for window in _windows(_ahead(iter(reader), decoding), plan):
+                    if window.number != run.next_number:  # for a while there were no frames
+                        yield from self._segments(run.finish(end), name)
+                        run = _Run(plan, window.number)
+                        yield TimelineSegment(name, None, end, run.start_seconds, None, NO_FRAMES, self._bundle.name)
+                    probabilities = self._network.answer(window.rows, window.times_seconds)
+                    start = window.number * plan.stride_seconds
+                    end = start + plan.window_seconds
+                    if window.is_last:
+                        end = min(end, max(reader.end_seconds, window.times_seconds[-1]))
+                    yield self._window(window, probabilities, name, start, end)
+                    yield from self._segments(run.add(probabilities), name)
+            except (VideoError, KeyboardInterrupt) as error:
+                failure = error  # what is known so far is not lost
         yield from self._segments(run.finish(reader.end_seconds), name)
+        if failure:
+            raise failure
 
     def _window(
         self, window: _Window, probabilities: npt.NDArray[np.float32], name: str, start: float, end: float
@@ -219,11 +229,22 @@ class _Run:
         return middle - self._plan.stride_seconds / 2
 
 
+@contextmanager
+def _stopped(source: Source) -> Iterator[None]:
+    """A source that a thread may be waiting for at the end of the block is stopped."""
+    try:
+        yield
+    finally:
+        if isinstance(source, (LiveSource, PipeSource)):
+            source.stop()
+
+
 @dataclass(frozen=True, slots=True)
 class _Window:
     number: int
     rows: Mapping[str, npt.NDArray[np.float32]]
     times_seconds: Sequence[float]
+    is_last: bool
 
 
 def _windows(rows: Iterator[FrameRow], plan: TimelinePlan) -> Iterator[_Window]:
@@ -234,12 +255,12 @@ def _windows(rows: Iterator[FrameRow], plan: TimelinePlan) -> Iterator[_Window]:
     kept: deque[FrameRow] = deque()
     number = 0
 
-    def window() -> Iterator[_Window]:
+    def window(is_last: bool = False) -> Iterator[_Window]:
         start = number * plan.stride
         inside = [row for row in kept if start <= row.tick < start + plan.num_frames]
         if inside:
             stacked = {name: np.stack([row.rows[name] for row in inside]) for name in inside[0].rows}
-            yield _Window(number, stacked, [row.time_seconds for row in inside])
+            yield _Window(number, stacked, [row.time_seconds for row in inside], is_last)
 
     for row in rows:
         while number * plan.stride + plan.num_frames <= row.tick:
@@ -253,7 +274,7 @@ def _windows(rows: Iterator[FrameRow], plan: TimelinePlan) -> Iterator[_Window]:
             number += 1
     ended_at = (number - 1) * plan.stride + plan.num_frames
     if kept and (not number or kept[-1].tick >= ended_at):
-        yield from window()
+        yield from window(is_last=True)
 
 
 def _ahead(items: Iterator[_Item], executor: ThreadPoolExecutor) -> Iterator[_Item]:

@@ -40,9 +40,15 @@ class PredictSettings(Settings):
     """Settings of :func:`activity_cli.predict`."""
 
     inputs: tuple[Path, ...] = field(
+        default=(),
         metadata={
-            "setting": Setting("Videos, folders of videos, or - for a video on stdin.", metavar="INPUT", argument=True)
-        }
+            "setting": Setting(
+                "Videos, folders of videos, or - for a video on stdin. With `timeline=true` also addresses, such as "
+                "rtsp://10.0.0.7/stream1, and cameras, such as camera:0.",
+                metavar="INPUT",
+                argument=True,
+            )
+        },
     )
     model: Path | None = setting(
         None,
@@ -66,6 +72,9 @@ class PredictSettings(Settings):
     )
     min_confidence: float = setting(
         0.0, "Give no label where the confidence is lower. The reason is then unknown.", _ANSWER, "P", ge=0, le=1
+    )
+    reconnects: int = setting(
+        5, "How often in a row predict connects again to an address or a camera that stops.", ge=0, le=1000
     )
 
 

@@ -8,12 +8,13 @@ import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from activity_cli.errors import VideoError
 
-__all__ = ["Header", "check_file", "explain", "read_header"]
+__all__ = ["Header", "check_file", "explain", "read_header", "reads_in_order"]
 
 _MOV_BOXES = frozenset([b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp"])
 _EBML = b"\x1a\x45\xdf\xa3"
@@ -78,6 +79,23 @@ def read_header(path: Path) -> Header:
             return _read_mov(file) if start[4:] in _MOV_BOXES else Header()
     except (OSError, struct.error):
         return Header()
+
+
+def reads_in_order(head: bytes) -> bool:
+    """Whether the video that begins so can be decoded while it arrives, and gives the same frames as from a file.
+
+    Matroska, MPEG-TS and fragmented MP4 can. A plain MP4 file has an index that may be at its end.
+    """
+    if head[:4] == _EBML or (len(head) > _TS_PACKET and head[0] == head[_TS_PACKET] == ord("G")):
+        return True
+    if head[4:8] not in _MOV_BOXES:
+        return False
+    file = BytesIO(head)
+    try:
+        boxes = dict(_boxes(file, 0, len(head)))
+        return b"moov" in boxes and b"mvex" in dict(_boxes(file, *boxes[b"moov"]))
+    except struct.error:
+        return False
 
 
 def _has_mirroring_yaw(head: bytes) -> bool:

@@ -1,6 +1,6 @@
 """Video files through OpenCV: the only ``cv2.VideoCapture`` of the project.
 
-Local files only, and only containers that hold the pictures themselves.
+Local files only, and only containers that hold the pictures themselves. Cameras, where a user asks for one.
 
 Reading through is exact on any codec, and for short videos faster than jumping: every frame is grabbed (decoded), only
 the wanted ones are retrieved (converted). Before that the container is taken apart: the time stamp of every packet, and
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,7 @@ from activity_cli.files import VIDEO_CONTAINERS, VIDEO_PROTOCOLS
 from activity_cli.results import VideoInfo
 from activity_cli.video.containers import check_file, explain, read_header
 from activity_cli.video.packets import RUN_UP_FRAMES, Losses, Packets, packets_of
-from activity_cli.video.source import Frame, JumpError, Source
+from activity_cli.video.source import Frame, JumpError, ReadOnce, Source
 
 # Set before OpenCV loads. FFmpeg reports every damaged packet on stderr, which does not help anybody.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -47,10 +48,10 @@ except ImportError as error:
         code="dependency.opencv",
     ) from error
 
-__all__ = ["FileSource", "cv2", "translate_cv_error"]
+__all__ = ["MAX_FRAME_PIXELS", "CameraSource", "FileSource", "cv2", "translate_cv_error"]
 
 # Larger frames are rejected before one is decoded: each would take hundreds of megabytes.
-_MAX_FRAME_PIXELS = 100_000_000
+MAX_FRAME_PIXELS = 100_000_000
 # A header may promise any number of frames; a larger one is not believed.
 _MAX_BELIEVABLE_FRAMES = 2_000_000
 # Packets beyond those that were listed are not waited for.
@@ -143,7 +144,43 @@ class FileSource:
     def _read_with_pyav(self) -> None:
         from activity_cli.video.pyav import PyAvSource  # here: few files need it
 
-        self._reader, self._is_opencv = PyAvSource(self._path, self._threads, _MAX_FRAME_PIXELS), False
+        self._reader, self._is_opencv = PyAvSource(self._path, self._threads, MAX_FRAME_PIXELS), False
+
+
+class CameraSource(ReadOnce):
+    """A camera of this computer. The time of a frame is that of its arrival.
+
+    Args:
+        number: Counted from 0.
+        name: What errors call it.
+
+    :meth:`read` raises VideoError where there is no such camera (``video.unreachable``).
+    """
+
+    def __init__(self, number: int, name: str) -> None:
+        self._number, self.name = number, name
+        self._info = VideoInfo()
+
+    def read(self, wants: Callable[[int], bool]) -> Iterator[Frame]:
+        capture = cv2.VideoCapture(self._number, cv2.CAP_ANY)
+        try:
+            if not capture.isOpened():
+                hint = "Connect it, close the programs that use it, or choose another number."
+                raise VideoError(f"{self.name}: there is no such camera.", hint, code="video.unreachable")
+            index, began = 0, time.monotonic()
+            while True:
+                ok, bgr = capture.read()
+                if not ok or bgr is None:
+                    return
+                picture = np.asarray(bgr, np.uint8)
+                self._info = VideoInfo(height=picture.shape[0], width=picture.shape[1], reader="opencv")
+                yield Frame(index, time.monotonic() - began, picture)
+                index += 1
+        finally:
+            capture.release()
+
+    def info(self) -> VideoInfo:
+        return self._info
 
 
 class _OpenCvSource:
@@ -345,7 +382,7 @@ def _opened(path: Path, threads: int, *, packets: bool = False) -> Iterator[cv2.
             if not capture.isOpened():
                 raise VideoError(f"{path.name}: OpenCV cannot decode this file.", "Re-encode the file.")
             width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-            if width * height > _MAX_FRAME_PIXELS:
+            if width * height > MAX_FRAME_PIXELS:
                 raise VideoError(
                     f"{path.name}: its frames are {width} x {height} pixels, more than 100 megapixels.",
                     "Re-encode it at a smaller size.",

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
 import numpy as np
@@ -28,9 +29,9 @@ from activity_cli.files import VIDEO_CONTAINERS, VIDEO_PROTOCOLS
 from activity_cli.results import VideoInfo
 from activity_cli.video.containers import explain
 from activity_cli.video.packets import Losses, Packets, packets_of
-from activity_cli.video.source import Frame, JumpError
+from activity_cli.video.source import Frame, JumpError, ReadOnce
 
-__all__ = ["PyAvSource"]
+__all__ = ["PyAvSource", "PyAvStream"]
 
 # Containers of sound alone are opened to say that there is nothing else in them.
 _SOUND_CONTAINERS = ("aac", "aiff", "amr", "caf", "flac", "mp3", "wav")
@@ -38,6 +39,8 @@ _OPTIONS = {
     "protocol_whitelist": ",".join(VIDEO_PROTOCOLS),
     "format_whitelist": ",".join((*VIDEO_CONTAINERS, *_SOUND_CONTAINERS)),
 }
+# What addresses give besides the containers of files: sessions, and the pictures of simple cameras. No playlists.
+_STREAM_FORMATS = ("rtsp", "mpjpeg")
 # Numbers of frames pass through the filter as time stamps of this clock.
 _CLOCK = Fraction(1, 1000)
 
@@ -75,7 +78,7 @@ class PyAvSource:
                 losses.last_seconds = max(losses.last_seconds, frame.time_seconds)
                 yield frame
         if not losses.shown:
-            raise explain(self._path, codec=self._codec)
+            raise self._explain(codec=self._codec)
         missing = losses.missing_seconds(self._packets.times_seconds, frames, rate)
         self._info = replace(self._info, lost_frames=losses.frames, missing_seconds=missing)
 
@@ -158,9 +161,20 @@ class PyAvSource:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[InputContainer, VideoStream]]:
-        path = self._path
-        with path.open("rb") as file:
-            name = os.fspath(path.absolute())
+        with self._container() as container:
+            stream = self._stream(container)
+            try:
+                yield container, stream
+            except MemoryError:
+                raise
+            except av.FFmpegError as error:
+                reason = f"decoding failed: {error.strerror or error}"
+                raise VideoError(f"{self.name}: {reason}.", "Re-encode the file.") from error
+
+    @contextmanager
+    def _container(self) -> Iterator[InputContainer]:
+        with self._path.open("rb") as file:
+            name = os.fspath(self._path.absolute())
             try:
                 name.encode("utf-8")
             except UnicodeEncodeError:
@@ -168,16 +182,12 @@ class PyAvSource:
             try:
                 container = av.open(f"file:{name}", options=_OPTIONS)
             except (av.FFmpegError, ValueError):
-                raise explain(path) from None
+                raise self._explain() from None
             with container:
-                stream = self._stream(container)
-                try:
-                    yield container, stream
-                except MemoryError:
-                    raise
-                except av.FFmpegError as error:
-                    reason = f"decoding failed: {error.strerror or error}"
-                    raise VideoError(f"{path.name}: {reason}.", "Re-encode the file.") from error
+                yield container
+
+    def _explain(self, streams: str = "", codec: str = "") -> VideoError:
+        return explain(self._path, streams, codec)
 
     def _stream(self, container: InputContainer) -> VideoStream:
         """The first stream of moving pictures."""
@@ -185,12 +195,12 @@ class PyAvSource:
         moving = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
         if not moving:
             kind = "cover" if streams else "sound" if container.streams.audio else ""
-            raise explain(self._path, kind)
+            raise self._explain(kind)
         stream = moving[0]
         context = stream.codec_context
         self._codec = context.name if context else "unknown"
         if context is None:
-            raise explain(self._path, codec=self._codec)
+            raise self._explain(codec=self._codec)
         if context.width * context.height > self._max_pixels:
             size = f"{context.width} x {context.height}"
             reason = f"its frames are {size} pixels, more than {self._max_pixels // 1_000_000} megapixels"
@@ -205,6 +215,88 @@ class PyAvSource:
                 frames_per_second=rate if 0 < rate < 10_000 else 0.0,
             )
         return stream
+
+
+class ReadableFile(Protocol):
+    """What FFmpeg needs of a file that is only read forward."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; empty at the end."""
+
+
+class PyAvStream(ReadOnce, PyAvSource):
+    """Video that arrives: of a pipe, or from an address. It is read once, from wherever it begins.
+
+    Args:
+        place: An address, or a file.
+        name: What errors call it.
+        max_pixels: Larger frames are rejected.
+        protocols: Names that FFmpeg may open for the address.
+        timeout_seconds: How long no data may arrive; None: as long as it likes.
+
+    Attributes:
+        is_finite: Whether whoever sends it says how long it is; known once a frame has been read.
+    """
+
+    def __init__(
+        self,
+        place: str | ReadableFile,
+        name: str,
+        max_pixels: int,
+        protocols: Sequence[str] = (),
+        timeout_seconds: float | None = None,
+    ) -> None:
+        super().__init__(Path(name), 0, max_pixels)
+        self._place, self._name, self._protocols, self._timeout = place, name, protocols, timeout_seconds
+        self.is_finite = False
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @contextmanager
+    def _container(self) -> Iterator[InputContainer]:
+        options = _OPTIONS
+        if self._protocols:
+            formats = (*VIDEO_CONTAINERS, *_STREAM_FORMATS)
+            options = {
+                "protocol_whitelist": ",".join(self._protocols),
+                "format_whitelist": ",".join(formats),
+                "rtsp_transport": "tcp",
+                # The first frames are waited for no longer than this, in microseconds.
+                "analyzeduration": "1000000",
+            }
+        try:
+            container = av.open(self._place, mode="r", options=options, timeout=self._timeout)
+        except (av.FFmpegError, ValueError) as error:
+            raise self._why(error) from None
+        with container:
+            self.is_finite = container.size > 0
+            yield container
+
+    def _stream(self, container: InputContainer) -> VideoStream:
+        stream = super()._stream(container)
+        if self._protocols:
+            stream.thread_type = "SLICE"  # threads for whole frames would hold some back
+        return stream
+
+    def _why(self, error: Exception) -> VideoError:
+        if isinstance(error, av.InvalidDataError):
+            return self._explain()
+        if isinstance(error, av.ArgumentError):
+            reason = "the address is incomplete, or what arrives is not a video, such as a playlist"
+        elif isinstance(error, av.ExitError):
+            reason = f"no data came for {self._timeout:g} s"
+        else:
+            reason = str(getattr(error, "strerror", "") or error).lower()
+        return VideoError(f"{self.name}: {reason}.", "Check that it is being sent.", code="video.unreachable")
+
+    def _explain(self, streams: str = "", codec: str = "") -> VideoError:
+        what = f"no frame can be decoded (codec: {codec})" if codec else "what arrives is not a video"
+        if streams:
+            what = "what arrives has no moving picture"
+        hint = "Send MPEG-TS, Matroska or fragmented MP4."
+        return VideoError(f"{self.name}: {what}.", hint)
 
 
 class _Deinterlacer:

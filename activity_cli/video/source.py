@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from activity_cli.results import VideoInfo
 
-__all__ = ["Frame", "JumpError", "Source"]
+__all__ = ["Frame", "JumpError", "ReadOnce", "Source"]
 
 
 class JumpError(Exception):
@@ -62,3 +62,16 @@ class Source(Protocol):
 
     def info(self) -> VideoInfo:
         """What the source says of itself, once a frame has been read: header, size, rotation, shape of pixels."""
+
+
+class ReadOnce:
+    """What sources that arrive have in common: nothing is known of what comes, and nothing comes again."""
+
+    def list_times(self) -> Sequence[float]:
+        return ()
+
+    def worth_jumping(self, indices: Sequence[int]) -> bool:
+        return False
+
+    def jump(self, indices: Sequence[int]) -> Iterator[Frame]:
+        raise JumpError
