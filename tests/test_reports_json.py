@@ -221,14 +221,14 @@ LABELS = ("bend", "wave")
 
 def test_csv_has_a_cell_for_each_column() -> None:
     assert prediction_csv_header(LABELS) == (
-        "source,status,label,confidence,duration_seconds,frames_used,model,error_code,error_message,warnings,"
+        "source,status,label,confidence,duration_seconds,frames_used,model,error_code,error_message,warnings,reason,"
         "scores.bend,scores.wave"
     )
-    assert prediction_csv(answer(), LABELS) == "clip.mp4,ok,wave,0.93,2.44,16,activity@3fa9c1d2,,,,0.04,0.93"
-    expected = "broken.mp4,error,,,,,,video.undecodable,No frame could be read.,,,"
+    assert prediction_csv(answer(), LABELS) == "clip.mp4,ok,wave,0.93,2.44,16,activity@3fa9c1d2,,,,,0.04,0.93"
+    expected = "broken.mp4,error,,,,,,video.undecodable,No frame could be read.,,,,"
     assert prediction_csv(failure(), LABELS) == expected
     doubtful = replace(answer(), warnings=(Notice("a.b", "One."), Notice("c.d", "Two.")))
-    assert prediction_csv(doubtful, ()).endswith(",[a.b] One. [c.d] Two.")
+    assert prediction_csv(doubtful, ()).endswith(",[a.b] One. [c.d] Two.,")
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
