@@ -59,7 +59,7 @@ def run_demo(
     print_preparation(console, replace(preparation, warnings=()))
 
     show("train", prepared, "--out", model)
-    with native_output_silenced():
+    with progress.stage("Starting TensorFlow", None, ""), native_output_silenced():
         from activity_cli.commands.train import train
     training = train(TrainSettings(prepared, model, overwrite=True), progress)
     print_training(console, training)

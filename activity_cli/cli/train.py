@@ -52,13 +52,15 @@ def run_train(
 
         print_encoders(Console(), ENCODER_SPECS.values())
         return 0
-    with native_output_silenced():  # TensorFlow prints a lot when it starts
+    progress = TerminalProgress(quiet)
+    # TensorFlow takes seconds to start, and prints a lot.
+    with progress.stage("Starting TensorFlow", None, ""), native_output_silenced():
         from activity_cli.commands.train import network_layers, train
 
     if layers:
         print_layers(Console(), network_layers(settings))
         return 0
-    result = train(settings, TerminalProgress(quiet))
+    result = train(settings, progress)
     if not quiet:
         print_training(Console(stderr=True), result)
     print(result.model)

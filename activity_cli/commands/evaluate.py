@@ -15,6 +15,7 @@ import numpy.typing as npt
 from activity_cli.commands.predict import open_network
 from activity_cli.dataset.features import ensure_features, feature_folder, note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
+from activity_cli.dataset.proofs import cache_folder
 from activity_cli.errors import BundleError, DatasetError
 from activity_cli.evaluation.baselines import score_baselines
 from activity_cli.evaluation.metrics import class_scores, confusion_matrix, macro_f1
@@ -40,7 +41,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     Raises:
         BundleError: There is no such model, it is damaged, or the clips have other settings or labels.
         DatasetError: The clips are missing or damaged, or a stream that the model reads was not computed for them.
-        OutputError: The features cannot be cached.
+        OutputError: The features, or the answers of the baselines, cannot be cached.
     """
     progress = progress or SilentProgress()
     bundle = read_bundle(settings.model)
@@ -67,9 +68,12 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     truth, known_truth = (np.array([number_of[r.label] for r in some], np.int64) for some in (records, known))
 
     alone: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in network.heads}
-    for record in records:
-        for name, answer in network.alone(clips.rows(record.clip, network.streams), clips.times(record.clip)).items():
-            alone[name].append(answer)
+    with progress.stage("Classifying clips", len(records), "clip") as stage:
+        for record in records:
+            rows = clips.rows(record.clip, network.streams)
+            for name, answer in network.alone(rows, clips.times(record.clip)).items():
+                alone[name].append(answer)
+            stage.advance()
     each = {name: np.stack(answers) for name, answers in alone.items()}
     answers = combine(each, {name: head.weight for name, head in network.heads.items()}).argmax(axis=1)
     scores = class_scores(truth, answers, bundle.labels)
@@ -90,6 +94,8 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
             (clips.views(record.clip, offered) for record in records),
             truth,
             bundle.labels,
+            cache_folder(prepared, "baselines"),
+            progress,
         ),
         heads=tuple(
             HeadScore(
