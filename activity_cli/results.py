@@ -17,7 +17,7 @@ import msgspec
 __all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA", "SEGMENT_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
-__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Notice", "Prediction"]
+__all__ += ["Baseline", "ClassScore", "ClipAnswer", "EvaluationResult", "Notice", "Prediction"]
 __all__ += ["TimelineSegment", "rounded", "video_notices"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
@@ -84,6 +84,11 @@ class ClipRecord(ClipInfo, VideoInfo):
     split: str  # train, val, test; empty where the clip is not used
     status: str
     reason: str  # why it is not used, or what was noticed; of a rejected file, the error's code in brackets first
+
+    @property
+    def is_whole_video(self) -> bool:
+        """Whether the clip stands for its whole video, not for a labeled segment or a window."""
+        return self.start_seconds == 0 and self.end_seconds >= self.duration_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,12 +251,12 @@ class TrainResult:
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """Precision, recall, F1 (0 to 1) and support (number of clips) of one activity."""
+    """Precision, recall, F1 (0 to 1) and support (number of clips) of one activity; scores are None without clips."""
 
     label: str
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     support: int
 
 
@@ -266,6 +271,26 @@ class Baseline:
     accuracy: float | None  # 0 to 1; None where the baseline could not be computed
     macro_f1: float | None
     reason: str = ""  # why there is no score; empty where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class ClipAnswer:
+    """What the model answered for one clip.
+
+    Attributes:
+        path: Of the video, relative to the folder of the videos, with ``/``.
+        start_seconds, end_seconds: The part of the video that the clip stands for; None: the whole video.
+        truth: The activity.
+        answer: The activity that the model predicted.
+        confidence: Its probability, 0 to 1.
+    """
+
+    path: str
+    start_seconds: float | None
+    end_seconds: float | None
+    truth: str
+    answer: str
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +310,7 @@ class EvaluationResult:
         baselines: Simpler classifiers on the same clips.
         heads: The heads of the model, each with its accuracy alone.
         warnings: Reasons to doubt the scores.
+        clips: The answer for each clip, in the order of the manifest.
     """
 
     model: str
@@ -299,6 +325,7 @@ class EvaluationResult:
     baselines: tuple[Baseline, ...]
     heads: tuple[HeadScore, ...] = ()
     warnings: tuple[str, ...] = ()
+    clips: tuple[ClipAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

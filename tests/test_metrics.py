@@ -20,7 +20,7 @@ Numbers = npt.NDArray[np.int64]
 Clips = tuple[list[np.ndarray], Numbers]
 
 
-def test_scores_of_each_label_are_zero_where_there_is_nothing_to_divide_by() -> None:
+def test_scores_of_each_label_are_zero_if_it_is_never_answered_and_missing_without_clips() -> None:
     truth, answers = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 3, 3])
     scores = class_scores(truth, answers, LABELS)
     found = {score.label: (score.precision, score.recall, score.f1, score.support) for score in scores}
@@ -28,7 +28,7 @@ def test_scores_of_each_label_are_zero_where_there_is_nothing_to_divide_by() -> 
         "a": (1.0, pytest.approx(2 / 3), pytest.approx(0.8), 3),
         "b": (0.5, 0.5, 0.5, 2),
         "c": (0.0, 0.0, 0.0, 1),  # never answered
-        "d": (0.0, 0.0, 0.0, 0),  # never true
+        "d": (None, None, None, 0),  # never true
     }
     # Over the labels that occur.
     assert macro_f1(scores) == pytest.approx((0.8 + 0.5 + 0) / 3)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Annotated
 
 import typer
 
+from activity_cli.cli import STARTED
 from activity_cli.cli.command import Quiet, settings_command, spell
 from activity_cli.cli.error_handling import INTERRUPTED, SOME_FAILED, print_error
 from activity_cli.settings import TrainSettings
@@ -62,7 +64,7 @@ def run_train(
         return 0
     result = train(settings, progress)
     if not quiet:
-        print_training(Console(stderr=True), result)
+        print_training(Console(stderr=True), result, time.monotonic() - STARTED)
     print(result.model)
     if result.interrupted:
         return INTERRUPTED

@@ -24,7 +24,7 @@ import tensorflow as tf
 from activity_cli._version import __version__
 from activity_cli.dataset.features import note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
-from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
+from activity_cli.errors import BundleError, ConfigError, DatasetError, OutputError, UsageError
 from activity_cli.files import atomic_folder, path_lock, remove_stale, sha256_of, translate_os_error
 from activity_cli.labels.flip import mirrored_labels
 from activity_cli.model.bundle import (
@@ -74,6 +74,13 @@ Numbers = npt.NDArray[np.int64]
 
 # What may differ when a training goes on: when it is enough, not what is learned.
 _FREE_SETTINGS = ("patience",)
+# What else must be the same besides settings.
+_IN_WORDS = {
+    "data": "the prepared clips",
+    "defaults": "values that train chose",
+    "labels": "the labels",
+    "version": "the version of activity",
+}
 # The head that is trained together with an encoder.
 _JOINT_HEAD = Candidate("appearance", ("appearance",), RECURRENT)
 
@@ -473,8 +480,8 @@ def _identity(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder
     }
     # Another version may choose otherwise.
     chosen = {"defaults": repr(replace(plan, patience=0)), "version": __version__}
-    data = {"precision": policy, "weights_sha256": _weights_sha256(plan), "data": prepared.fingerprint}
-    return values | chosen | data
+    data = {"data": prepared.fingerprint, "labels": list(prepared.labels)}
+    return values | chosen | data | {"precision": policy, "weights_sha256": _weights_sha256(plan)}
 
 
 def _weights_sha256(plan: TrainPlan) -> str | None:
@@ -515,13 +522,18 @@ def _nothing_to_resume(settings: TrainSettings) -> UsageError:
 
 def _other_settings(settings: TrainSettings, differing: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"The unfinished training for {str(settings.out)!r} was started with other settings: {', '.join(differing)}.",
+        f"The unfinished training for {str(settings.out)!r} was started with other settings: {_listed(differing)}.",
         "Use the same settings, or start again with `overwrite`.",
     )
 
 
 def _starting_again(differing: Sequence[str]) -> str:
-    return f"Starting again: the settings of the unfinished training were different ({', '.join(differing)})."
+    return f"Starting again: the settings of the unfinished training were different ({_listed(differing)})."
+
+
+def _listed(differing: Sequence[str]) -> str:
+    """Entries of :func:`_identity`, in plain words."""
+    return ", ".join(_IN_WORDS.get(name, name) for name in differing)
 
 
 def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:
@@ -534,6 +546,18 @@ def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:
         )
 
 
+def _other_labels(out: Path, prepared: PreparedFolder) -> str:
+    """In which labels a model differs from the prepared folder; empty: in none, or it cannot be read."""
+    try:
+        known = set(read_bundle(out).labels)
+    except BundleError:
+        return ""
+    here = set(prepared.labels)
+    lacking, further = ", ".join(sorted(here - known)), ", ".join(sorted(known - here))
+    lacks = f" It does not know labels of {prepared.folder}: {lacking}." if lacking else ""
+    return lacks + (f" It knows labels that {prepared.folder} does not have: {further}." if further else "")
+
+
 def _check(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, progress: Progress) -> None:
     out = settings.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -541,7 +565,7 @@ def _check(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
             raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another folder with `out`.")
         if not settings.overwrite and not settings.resume:
             raise OutputError(
-                f"There is already a model at {str(out)!r}.",
+                f"There is already a model at {str(out)!r}.{_other_labels(out, prepared)}",
                 "Use `overwrite` to replace it, `resume` to continue an interrupted training, or another `out`.",
                 code="output.exists",
             )
