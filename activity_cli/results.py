@@ -225,9 +225,10 @@ class TrainResult:
         interrupted: Whether Ctrl-C stopped the training.
         litert_max_abs_difference: Largest difference between a probability of Keras and one of LiteRT.
         history_picture: Chart of loss and accuracy over the epochs; None where nothing was trained by epochs.
-        diverged: Where the loss stopped being finite, which ended the training; the bundle has the weights of an
-            earlier epoch. Empty if the loss stayed finite.
-        refitted: Whether the bundle has the weights of the refit.
+        diverged: Why an encoder was not trained to the end: where the loss stopped being finite, or that memory was too
+            small. The bundle has the weights of an earlier epoch. Empty if nothing ended the training early.
+        refitted: Whether the bundle has the weights of a refit: of a training on the training and validation clips
+            together, after the scores were measured. With a frozen encoder, always if there are validation clips.
         heads: The heads of the network, one for each stream that counts.
         dropped: The streams that were offered, but did not help, so that the network does not read them.
         val_accuracy, val_loss: Of the whole network on the validation clips; None without validation clips.

@@ -36,13 +36,20 @@ from activity_cli.model.bundle import (
     read_bundle,
     write_bundle,
 )
-from activity_cli.model.heads import RECURRENT, HeadShape, build_head
+from activity_cli.model.heads import LINEAR, RECURRENT, HeadShape, build_head
 from activity_cli.model.network import Network, NetworkShape, build_encoder_for, layer_rows
 from activity_cli.model.precision import choose_precision
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.charts import training_curves
 from activity_cli.results import EpochRecord, HeadScore, LayerRow, TrainResult
-from activity_cli.settings import Augmentation, TrainPlan, TrainSettings, plain_values, resolve_train
+from activity_cli.settings import (
+    Augmentation,
+    TrainPlan,
+    TrainSettings,
+    plain_values,
+    resolve_train,
+    settings_of_recurrent_heads,
+)
 from activity_cli.settings.encoders import spec_of
 from activity_cli.streams.pyramid import num_larger_features
 from activity_cli.streams.registry import STREAMS
@@ -115,7 +122,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     prepared = read_prepared(settings.prepared)
     plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels, prepared.stream_names)
     _check(settings, plan, prepared, progress)
-    _warn_of_idle_augmentation(plan, progress)
+    _warn_of_idle_settings(settings, plan, progress)
     with path_lock(settings.out), on_device(settings.device):
         return _train(settings, plan, prepared, progress)
 
@@ -339,7 +346,9 @@ class _Trained:
 
     @property
     def _refitted(self) -> bool:
-        return bool(self.outcome.stage and self.outcome.stage.refits and self.prepared.in_split("val"))
+        stage = self.outcome.stage
+        refits = self.plan.mode == "frozen" or bool(stage and stage.refits)
+        return refits and bool(self.prepared.in_split("val"))
 
     @property
     def _best_epoch(self) -> int:
@@ -536,13 +545,17 @@ def _listed(differing: Sequence[str]) -> str:
     return ", ".join(_IN_WORDS.get(name, name) for name in differing)
 
 
-def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:
+def _warn_of_idle_settings(settings: TrainSettings, plan: TrainPlan, progress: Progress) -> None:
     usual, given = Augmentation(), plan.augmentation
     names = [name for name in ("crop", "color_jitter") if getattr(given, name) not in (0, getattr(usual, name))]
     if names and plan.mode != "joint":
         progress.warn(
             f"With --mode {plan.mode}, {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect: this "
             "mode augments only skeletons and the timing of clips. Use --mode joint to augment images."
+        )
+    if plan.network.head == LINEAR and (names := settings_of_recurrent_heads(settings)):
+        progress.warn(
+            f"With --set head=linear, train ignores {' and '.join(names)}: only recurrent heads use such settings."
         )
 
 

@@ -25,7 +25,13 @@ from activity_cli.settings.prepare import (
     Split,
     StreamName,
 )
-from activity_cli.settings.resolve import TrainPlan, resolve_prepare, resolve_train, without_augmentation
+from activity_cli.settings.resolve import (
+    TrainPlan,
+    resolve_prepare,
+    resolve_train,
+    settings_of_recurrent_heads,
+    without_augmentation,
+)
 from activity_cli.settings.train import DEFAULT_MODEL, Augmentation, NetworkSettings, TrainSettings
 from activity_cli.settings.use import EvaluateSettings, ExportSettings, PredictSettings
 
@@ -33,7 +39,7 @@ __all__ = ["DEFAULT_MODEL", "DEFAULT_PREPARED", "SETTINGS_OF", "SPLITS", "STREAM
 __all__ += ["EvaluateSettings", "ExportSettings", "PredictSettings", "PrepareSettings", "TrainSettings"]
 __all__ += ["Augmentation", "NetworkSettings", "Sampling", "Split", "StreamName"]
 __all__ += ["Leaf", "Settings", "build", "leaves", "parse_one", "parse_text", "plain_values", "show_value", "suggest"]
-__all__ += ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
+__all__ += ["TrainPlan", "resolve_prepare", "resolve_train", "settings_of_recurrent_heads", "without_augmentation"]
 
 SETTINGS_OF: dict[str, type[Settings]] = {
     "prepare": PrepareSettings,
