@@ -17,7 +17,7 @@ import msgspec
 __all__ = ["EVALUATION_SCHEMA", "LEAKS_SCHEMA", "PREDICTION_SCHEMA", "SEGMENT_SCHEMA", "WINDOW_SCHEMA"]
 __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "PrepareResult", "RelatedPair", "VideoInfo"]
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
-__all__ += ["Baseline", "ClassScore", "EvaluationResult", "Notice", "Prediction"]
+__all__ += ["Baseline", "ClassScore", "ClipAnswer", "EvaluationResult", "Notice", "Prediction"]
 __all__ += ["ConvertResult", "SummarizeResult", "SummaryRow", "TimelineSegment", "TimelineWindow", "rounded"]
 __all__ += ["video_notices"]
 
@@ -86,6 +86,11 @@ class ClipRecord(ClipInfo, VideoInfo):
     split: str  # train, val, test; empty where the clip is not used
     status: str
     reason: str  # why it is not used, or what was noticed; of a rejected file, the error's code in brackets first
+
+    @property
+    def is_whole_video(self) -> bool:
+        """Whether the clip stands for its whole video, not for a labeled segment or a window."""
+        return self.start_seconds == 0 and self.end_seconds >= self.duration_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +227,10 @@ class TrainResult:
         interrupted: Whether Ctrl-C stopped the training.
         litert_max_abs_difference: Largest difference between a probability of Keras and one of LiteRT.
         history_picture: Chart of loss and accuracy over the epochs; None where nothing was trained by epochs.
-        diverged: Where the loss stopped being finite, which ended the training; the bundle has the weights of an
-            earlier epoch. Empty if the loss stayed finite.
-        refitted: Whether the bundle has the weights of the refit.
+        diverged: Why an encoder was not trained to the end: where the loss stopped being finite, or that memory was too
+            small. The bundle has the weights of an earlier epoch. Empty if nothing ended the training early.
+        refitted: Whether the bundle has the weights of a refit: of a training on the training and validation clips
+            together, after the scores were measured. With a frozen encoder, always if there are validation clips.
         heads: The heads of the network, one for each stream that counts.
         dropped: The streams that were offered, but did not help, so that the network does not read them.
         val_accuracy, val_loss: Of the whole network on the validation clips; None without validation clips.
@@ -248,12 +254,12 @@ class TrainResult:
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """Precision, recall, F1 (0 to 1) and support (number of clips) of one activity."""
+    """Precision, recall, F1 (0 to 1) and support (number of clips) of one activity; scores are None without clips."""
 
     label: str
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     support: int
 
 
@@ -268,6 +274,26 @@ class Baseline:
     accuracy: float | None  # 0 to 1; None where the baseline could not be computed
     macro_f1: float | None
     reason: str = ""  # why there is no score; empty where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class ClipAnswer:
+    """What the model answered for one clip.
+
+    Attributes:
+        path: Of the video, relative to the folder of the videos, with ``/``.
+        start_seconds, end_seconds: The part of the video that the clip stands for; None: the whole video.
+        truth: The activity.
+        answer: The activity that the model predicted.
+        confidence: Its probability, 0 to 1.
+    """
+
+    path: str
+    start_seconds: float | None
+    end_seconds: float | None
+    truth: str
+    answer: str
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +313,7 @@ class EvaluationResult:
         baselines: Simpler classifiers on the same clips.
         heads: The heads of the model, each with its accuracy alone.
         warnings: Reasons to doubt the scores.
+        clips: The answer for each clip, in the order of the manifest.
     """
 
     model: str
@@ -301,6 +328,7 @@ class EvaluationResult:
     baselines: tuple[Baseline, ...]
     heads: tuple[HeadScore, ...] = ()
     warnings: tuple[str, ...] = ()
+    clips: tuple[ClipAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from person_support import moving_person, write_lossless
 Activity = Callable[..., Result]
 KEYS = [
     "schema", "model", "prepared", "split", "num_clips", "labels", "accuracy", "macro_f1", "classes", "confusion",
-    "baselines", "heads", "warnings",
+    "baselines", "heads", "warnings", "clips",
 ]  # fmt: skip
 
 
@@ -54,6 +54,8 @@ def test_the_document_has_exactly_these_keys(evaluated: dict[str, Any], model: P
         "majority_class", "middle_frame", "frame_average", "frame_statistics",
     ]  # fmt: skip
     assert list(evaluated["confusion"]) == ["labels", "rows"]
+    for clip in evaluated["clips"]:
+        assert list(clip) == ["path", "start_seconds", "end_seconds", "truth", "answer", "confidence"]
     (head,) = evaluated["heads"]
     assert list(head) == ["stream", "kind", "weight", "accuracy"]
     assert (head["stream"], head["accuracy"]) == ("appearance", evaluated["accuracy"])
@@ -147,6 +149,38 @@ def test_the_figures_agree_with_each_other(evaluated: dict[str, Any], prepared: 
     assert evaluated["accuracy"] == pytest.approx(np.trace(rows) / rows.sum(), abs=1e-6)
 
 
+def test_each_test_clip_has_the_answer_of_predict(evaluated: dict[str, Any], model: Path, videos: Path) -> None:
+    recognizer = Recognizer(model)
+    assert len(evaluated["clips"]) == evaluated["num_clips"]
+    for clip in evaluated["clips"]:
+        assert (clip["start_seconds"], clip["end_seconds"]) == (None, None), "a whole video"
+        answer = recognizer.predict(videos / clip["path"])
+        assert (clip["truth"], clip["answer"]) == (clip["path"].split("/")[0], answer.label)
+        assert clip["confidence"] == pytest.approx(answer.confidence, abs=1e-3)
+    right = [clip["answer"] == clip["truth"] for clip in evaluated["clips"]]
+    assert evaluated["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+
+
+def test_a_clip_that_is_a_part_of_a_video_has_its_times(
+    activity: Activity, model: Path, videos: Path, tmp_path: Path
+) -> None:
+    rows = [f"{label}/person{n}_0.avi,{label},test,0.25,0.75" for label in ("left", "right", "up") for n in (1, 2)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label,split,start_seconds,end_seconds", *rows]) + "\n")
+    other = prepared_again(videos, tmp_path / "other", tmp_path / "labels.csv")
+    clips = json.loads(activity("evaluate", model, "--data", other).stdout)["clips"]
+    assert len(clips) == 6
+    assert {(clip["start_seconds"], clip["end_seconds"]) for clip in clips} == {(0.25, 0.75)}
+
+
+def test_a_second_evaluation_fits_no_baseline_again(activity: Activity, model: Path, prepared_copy: Path) -> None:
+    words = ("evaluate", model, "--data", prepared_copy)
+    first = activity(*words)
+    kept = {path: path.stat().st_mtime_ns for path in (prepared_copy / "baselines").iterdir()}
+    assert len([path for path in kept if path.suffix == ".npy"]) == 3
+    assert activity(*words).stdout == first.stdout
+    assert {path: path.stat().st_mtime_ns for path in (prepared_copy / "baselines").iterdir()} == kept
+
+
 def test_the_accuracy_is_that_of_the_answers_of_predict(model: Path, videos: Path, prepared: Path) -> None:
     recognizer = Recognizer(model)
     clips = read_prepared(prepared).in_split("all")
@@ -218,8 +252,21 @@ def test_clips_of_other_labels_are_rejected(activity: Activity, model: Path, vid
     )
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
-    assert "dance" in line
+    assert "does not know labels of" in line and "dance (12 clips)" in line
     assert "It knows: left, right, up." in line
+
+
+def test_labels_outside_the_split_that_the_model_does_not_know_are_warned_of(
+    activity: Activity, model: Path, videos: Path, tmp_path: Path
+) -> None:
+    rows = [f"{label}/person{n}_0.avi,{label},test" for label in ("left", "right") for n in range(2)]
+    rows += [f"up/person{n}_0.avi,dance,train" for n in range(2)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label,split", *rows]) + "\n")
+    other = prepared_again(videos, tmp_path / "other", tmp_path / "labels.csv")
+    document = json.loads(activity("evaluate", model, "--data", other).stdout)
+    text = " ".join(document["warnings"])
+    assert f"{other} also has labels that {document['model']} does not know: dance." in text
+    assert f"also knows labels that no clip of the split 'test' of {other} has: up." in text
 
 
 def test_clips_of_fewer_labels_are_scored_without_training_clips(
@@ -236,6 +283,10 @@ def test_clips_of_fewer_labels_are_scored_without_training_clips(
     document = json.loads(result.stdout)
     assert document["labels"] == ["left", "right", "up"]
     assert [score["support"] for score in document["classes"]] == [12, 0, 12]
+    found = [[score[name] for name in ("precision", "recall", "f1")] for score in document["classes"]]
+    assert found[1] == [None] * 3 and None not in found[0] + found[2]
+    assert document["macro_f1"] == pytest.approx((found[0][2] + found[2][2]) / 2, abs=1e-5)
+    assert any("no clip of the split 'test'" in text and ": right." in text for text in document["warnings"])
     assert {baseline["accuracy"] for baseline in document["baselines"]} == {None}
     assert all(baseline["reason"] for baseline in document["baselines"])
     nothing = activity("evaluate", model, "--data", other, "--split", "val")

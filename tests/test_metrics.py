@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from activity_cli.evaluation.baselines import score_baselines
+from activity_cli.evaluation.baselines import baseline_answers, score_baselines
 from activity_cli.evaluation.metrics import class_scores, confusion_matrix, macro_f1
+from activity_cli.progress import SilentProgress, Stage
 from activity_cli.results import Baseline
 
 LABELS = ("a", "b", "c", "d")
 Numbers = npt.NDArray[np.int64]
+Clips = tuple[list[np.ndarray], Numbers]
 
 
-def test_scores_of_each_label_are_zero_where_there_is_nothing_to_divide_by() -> None:
+def test_scores_of_each_label_are_zero_if_it_is_never_answered_and_missing_without_clips() -> None:
     truth, answers = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 3, 3])
     scores = class_scores(truth, answers, LABELS)
     found = {score.label: (score.precision, score.recall, score.f1, score.support) for score in scores}
@@ -22,7 +28,7 @@ def test_scores_of_each_label_are_zero_where_there_is_nothing_to_divide_by() -> 
         "a": (1.0, pytest.approx(2 / 3), pytest.approx(0.8), 3),
         "b": (0.5, 0.5, 0.5, 2),
         "c": (0.0, 0.0, 0.0, 1),  # never answered
-        "d": (0.0, 0.0, 0.0, 0),  # never true
+        "d": (None, None, None, 0),  # never true
     }
     # Over the labels that occur.
     assert macro_f1(scores) == pytest.approx((0.8 + 0.5 + 0) / 3)
@@ -148,3 +154,81 @@ def test_baselines_are_not_fitted_to_the_clips_that_they_are_scored_on() -> None
 def test_a_clip_of_one_frame_is_scored() -> None:
     one = ([np.ones((1, 6), np.float32)], np.array([0]))
     assert all(baseline.accuracy is not None for baseline in scored(clips("average", 20, 13), one).values())
+
+
+class Stages(SilentProgress):
+    """Keeps the titles of the stages and how far they came."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, int] = {}
+        self.totals: dict[str, int | None] = {}
+
+    def stage(self, title: str, total: int | None, unit: str) -> AbstractContextManager[Stage]:
+        self.totals[title], self.done[title] = total, 0
+        self.title = title
+        return super().stage(title, total, unit)
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        self.done[self.title] += amount
+
+
+def cached(train: Clips, test: Clips, cache: Path) -> dict[str, list[int]]:
+    """The answers of the regressions on two streams."""
+    both = [([{"pose": one, "motion": one[:, :3]} for one in some], numbers) for some, numbers in (train, test)]
+    found = baseline_answers(*both[0], both[1][0], cache)
+    return {name: answers.tolist() for name, answers in found.items() if answers is not None}
+
+
+def times_of(cache: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in cache.glob("*.npy")}
+
+
+def test_answers_of_baselines_are_kept_and_others_are_never_taken_for_them(tmp_path: Path) -> None:
+    train, test = clips("average", 40, 14), clips("average", 10, 15)
+    first = cached(train, test, tmp_path)
+    kept = times_of(tmp_path)
+    assert len(kept) == len(first) - 1 == 5, "of all but the majority class"
+    assert cached(train, test, tmp_path) == first
+    assert times_of(tmp_path) == kept
+    # One number of one clip, or one label, and the answers are computed from these.
+    other = [one.copy() for one in test[0]]
+    other[3] -= 2 * other[3].mean()
+    assert cached(train, (other, test[1]), tmp_path)["frame_average"][3] == 1 - first["frame_average"][3]
+    flipped = cached((train[0], 1 - train[1]), test, tmp_path)
+    assert flipped["frame_average"] == [1 - answer for answer in first["frame_average"]]
+    assert len(times_of(tmp_path)) == 15
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: np.save(path, 1 - np.load(path)),
+        lambda path: path.with_suffix(".proof").unlink(),
+        lambda path: path.with_suffix(".proof").write_text("0" * 64),
+    ],
+)
+def test_answers_of_baselines_that_were_changed_are_computed_again(
+    tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    train, test = clips("average", 40, 16), clips("average", 10, 17)
+    first = cached(train, test, tmp_path)
+    for path in tmp_path.glob("*.npy"):
+        spoil(path)
+    assert cached(train, test, tmp_path) == first
+
+
+def test_fitting_baselines_is_shown(tmp_path: Path) -> None:
+    (train, train_numbers), (test, numbers) = clips("average", 20, 18), clips("average", 6, 19)
+    progress = Stages()
+    score_baselines(
+        [{"pose": one} for one in train],
+        train_numbers,
+        [{"pose": one} for one in test],
+        numbers,
+        LABELS[:2],
+        tmp_path,
+        progress,
+    )
+    assert progress.totals == {"Reading clips": None, "Fitting baselines": 3}
+    assert progress.done == {"Reading clips": 26, "Fitting baselines": 3}

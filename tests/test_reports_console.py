@@ -24,6 +24,7 @@ from activity_cli.reports.text import duration, percent, points
 from activity_cli.results import (
     Baseline,
     ClassScore,
+    ClipAnswer,
     ClipRecord,
     EpochRecord,
     EvaluationResult,
@@ -159,6 +160,7 @@ def evaluation(labels: tuple[str, ...], confusion: tuple[tuple[int, ...], ...]) 
         ),
         (HeadScore("pose", "recurrent", 0.75, 0.8125), HeadScore(HOSTILE, "linear", 0.25, None)),
         ("Only few clips.",),
+        (ClipAnswer("wave/1.mp4", None, None, "wave", "wave", 0.9),),
     )
 
 
@@ -186,7 +188,7 @@ def print_everything(to: Console) -> None:
     print_encoders(to, ENCODERS)
     print_preparation(to, preparation(14))
     print_layers(to, LAYERS)
-    print_training(to, training())
+    print_training(to, training(), 93.0)
     print_evaluation(to, SMALL)
     print_evaluation(to, WIDE)
     print_predictions(to, PREDICTIONS)
@@ -237,9 +239,10 @@ def test_encoders_show_their_size_and_when_to_use_them() -> None:
 
 def test_training_shows_the_best_epoch_and_the_heads() -> None:
     to = console()
-    print_training(to, training())
+    print_training(to, training(), 93.0)
     text = printed(to)
-    assert "3 epochs in 1 min 33 s." in text
+    assert "Trained activity@3fa9 on 2 activities in 1 min 33 s" in text
+    assert "3 epochs." in text
     assert row_with(text, "training, epoch 2")[-2:] == ["0.5000", "70.0%"]
     assert row_with(text, "clips that it was not trained on")[-2:] == ["1.0000", "60.0%"]
     assert row_with(text, "pose") == ["pose", "recurrent", "0.50", "55.0%"]
@@ -251,7 +254,7 @@ def test_training_shows_the_best_epoch_and_the_heads() -> None:
 
 def test_training_without_validation_clips_shows_no_validation() -> None:
     to = console()
-    print_training(to, replace(training(), val_loss=None, val_accuracy=None, dropped=()))
+    print_training(to, replace(training(), val_loss=None, val_accuracy=None, dropped=()), 93.0)
     text = printed(to)
     assert "not trained on" not in text
     assert "did not help" not in text
@@ -259,7 +262,7 @@ def test_training_without_validation_clips_shows_no_validation() -> None:
 
 def test_heads_that_were_solved_for_took_no_epochs() -> None:
     to = console()
-    print_training(to, replace(training(), history=(), best_epoch=0, history_picture=None))
+    print_training(to, replace(training(), history=(), best_epoch=0, history_picture=None), 93.0)
     text = printed(to)
     assert "epoch" not in text
     assert row_with(text, "pose") == ["pose", "recurrent", "0.50", "55.0%"]
@@ -269,9 +272,9 @@ def test_training_counts_the_epochs_of_each_stage() -> None:
     history = training().history
     stages = [replace(record, stage=stage) for stage in ("warm-up", "main", "refit") for record in history]
     to = console()
-    print_training(to, replace(training(), history=(*stages[:5], *stages[6:]), refitted=True))
+    print_training(to, replace(training(), history=(*stages[:5], *stages[6:]), refitted=True), 93.0)
     text = printed(to)
-    assert "8 epochs (3 warm-up, 2 main, 3 refit) in 4 min 08 s." in text
+    assert "8 epochs (3 warm-up, 2 main, 3 refit)." in text
     assert row_with(text, "training, epoch 2")[-2:] == ["0.5000", "70.0%"]
     assert "trained again (refit) on the training and validation clips together." in text
 
@@ -279,9 +282,9 @@ def test_training_counts_the_epochs_of_each_stage() -> None:
 def test_an_interrupted_refit_leaves_the_weights_of_the_best_epoch() -> None:
     to = console()
     record = EpochRecord(1, "refit", 9.0, 0.1, float("nan"), float("nan"), 1.0)
-    print_training(to, replace(training(), history=(*training().history, record), interrupted=True))
+    print_training(to, replace(training(), history=(*training().history, record), interrupted=True), 93.0)
     text = printed(to)
-    assert "4 epochs (3 main, 1 refit) in 1 min 34 s, then interrupted." in text
+    assert "4 epochs (3 main, 1 refit), then interrupted." in text
     assert "The model has the weights of epoch 2" in text
 
 
@@ -296,6 +299,28 @@ def test_evaluation_compares_the_model_with_the_baselines() -> None:
     assert [SHOWN, "linear", "0.25", "-"] in [line.split() for line in text.splitlines()]
     assert "no frame classifier" in text
     assert "Warning: Only few clips." in text
+
+
+def test_evaluation_lists_twenty_wrong_clips_most_confident_first() -> None:
+    wrong = [ClipAnswer(f"wave/{number:02d}.mp4", None, None, "wave", HOSTILE, number / 25) for number in range(22)]
+    part = ClipAnswer("match.mp4", 3.0, 5.5, HOSTILE, "wave", 0.9)
+    to = console()
+    print_evaluation(to, replace(SMALL, clips=(*SMALL.clips, *wrong, part)))
+    text = printed(to).split("Clips with a wrong prediction, most confident first")[1]
+    rows = [line.split() for line in text.splitlines() if ".mp4" in line]
+    assert rows[0] == ["match.mp4,", "3.0", "to", "5.5", "s", SHOWN, "wave", "90.0%"]
+    assert rows[1] == ["wave/21.mp4", "wave", SHOWN, "84.0%"]
+    assert rows[-1][0] == "wave/03.mp4" and len(rows) == 20
+    assert "and 3 more." in text
+    to = console()
+    print_evaluation(to, SMALL)
+    assert "wrong prediction" not in printed(to)
+
+
+def test_a_label_without_clips_has_dashes() -> None:
+    to = console()
+    print_evaluation(to, replace(SMALL, classes=(ClassScore("idle", None, None, None, 0), *SMALL.classes)))
+    assert row_with(printed(to), "idle") == ["idle", "-", "-", "-", "0"]
 
 
 def test_confusion_marks_the_diagonal_and_dots_the_zeros() -> None:

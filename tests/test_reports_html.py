@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 from activity_cli.reports.html import evaluation_html
-from activity_cli.results import Baseline, ClassScore, EvaluationResult, HeadScore
+from activity_cli.results import Baseline, ClassScore, ClipAnswer, EvaluationResult, HeadScore
 
 HOSTILE = "<script>alert(1)</script>\"'&\n\x00\udcff"
 VOID = {"meta", "img", "br"}
@@ -64,6 +65,11 @@ def evaluation(label: str = "wave", warnings: tuple[str, ...] = ()) -> Evaluatio
         ),
         heads=(HeadScore("pose", "recurrent", 0.125, 0.55), HeadScore(label, "linear", 1.0, None)),
         warnings=warnings,
+        clips=(
+            ClipAnswer(f"{label}/1.mp4", None, None, label, label, 0.99),
+            ClipAnswer(f"{label}/2.mp4", None, None, label, "bend", 0.625),
+            ClipAnswer("bend/match.mp4", 3.0, 5.5, "bend", label, 0.75),
+        ),
     )
 
 
@@ -96,9 +102,21 @@ def test_no_name_becomes_markup() -> None:
     assert "\x00" not in html
     html.encode("utf-8")
     shown = "<script>alert(1)</script>\"'&\\n\\x00\\udcff"
-    # Model, title, warning, head, two baselines, class, two mistakes; rows and columns of the chart.
-    assert "".join(page.text).count(shown) == 9
+    # Model, title, warning, head, two baselines, class, two mistakes, three in clips; rows and columns of the chart.
+    assert "".join(page.text).count(shown) == 12
     assert page.chart().count("<script>") == 2
+
+
+def test_page_lists_the_wrong_clips_most_confident_first() -> None:
+    text = " ".join(" ".join(Page(evaluation_html(evaluation())).text).split())
+    wrong = text.split("Clips with a wrong prediction")[1]
+    assert "bend/match.mp4, 3.0 to 5.5 s bend wave 75.0% wave/2.mp4 wave bend 62.5%" in wrong
+    assert "wave/1.mp4" not in text
+
+
+def test_a_label_without_clips_has_dashes() -> None:
+    result = replace(evaluation(), classes=(ClassScore("wave", None, None, None, 0),))
+    assert "wave – – – 0" in " ".join(" ".join(Page(evaluation_html(result)).text).split())
 
 
 def test_page_needs_nothing_from_outside() -> None:
@@ -126,6 +144,7 @@ def test_page_without_baselines_and_mistakes_leaves_them_out() -> None:
     assert "Baselines" not in text
     assert "Streams" not in text
     assert "mistakes" not in text
+    assert "wrong prediction" not in text
 
 
 def test_page_is_made_for_dark_screens_and_for_paper() -> None:

@@ -152,6 +152,7 @@ def test_evaluation_has_every_field() -> None:
         "baselines",
         "heads",
         "warnings",
+        "clips",
     ]
     assert parsed["schema"] == "activity.evaluation/1"
     assert parsed["accuracy"] == 0.666667

@@ -37,6 +37,7 @@ from activity_cli import (
 from activity_cli.commands.train import network_layers
 from activity_cli.dataset.manifest import read_prepared
 from activity_cli.model.bundle import read_bundle
+from activity_cli.training.checkpoint import FitStore
 from conftest import TINY_NETWORK, TINY_SAMPLING, TINY_STREAMS
 from training_support import (
     CROSS_VALIDATING,
@@ -108,6 +109,7 @@ def test_what_a_training_writes(trained: TrainResult, usual: TrainSettings, vide
     assert [document.training[name] for name in names] == ["frozen", 2, 8, 0]
     assert 0 < document.training["learning_rate"] < 0.1
     assert document.training["interrupted"] is False and not document.training["failure"]
+    assert trained.refitted and document.training["refitted"] is True, "heads are fitted to all clips"
     figures = {"best_epoch": 0, "val_loss": trained.val_loss, "val_accuracy": trained.val_accuracy}
     assert document.metrics == figures and trained.best_epoch == 0
     (head,), (entry,) = trained.heads, document.heads
@@ -224,6 +226,41 @@ def test_one_run_at_a_time_trains_a_model(usual: TrainSettings, tmp_path: Path) 
         train(settings, At(CROSS_VALIDATION, 1, start_another))
     assert refused[0].code == "output.locked"
     assert [path.name for path in tmp_path.iterdir()] == [".mine.fits"]
+
+
+def test_a_model_that_lacks_labels_of_the_folder_or_knows_others_says_so_when_it_is_not_replaced(
+    model: Path, videos: Path, tmp_path: Path
+) -> None:
+    for label, source in (("dance", "left"), ("right", "right"), ("up", "up")):
+        shutil.copytree(videos / source, tmp_path / "videos" / label)
+    other = tmp_path / "other"
+    prepare(PrepareSettings(tmp_path / "videos", other, sampling=TINY_SAMPLING, streams=TINY_STREAMS, workers=1))
+    message = refused_at_once(TrainSettings(other, model, network=TINY_NETWORK)).message
+    assert f"It does not know labels of {other}: dance." in message
+    assert f"It knows labels that {other} does not have: left." in message
+
+
+def test_a_model_of_the_same_labels_that_is_not_replaced_says_nothing_of_labels(
+    quick: TrainSettings, model: Path
+) -> None:
+    assert refused_at_once(replace(quick, out=model)).message == f"There is already a model at {str(model)!r}."
+
+
+def test_what_else_differs_from_an_unfinished_training_is_said_in_words(quick: TrainSettings, tmp_path: Path) -> None:
+    FitStore(tmp_path / "model", {"labels": ["a", "b"], "data": "other clips"}).start()
+    message = refused_at_once(replace(quick, out=tmp_path / "model", resume=True)).message
+    assert "the prepared clips" in message and "the labels" in message and "values that train chose" in message
+
+
+def test_settings_that_linear_heads_do_not_use_are_warned_of(quick: TrainSettings, tmp_path: Path) -> None:
+    nowhere = replace(quick, out=tmp_path, device="GPU:9")
+    given = replace(nowhere, epochs=3, learning_rate=0.1, network=replace(QUICK, units=8))
+    for settings, names in ((nowhere, ""), (given, "train ignores units and epochs and learning_rate")):
+        progress = Recording()
+        with pytest.raises(ConfigError, match="GPU:9"):  # after all checks, before any work
+            train(settings, progress)
+        assert any("train ignores" in warning for warning in progress.warnings) == bool(names)
+        assert any(names in warning for warning in progress.warnings) == bool(names)
 
 
 def test_resume_without_an_unfinished_training_is_refused(quick: TrainSettings, tmp_path: Path) -> None:

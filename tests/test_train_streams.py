@@ -14,6 +14,7 @@ from activity_cli import (
     DatasetError,
     EvaluateSettings,
     NetworkSettings,
+    TrainingError,
     TrainResult,
     TrainSettings,
     evaluate,
@@ -101,6 +102,14 @@ def test_a_recurrent_head_alone_is_trained_without_an_encoder_to_the_same_weight
         train(again, At("Cross-validating pose", 7, press_ctrl_c))
     train(again)
     assert (tmp_path / "one" / "pose.tflite").read_bytes() == (tmp_path / "two" / "pose.tflite").read_bytes()
+
+
+def test_heads_for_which_memory_is_too_small_are_an_error_that_says_so(with_streams: Path, tmp_path: Path) -> None:
+    network = NetworkSettings(units=4, head="recurrent")
+    settings = TrainSettings(with_streams, tmp_path / "model", network=network, streams=("motion",), epochs=3)
+    with pytest.raises(TrainingError, match=r"does not fit into memory.*`batch_size`") as caught:
+        train(settings, At("Cross-validating motion", 2, lambda: np.empty(1 << 60, np.uint8)))
+    assert caught.value.code == "training.memory"
 
 
 @pytest.mark.slow

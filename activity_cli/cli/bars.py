@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from activity_cli.reports.text import escape_control
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 __all__ = ["TerminalProgress"]
+
+
+_REFRESH_SECONDS = 0.5
 
 
 class _Bar:
@@ -33,11 +38,22 @@ class TerminalProgress:
 
     @contextmanager
     def stage(self, title: str, total: int | None, unit: str) -> Iterator[_Bar]:
+        """Draws a bar, and keeps its clock going while the stage does one long thing."""
         from tqdm import tqdm
 
-        hidden = self._quiet or not self._bars or not sys.stderr.isatty()
         look = {"unit": f" {unit}", "dynamic_ncols": True, "leave": False, "delay": 0.3}
-        with tqdm(desc=title, total=total, disable=hidden, file=sys.stderr, **look) as bar:
+        if not unit:
+            look["bar_format"] = "{desc} [{elapsed}]"
+        if self._quiet or not self._bars or not sys.stderr.isatty():
+            with tqdm(disable=True) as bar:
+                yield _Bar(bar)
+            return
+        # Not to descriptor 2, which is closed to all output while TensorFlow starts.
+        with (
+            open(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace") as terminal,  # noqa: PTH123
+            tqdm(desc=title, total=total, file=terminal, **look) as bar,
+            _refreshed(bar),
+        ):
             yield _Bar(bar)
 
     def note(self, text: str) -> None:
@@ -46,3 +62,21 @@ class TerminalProgress:
 
     def warn(self, text: str) -> None:
         self.note(f"warning: {text}")
+
+
+@contextmanager
+def _refreshed(bar: tqdm[None]) -> Iterator[None]:
+    """Draws a bar again and again in the block."""
+    ended = Event()
+
+    def refresh() -> None:
+        while not ended.wait(_REFRESH_SECONDS):
+            bar.refresh()
+
+    thread = Thread(target=refresh, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

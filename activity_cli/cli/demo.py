@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -59,10 +60,11 @@ def run_demo(
     print_preparation(console, replace(preparation, warnings=()))
 
     show("train", prepared, "--out", model)
-    with native_output_silenced():
+    began = time.monotonic()
+    with progress.stage("Starting TensorFlow", None, ""), native_output_silenced():
         from activity_cli.commands.train import train
     training = train(TrainSettings(prepared, model, overwrite=True), progress)
-    print_training(console, training)
+    print_training(console, training, time.monotonic() - began)
     if training.interrupted:
         raise KeyboardInterrupt
     if training.diverged:

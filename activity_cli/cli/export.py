@@ -21,10 +21,12 @@ def run_export(settings: ExportSettings, quiet: Quiet = False) -> int:
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.quiet import native_output_silenced
 
-    with native_output_silenced():  # TensorFlow prints a lot when it starts
+    progress = TerminalProgress(quiet)
+    # TensorFlow takes seconds to start, and prints a lot.
+    with progress.stage("Starting TensorFlow", None, ""), native_output_silenced():
         from activity_cli.commands.export import export
 
-    print(export(settings, TerminalProgress(quiet)))
+    print(export(settings, progress))
     return 0
 
 

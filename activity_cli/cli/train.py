@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Annotated
 
 import typer
 
+from activity_cli.cli import STARTED
 from activity_cli.cli.command import Quiet, settings_command, spell
 from activity_cli.cli.error_handling import INTERRUPTED, SOME_FAILED, print_error
 from activity_cli.settings import TrainSettings
@@ -52,15 +54,17 @@ def run_train(
 
         print_encoders(Console(), ENCODER_SPECS.values())
         return 0
-    with native_output_silenced():  # TensorFlow prints a lot when it starts
+    progress = TerminalProgress(quiet)
+    # TensorFlow takes seconds to start, and prints a lot.
+    with progress.stage("Starting TensorFlow", None, ""), native_output_silenced():
         from activity_cli.commands.train import network_layers, train
 
     if layers:
         print_layers(Console(), network_layers(settings))
         return 0
-    result = train(settings, TerminalProgress(quiet))
+    result = train(settings, progress)
     if not quiet:
-        print_training(Console(stderr=True), result)
+        print_training(Console(stderr=True), result, time.monotonic() - STARTED)
     print(result.model)
     if result.interrupted:
         return INTERRUPTED

@@ -6,6 +6,7 @@ It runs the same LiteRT files as ``predict``.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,12 +16,14 @@ import numpy.typing as npt
 from activity_cli.commands.predict import open_network
 from activity_cli.dataset.features import ensure_features, feature_folder, note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
+from activity_cli.dataset.proofs import cache_folder
 from activity_cli.errors import BundleError, DatasetError
 from activity_cli.evaluation.baselines import score_baselines
 from activity_cli.evaluation.metrics import class_scores, confusion_matrix, macro_f1
 from activity_cli.model.bundle import TRAINED_ON_DIGITS, Bundle, read_bundle
 from activity_cli.progress import Progress, SilentProgress
-from activity_cli.results import ClipRecord, EvaluationResult, HeadScore
+from activity_cli.reports.text import counted
+from activity_cli.results import ClipAnswer, ClipRecord, EvaluationResult, HeadScore
 from activity_cli.runtime.litert import NetworkRuntime, combine
 from activity_cli.settings import EvaluateSettings, plain_values
 from activity_cli.streams.views import views_of
@@ -40,7 +43,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     Raises:
         BundleError: There is no such model, it is damaged, or the clips have other settings or labels.
         DatasetError: The clips are missing or damaged, or a stream that the model reads was not computed for them.
-        OutputError: The features cannot be cached.
+        OutputError: The features, or the answers of the baselines, cannot be cached.
     """
     progress = progress or SilentProgress()
     bundle = read_bundle(settings.model)
@@ -67,11 +70,15 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     truth, known_truth = (np.array([number_of[r.label] for r in some], np.int64) for some in (records, known))
 
     alone: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in network.heads}
-    for record in records:
-        for name, answer in network.alone(clips.rows(record.clip, network.streams), clips.times(record.clip)).items():
-            alone[name].append(answer)
+    with progress.stage("Classifying clips", len(records), "clip") as stage:
+        for record in records:
+            rows = clips.rows(record.clip, network.streams)
+            for name, answer in network.alone(rows, clips.times(record.clip)).items():
+                alone[name].append(answer)
+            stage.advance()
     each = {name: np.stack(answers) for name, answers in alone.items()}
-    answers = combine(each, {name: head.weight for name, head in network.heads.items()}).argmax(axis=1)
+    probabilities = combine(each, {name: head.weight for name, head in network.heads.items()})
+    answers = probabilities.argmax(axis=1)
     scores = class_scores(truth, answers, bundle.labels)
     offered = _offered(bundle, network, prepared)
     return EvaluationResult(
@@ -90,6 +97,8 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
             (clips.views(record.clip, offered) for record in records),
             truth,
             bundle.labels,
+            cache_folder(prepared, "baselines"),
+            progress,
         ),
         heads=tuple(
             HeadScore(
@@ -98,7 +107,16 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
             for head in bundle.document.heads
         ),
         warnings=warnings,
+        clips=tuple(
+            _clip_answer(record, bundle.labels[answer], float(shares[answer]))
+            for record, answer, shares in zip(records, answers, probabilities, strict=True)
+        ),
     )
+
+
+def _clip_answer(record: ClipRecord, answer: str, confidence: float) -> ClipAnswer:
+    start, end = (None, None) if record.is_whole_video else (record.start_seconds, record.end_seconds)
+    return ClipAnswer(record.path, start, end, record.label, answer, confidence)
 
 
 class _Clips:
@@ -183,15 +201,21 @@ def _check(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, 
             "Prepare the videos with the settings of the model: 'activity settings prepare --model MODEL' prints them.",
             code="model.other_settings",
         )
-    unknown = sorted({record.label for record in records} - set(bundle.labels))
+    unknown = Counter(record.label for record in records if record.label not in bundle.labels)
     if unknown:
+        labels = ", ".join(f"{label} ({counted(count, 'clip')})" for label, count in sorted(unknown.items()))
         raise BundleError(
-            f"{prepared.folder} has labels that {bundle.name} does not know: {', '.join(unknown)}.",
-            f"It knows: {', '.join(bundle.labels)}.",
+            f"{bundle.name} does not know labels of {_clips_of(split, prepared)}, so it cannot be scored on them: "
+            f"{labels}.",
+            f"It knows: {', '.join(bundle.labels)}. Train a model on this folder, or score other clips.",
             code="model.other_labels",
         )
     if not records:
         raise DatasetError(f"{prepared.folder} has no clips in the split {split!r}.", "Choose another with --split.")
+
+
+def _clips_of(split: str, prepared: PreparedFolder) -> str:
+    return str(prepared.folder) if split == "all" else f"the split {split!r} of {prepared.folder}"
 
 
 def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str) -> tuple[str, ...]:
@@ -209,6 +233,17 @@ def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecor
     seen = sum(record.content_hash[:TRAINED_ON_DIGITS] in known for record in records)
     if seen and not trained_here:
         warnings.append(f"The model was trained on {seen} of these {len(records)} clips, so the score is too high.")
+    if unknown := sorted(set(prepared.labels) - set(bundle.labels)):
+        warnings.append(
+            f"{prepared.folder} also has labels that {bundle.name} does not know: {', '.join(unknown)}. Their clips "
+            "are not among those that are scored, and the baselines are not fitted to them."
+        )
+    present = {record.label for record in records}
+    if absent := [label for label in bundle.labels if label not in present]:
+        warnings.append(
+            f"{bundle.name} also knows labels that no clip of {_clips_of(split, prepared)} has: {', '.join(absent)}. "
+            "The scores say nothing about them."
+        )
     if len(records) < _FEW_CLIPS:
         warnings.append(
             f"There are only {len(records)} clips, so a single clip changes the accuracy by {1 / len(records):.0%}."

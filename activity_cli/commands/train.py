@@ -24,7 +24,7 @@ import tensorflow as tf
 from activity_cli._version import __version__
 from activity_cli.dataset.features import note_feature_cache
 from activity_cli.dataset.manifest import PreparedFolder, read_prepared
-from activity_cli.errors import ConfigError, DatasetError, OutputError, UsageError
+from activity_cli.errors import BundleError, ConfigError, DatasetError, OutputError, UsageError
 from activity_cli.files import atomic_folder, path_lock, remove_stale, sha256_of, translate_os_error
 from activity_cli.labels.flip import mirrored_labels
 from activity_cli.model.bundle import (
@@ -36,13 +36,20 @@ from activity_cli.model.bundle import (
     read_bundle,
     write_bundle,
 )
-from activity_cli.model.heads import RECURRENT, HeadShape, build_head
+from activity_cli.model.heads import LINEAR, RECURRENT, HeadShape, build_head
 from activity_cli.model.network import Network, NetworkShape, build_encoder_for, layer_rows
 from activity_cli.model.precision import choose_precision
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.charts import training_curves
 from activity_cli.results import EpochRecord, HeadScore, LayerRow, TrainResult
-from activity_cli.settings import Augmentation, TrainPlan, TrainSettings, plain_values, resolve_train
+from activity_cli.settings import (
+    Augmentation,
+    TrainPlan,
+    TrainSettings,
+    plain_values,
+    resolve_train,
+    settings_of_recurrent_heads,
+)
 from activity_cli.settings.encoders import spec_of
 from activity_cli.streams.pyramid import num_larger_features
 from activity_cli.streams.registry import STREAMS
@@ -74,6 +81,13 @@ Numbers = npt.NDArray[np.int64]
 
 # What may differ when a training goes on: when it is enough, not what is learned.
 _FREE_SETTINGS = ("patience",)
+# What else must be the same besides settings.
+_IN_WORDS = {
+    "data": "the prepared clips",
+    "defaults": "values that train chose",
+    "labels": "the labels",
+    "version": "the version of activity",
+}
 # The head that is trained together with an encoder.
 _JOINT_HEAD = Candidate("appearance", ("appearance",), RECURRENT)
 
@@ -108,7 +122,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     prepared = read_prepared(settings.prepared)
     plan = resolve_train(settings, len(prepared.in_split("train")), prepared.labels, prepared.stream_names)
     _check(settings, plan, prepared, progress)
-    _warn_of_idle_augmentation(plan, progress)
+    _warn_of_idle_settings(settings, plan, progress)
     with path_lock(settings.out), on_device(settings.device):
         return _train(settings, plan, prepared, progress)
 
@@ -332,7 +346,9 @@ class _Trained:
 
     @property
     def _refitted(self) -> bool:
-        return bool(self.outcome.stage and self.outcome.stage.refits and self.prepared.in_split("val"))
+        stage = self.outcome.stage
+        refits = self.plan.mode == "frozen" or bool(stage and stage.refits)
+        return refits and bool(self.prepared.in_split("val"))
 
     @property
     def _best_epoch(self) -> int:
@@ -474,8 +490,8 @@ def _identity(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder
     }
     # Another version may choose otherwise.
     chosen = {"defaults": repr(replace(plan, patience=0)), "version": __version__}
-    data = {"precision": policy, "weights_sha256": _weights_sha256(plan), "data": prepared.fingerprint}
-    return values | chosen | data
+    data = {"data": prepared.fingerprint, "labels": list(prepared.labels)}
+    return values | chosen | data | {"precision": policy, "weights_sha256": _weights_sha256(plan)}
 
 
 def _weights_sha256(plan: TrainPlan) -> str | None:
@@ -516,16 +532,21 @@ def _nothing_to_resume(settings: TrainSettings) -> UsageError:
 
 def _other_settings(settings: TrainSettings, differing: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"The unfinished training for {str(settings.out)!r} was started with other settings: {', '.join(differing)}.",
+        f"The unfinished training for {str(settings.out)!r} was started with other settings: {_listed(differing)}.",
         "Use the same settings, or start again with `overwrite`.",
     )
 
 
 def _starting_again(differing: Sequence[str]) -> str:
-    return f"Starting again: the settings of the unfinished training were different ({', '.join(differing)})."
+    return f"Starting again: the settings of the unfinished training were different ({_listed(differing)})."
 
 
-def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:
+def _listed(differing: Sequence[str]) -> str:
+    """Entries of :func:`_identity`, in plain words."""
+    return ", ".join(_IN_WORDS.get(name, name) for name in differing)
+
+
+def _warn_of_idle_settings(settings: TrainSettings, plan: TrainPlan, progress: Progress) -> None:
     usual, given = Augmentation(), plan.augmentation
     names = [name for name in ("crop", "color_jitter") if getattr(given, name) not in (0, getattr(usual, name))]
     if names and plan.mode != "joint":
@@ -533,6 +554,22 @@ def _warn_of_idle_augmentation(plan: TrainPlan, progress: Progress) -> None:
             f"With --mode {plan.mode}, {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect: this "
             "mode augments only skeletons and the timing of clips. Use --mode joint to augment images."
         )
+    if plan.network.head == LINEAR and (names := settings_of_recurrent_heads(settings)):
+        progress.warn(
+            f"With --set head=linear, train ignores {' and '.join(names)}: only recurrent heads use such settings."
+        )
+
+
+def _other_labels(out: Path, prepared: PreparedFolder) -> str:
+    """In which labels a model differs from the prepared folder; empty: in none, or it cannot be read."""
+    try:
+        known = set(read_bundle(out).labels)
+    except BundleError:
+        return ""
+    here = set(prepared.labels)
+    lacking, further = ", ".join(sorted(here - known)), ", ".join(sorted(known - here))
+    lacks = f" It does not know labels of {prepared.folder}: {lacking}." if lacking else ""
+    return lacks + (f" It knows labels that {prepared.folder} does not have: {further}." if further else "")
 
 
 def _check(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, progress: Progress) -> None:
@@ -542,7 +579,7 @@ def _check(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
             raise OutputError(f"{str(out)!r} exists and is not a model.", "Choose another folder with `out`.")
         if not settings.overwrite and not settings.resume:
             raise OutputError(
-                f"There is already a model at {str(out)!r}.",
+                f"There is already a model at {str(out)!r}.{_other_labels(out, prepared)}",
                 "Use `overwrite` to replace it, `resume` to continue an interrupted training, or another `out`.",
                 code="output.exists",
             )

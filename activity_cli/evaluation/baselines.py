@@ -8,13 +8,21 @@ frame statistics of each stream alone show by which stream the activities can be
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from activity_cli.dataset.clips import cache_key, load_array, write_array
+from activity_cli.dataset.proofs import is_proved, write_proof
 from activity_cli.evaluation.metrics import class_scores, macro_f1
+from activity_cli.files import remove_stale_files
+from activity_cli.progress import Progress, SilentProgress, Stage
 from activity_cli.results import Baseline
 
 __all__ = ["baseline_answers", "score_baselines"]
@@ -24,6 +32,8 @@ Numbers = npt.NDArray[np.int64]
 _Described = Mapping[tuple[str, str], Floats]
 
 _MAX_ITERATIONS = 1000
+# Raised when a baseline answers otherwise for the same numbers: answers that were cached before are not used any more.
+_VERSION = 1
 
 
 def score_baselines(
@@ -32,6 +42,8 @@ def score_baselines(
     clips: Iterable[Mapping[str, Floats]],
     numbers: Numbers,
     labels: Sequence[str],
+    cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Baseline, ...]:
     """Fits the baselines to the training clips and scores them on other clips.
 
@@ -40,9 +52,10 @@ def score_baselines(
             score.
         numbers: The numbers of the labels of the clips to score on, ``int64 [N]``.
         labels: The labels, in the order of their numbers.
+        cache, progress: As for :func:`baseline_answers`.
     """
     found = []
-    for name, answers in baseline_answers(train, train_numbers, clips).items():
+    for name, answers in baseline_answers(train, train_numbers, clips, cache, progress).items():
         if name in _BASELINES:
             text = _BASELINES[name][0]
         elif name == _MAJORITY:
@@ -58,7 +71,11 @@ def score_baselines(
 
 
 def baseline_answers(
-    train: Iterable[Mapping[str, Floats]], train_numbers: Numbers, clips: Iterable[Mapping[str, Floats]]
+    train: Iterable[Mapping[str, Floats]],
+    train_numbers: Numbers,
+    clips: Iterable[Mapping[str, Floats]],
+    cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Numbers | None]:
     """The number of the label that each baseline answers for each clip, ``int64 [N]``; None without training clips.
 
@@ -66,32 +83,53 @@ def baseline_answers(
         train: What a head reads of each training clip, ``float32 [T, D]`` by the stream's name. Each clip is read once.
         train_numbers: The numbers of their labels.
         clips: Of the clips to answer for.
+        cache: Folder that keeps the answers, by the SHA-256 of all numbers that they depend on; None: none.
+        progress: Shows bars.
+
+    Raises:
+        OutputError: The answers cannot be cached.
     """
-    described, fitted = _described(clips), _described(train)
+    progress = progress or SilentProgress()
+    with progress.stage("Reading clips", None, "clip") as stage:
+        described, fitted = _described(clips, stage), _described(train, stage)
     streams = list(dict.fromkeys(stream for _, stream in described))
-
-    def regression(kind: str, some: Sequence[str]) -> Numbers | None:
-        if not len(train_numbers):
-            return None
-        return _regression([(fitted[kind, stream], described[kind, stream]) for stream in some], train_numbers)
-
-    count = len(next(iter(described.values())))
-    found: dict[str, Numbers | None] = {
-        _MAJORITY: np.full(count, np.bincount(train_numbers).argmax()) if len(train_numbers) else None
-    }
-    found |= {kind: regression(kind, streams) for kind in _BASELINES}
+    wanted = {kind: (kind, streams) for kind in _BASELINES}
     if len(streams) > 1:
-        found |= {f"{stream}{_OF_STREAM}": regression(_BEST, [stream]) for stream in streams}
+        wanted |= {f"{stream}{_OF_STREAM}": (_BEST, [stream]) for stream in streams}
+    if not len(train_numbers):
+        return dict.fromkeys([_MAJORITY, *wanted])
+    count = len(next(iter(described.values())))
+    found: dict[str, Numbers | None] = {_MAJORITY: np.full(count, np.bincount(train_numbers).argmax())}
+    with progress.stage("Fitting baselines", len(wanted), "baseline") as stage:
+        for name, (kind, some) in wanted.items():
+            blocks = [(fitted[kind, stream], described[kind, stream]) for stream in some]
+            found[name] = _cached(cache, blocks, train_numbers) if cache else _regression(blocks, train_numbers)
+            stage.advance()
     return found
 
 
-def _described(clips: Iterable[Mapping[str, Floats]]) -> _Described:
+def _cached(cache: Path, blocks: Sequence[tuple[Floats, Floats]], train_numbers: Numbers) -> Numbers:
+    """The answers of a regression, from the cache if it was fitted to the same numbers before."""
+    arrays: list[npt.NDArray[Any]] = [train_numbers, *(array for block in blocks for array in block)]
+    digests = [[str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()] for array in arrays]
+    path = cache / f"{cache_key(_VERSION, version('scikit-learn'), digests)}.npy"
+    if is_proved(path):
+        return np.array(load_array(path))
+    answers = _regression(blocks, train_numbers)
+    write_array(path, answers)
+    write_proof(path)
+    remove_stale_files(cache)
+    return answers
+
+
+def _described(clips: Iterable[Mapping[str, Floats]], stage: Stage) -> _Described:
     """What each baseline reads of each stream of the clips, ``[N, F]``."""
     found: dict[tuple[str, str], list[Floats]] = defaultdict(list)
     for rows in clips:
         for stream, frames in rows.items():
             for kind, (_, describe) in _BASELINES.items():
                 found[kind, stream].append(describe(frames))
+        stage.advance()
     return {key: np.stack(each) for key, each in found.items()}
 
 

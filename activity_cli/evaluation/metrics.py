@@ -23,7 +23,7 @@ def confusion_matrix(truth: Numbers, answers: Numbers, num_labels: int) -> tuple
 
 
 def class_scores(truth: Numbers, answers: Numbers, labels: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Precision, recall, F1 and support of each activity; 0 where there is nothing to divide by.
+    """Precision, recall, F1 and support of each activity: None without clips, and 0 where it is never answered.
 
     Args:
         truth: The number of the right label of each clip, ``int64 [N]``.
@@ -35,11 +35,13 @@ def class_scores(truth: Numbers, answers: Numbers, labels: Sequence[str]) -> tup
     columns = metrics.precision_recall_fscore_support(truth, answers, labels=range(len(labels)), zero_division=0)
     return tuple(
         ClassScore(label, float(precision), float(recall), float(f1), int(support))
+        if support
+        else ClassScore(label, None, None, None, 0)
         for label, precision, recall, f1, support in zip(labels, *columns, strict=True)
     )
 
 
 def macro_f1(scores: Sequence[ClassScore]) -> float:
     """Mean F1 of the activities that occur in the truth; rare ones count as much as frequent ones."""
-    f1 = [score.f1 for score in scores if score.support]
+    f1 = [score.f1 for score in scores if score.f1 is not None]
     return float(np.mean(f1)) if f1 else 0.0

@@ -19,14 +19,17 @@ from rich.text import Text
 from activity_cli.reports.leaks import leak_lines
 from activity_cli.reports.summaries import (
     Spread,
+    clip_name,
     mistakes,
     num_correct,
     parameter_totals,
     summarize_labels,
     unused_files,
+    wrong_clips,
 )
 from activity_cli.reports.text import clock_time, counted, duration, escape_control, percent, points
 from activity_cli.results import (
+    ClipAnswer,
     ClipRecord,
     EvaluationResult,
     HeadScore,
@@ -50,6 +53,7 @@ __all__ = [
 
 _MAX_UNUSED = 10
 _MAX_MISTAKES = 10
+_MAX_WRONG_CLIPS = 20
 _BAR_WIDTH = 10
 _MIN_WIDTH_FOR_BAR = 80  # narrower consoles show the confidence without its bar
 _MIN_TEXT_WIDTH = 8  # of a column of names, however many numbers stand beside it
@@ -128,15 +132,15 @@ def print_layers(console: Console, rows: Sequence[LayerRow]) -> None:
     _print(console, f"{trainable + fixed:,} parameters: {trainable:,} trainable, {fixed:,} frozen.", "bold")
 
 
-def print_training(console: Console, result: TrainResult) -> None:
-    """Prints how the training went, and where the model is."""
-    _print(console, f"Trained {result.name} on {len(result.labels)} activities", "bold")
+def print_training(console: Console, result: TrainResult, seconds: float) -> None:
+    """Prints how the training went, where the model is, and how many seconds the command took."""
+    _print(console, f"Trained {result.name} on {len(result.labels)} activities in {duration(seconds)}", "bold")
     stages = Counter(record.stage for record in result.history)
     counts = ", ".join(f"{count} {stage}" for stage, count in stages.items())
     epochs = counted(len(result.history), "epoch") + (f" ({counts})" if len(stages) > 1 else "")
     ended = ", then interrupted" if result.interrupted else ""
     if result.history or result.interrupted:
-        _print(console, f"{epochs} in {duration(sum(record.seconds for record in result.history))}{ended}.")
+        _print(console, f"{epochs}{ended}.")
     main = (record for record in result.history if record.stage == "main")
     best = next((record for record in main if record.epoch == result.best_epoch), None)
     table = _table("", "loss", "accuracy")
@@ -176,7 +180,7 @@ def _print_heads(console: Console, heads: Sequence[HeadScore]) -> None:
 
 
 def print_evaluation(console: Console, result: EvaluationResult) -> None:
-    """Prints the scores, the baselines, and the confusion matrix or the most frequent mistakes."""
+    """Prints the scores, the baselines, the confusion matrix or the most frequent mistakes, and the wrong clips."""
     which = "all" if result.split == "all" else f"the {result.split}"
     _print(console, f"{result.model} on {which} clips of {result.prepared}")
     scores = f"Accuracy {percent(result.accuracy)}, macro F1 {percent(result.macro_f1)}"
@@ -189,10 +193,24 @@ def print_evaluation(console: Console, result: EvaluationResult) -> None:
     _print(console, "Scores by activity", "bold")
     table = _table("activity", "precision", "recall", "F1", "clips")
     for score in result.classes:
-        shares = (percent(score.precision), percent(score.recall), percent(score.f1))
+        shares = (_share(score.precision), _share(score.recall), _share(score.f1))
         table.add_row(_name(console, score.label), *shares, str(score.support))
     _print_table(console, table)
     _print_confusion(console, result)
+    if wrong := wrong_clips(result.clips):
+        _print_wrong_clips(console, wrong)
+
+
+def _print_wrong_clips(console: Console, wrong: Sequence[ClipAnswer]) -> None:
+    _print(console, "Clips with a wrong prediction, most confident first", "bold")
+    table = _table("clip", "true activity", "predicted", "confidence", text_columns=3)
+    for clip in wrong[:_MAX_WRONG_CLIPS]:
+        names = (_name(console, text) for text in (clip_name(clip), clip.truth, clip.answer))
+        table.add_row(*names, percent(clip.confidence))
+    _print_table(console, table)
+    if len(wrong) > _MAX_WRONG_CLIPS:
+        more = f"and {len(wrong) - _MAX_WRONG_CLIPS} more. Use --html FILE or --format json for all of them."
+        _print(console, more, "dim")
 
 
 def _print_baselines(console: Console, result: EvaluationResult) -> None:

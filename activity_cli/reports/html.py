@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from activity_cli.reports.charts import confusion_matrix_svg
-from activity_cli.reports.summaries import mistakes, num_correct
+from activity_cli.reports.summaries import clip_name, mistakes, num_correct, wrong_clips
 from activity_cli.reports.text import escape_control, percent, points
 from activity_cli.results import EvaluationResult
 
@@ -27,12 +27,14 @@ def evaluation_html(result: EvaluationResult) -> str:
         lstrip_blocks=True,
         finalize=_without_control_characters,
     )
-    environment.filters |= {"percent": percent, "points": points}
+    environment.filters |= {"clip_name": clip_name, "points": points}
+    environment.filters["percent"] = lambda share: "–" if share is None else percent(share)
     chart = base64.b64encode(confusion_matrix_svg(result.labels, result.confusion)).decode("ascii")
     return environment.get_template("evaluation.html").render(
         result=result,
         num_correct=num_correct(result),
         mistakes=mistakes(result.labels, result.confusion)[:_MAX_MISTAKES],
+        wrong=wrong_clips(result.clips),
         chart=f"data:image/svg+xml;base64,{chart}",
     )
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from statistics import median
 
-from activity_cli.results import ClipRecord, EvaluationResult, LayerRow
+from activity_cli.results import ClipAnswer, ClipRecord, EvaluationResult, LayerRow
 from activity_cli.settings import SPLITS
 
-__all__ = ["LabelSummary", "Mistake", "mistakes", "num_correct", "parameter_totals", "summarize_labels", "unused_files"]
+__all__ = ["LabelSummary", "Mistake", "clip_name", "mistakes", "num_correct", "parameter_totals", "summarize_labels"]
+__all__ += ["unused_files", "wrong_clips"]
 
 Spread = tuple[float, float, float]
 """Minimum, median and maximum."""
@@ -91,3 +92,16 @@ def mistakes(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> tuple
         if count and answer != truth
     ]
     return tuple(sorted(found, key=lambda mistake: (-mistake.count, -mistake.share, mistake.truth)))
+
+
+def wrong_clips(clips: Iterable[ClipAnswer]) -> tuple[ClipAnswer, ...]:
+    """The clips that the model classified incorrectly, most confident answer first."""
+    found = (clip for clip in clips if clip.answer != clip.truth)
+    return tuple(sorted(found, key=lambda clip: (-clip.confidence, clip.path, clip.start_seconds or 0.0)))
+
+
+def clip_name(clip: ClipAnswer) -> str:
+    """The path of a clip's video; if the clip is a part of it, also which: ``match.mp4, 3.0 to 5.5 s``."""
+    if clip.start_seconds is None:
+        return clip.path
+    return f"{clip.path}, {clip.start_seconds:.1f} to {clip.end_seconds:.1f} s"

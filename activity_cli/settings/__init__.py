@@ -26,7 +26,13 @@ from activity_cli.settings.prepare import (
     Split,
     StreamName,
 )
-from activity_cli.settings.resolve import TrainPlan, resolve_prepare, resolve_train, without_augmentation
+from activity_cli.settings.resolve import (
+    TrainPlan,
+    resolve_prepare,
+    resolve_train,
+    settings_of_recurrent_heads,
+    without_augmentation,
+)
 from activity_cli.settings.train import DEFAULT_MODEL, Augmentation, NetworkSettings, TrainSettings
 from activity_cli.settings.use import (
     ConvertSettings,
@@ -41,7 +47,7 @@ __all__ += ["EvaluateSettings", "ExportSettings", "PredictSettings", "PrepareSet
 __all__ += ["ConvertSettings", "LabelOptions", "SummarizeSettings"]
 __all__ += ["Augmentation", "NetworkSettings", "Sampling", "Split", "StreamName"]
 __all__ += ["Leaf", "Settings", "build", "leaves", "parse_one", "parse_text", "plain_values", "show_value", "suggest"]
-__all__ += ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
+__all__ += ["TrainPlan", "resolve_prepare", "resolve_train", "settings_of_recurrent_heads", "without_augmentation"]
 
 SETTINGS_OF: dict[str, type[Settings]] = {
     "prepare": PrepareSettings,

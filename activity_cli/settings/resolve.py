@@ -16,7 +16,7 @@ from activity_cli.settings.encoders import ENCODER_SPECS, EncoderSpec
 from activity_cli.settings.prepare import STREAM_NAMES, PrepareSettings, StreamName
 from activity_cli.settings.train import Augmentation, NetworkSettings, TrainSettings
 
-__all__ = ["TrainPlan", "resolve_prepare", "resolve_train", "without_augmentation"]
+__all__ = ["TrainPlan", "resolve_prepare", "resolve_train", "settings_of_recurrent_heads", "without_augmentation"]
 
 
 def resolve_prepare(settings: PrepareSettings) -> PrepareSettings:
@@ -207,6 +207,17 @@ _OF_APPEARANCE: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("subtract_mean", (True,)),
 )
 _OF_FEATURES = ("truncate_blocks", "pyramid", "pca_components")
+
+
+# Settings that only recurrent heads use, besides encoders that are trained.
+_OF_RECURRENT_HEADS = ["units", "dropout", "pca_components", "subtract_mean", "epochs", "batch_size", "learning_rate"]
+_OF_RECURRENT_HEADS += ["weight_decay", "tensorboard", "skeleton", "temporal_crop"]
+
+
+def settings_of_recurrent_heads(settings: TrainSettings) -> list[str]:
+    """The settings that only recurrent heads use and that are not as they are by default."""
+    usual, given = plain_values(TrainSettings()), plain_values(settings)
+    return [name for name in _OF_RECURRENT_HEADS if given[name] != usual[name]]
 
 
 def _refuse_misfits(settings: TrainSettings, plan: TrainPlan, spec: EncoderSpec) -> None:

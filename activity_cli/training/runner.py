@@ -90,11 +90,13 @@ class FitResult:
         records: Its epochs.
         interrupted: Whether a person stopped it.
         failure: Why it ended early, and what to do; empty: it did not.
+        failure_code: ``training.diverged`` or ``training.memory``; empty: it did not.
     """
 
     records: tuple[EpochRecord, ...] = ()
     interrupted: bool = False
     failure: str = ""
+    failure_code: str = ""
 
 
 OnEpoch = Callable[[FitState], None]
@@ -150,7 +152,7 @@ def fit(
             after_epoch,
             validates=val is not None,
         )
-        failure, interrupted = "", interrupts.asked
+        failure, code, interrupted = "", "", interrupts.asked
         left = hyperparameters.epochs - first
         if left > 0 and not (best.has_stopped or interrupted):
             with progress.stage(hyperparameters.title, left * steps, "step") as stage:
@@ -173,18 +175,19 @@ def fit(
                 except KeyboardInterrupt:
                     interrupted = True
                 except MEMORY_ERRORS as error:
-                    failure = memory_message(error)
+                    failure, code = memory_message(error), "training.memory"
             interrupted |= interrupts.asked
         if best.diverged_in:
             where = f"epoch {best.diverged_in} of the stage {hyperparameters.stage!r}"
             failure = f"The loss is not a finite number in {where}. {_cause(hyperparameters)}"
+            code = "training.diverged"
     if not records:
         if interrupted:
             raise KeyboardInterrupt
-        raise TrainingError(failure, code="training.diverged" if best.diverged_in else "training.memory")
+        raise TrainingError(failure, code=code)
     # Also where training was interrupted, and early stopping could not do it.
     model.set_weights(list(best.best_weights or ()))
-    return FitResult(tuple(records), interrupted, failure)
+    return FitResult(tuple(records), interrupted, failure, code)
 
 
 def _compiled(

@@ -228,7 +228,7 @@ class StreamHeads:
         if result.interrupted:
             raise KeyboardInterrupt
         if result.failure:
-            raise TrainingError(result.failure, code="training.diverged")
+            raise TrainingError(result.failure, code=result.failure_code)
         return FittedHead(recurrent, result.records)
 
     def _hyperparameters(self, candidate: Candidate, num_clips: int, seed: int) -> Hyperparameters:
