@@ -44,7 +44,7 @@ def test_every_command_has_help_with_an_example_and_its_exit_codes(activity: Act
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained_and_there_are_few(activity: Activity, name: str) -> None:
     rows = re.findall(r"^  (-.*)$", activity(name, "--help", terminal_width=200).stdout, re.MULTILINE)
-    assert len(rows) <= 16
+    assert len([row for row in rows if "--help" not in row]) <= 16
     text = activity(name, "--help", terminal_width=400).stdout
     assert not re.findall(r"^  -(?:.(?!  ))+\S$(?!\n   )", text, re.MULTILINE), "an option without a text"
 

@@ -7,32 +7,36 @@ import os
 import select
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from activity_cli.cli.command import Quiet, choose_format, format_option, settings_command
+from activity_cli._version import __version__
+from activity_cli.cli.command import Quiet, choose_format, format_option, output_option, settings_command
 from activity_cli.cli.error_handling import SOME_FAILED, print_error
 from activity_cli.errors import UsageError
-from activity_cli.settings import PredictSettings
+from activity_cli.results import Prediction, TimelineSegment, TimelineWindow
+from activity_cli.settings import PredictSettings, plain_values
 
 if TYPE_CHECKING:
     from activity_cli.cli.bars import TerminalProgress
+    from activity_cli.cli.output_file import Form
     from activity_cli.commands.inputs import Input
-    from activity_cli.results import Prediction, TimelineSegment, TimelineWindow
 
 __all__ = ["command"]
 
-_Answer = TypeVar("_Answer", "Prediction", "Prediction | TimelineSegment | TimelineWindow")
+Answer = Prediction | TimelineSegment | TimelineWindow
 
 _input_option = partial(typer.Option, rich_help_panel="Input", show_default=False)
-_FORMATS = ("auto", "table", "json", "jsonl", "csv")
+_FORMATS = ("auto", "table", "json", "jsonl", "csv", "boris", "srt", "vtt", "eaf", "textgrid")
 
 
 def run_predict(
@@ -40,8 +44,22 @@ def run_predict(
     context: typer.Context,
     format: Annotated[
         str,
-        format_option(*_FORMATS, help="auto: a table on a terminal, JSON lines in a pipe. jsonl is json."),
+        format_option(
+            *_FORMATS,
+            help="auto: a table on a terminal, JSON lines in a pipe, with --out by its suffix. jsonl is json. The last "
+            "five need --timeline.",
+        ),
     ] = "auto",
+    out: Annotated[
+        Path | None,
+        output_option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write the answers to this file; srt, vtt, eaf and textgrid to a folder, with a file for each input. "
+            "After an interruption, the same call continues.",
+        ),
+    ] = None,
     files_from: Annotated[
         str | None,
         _input_option("--files-from", metavar="FILE", help="Also read the paths in this list, one a line. -: stdin."),
@@ -73,18 +91,17 @@ def run_predict(
     closed.
     """
     from activity_cli.cli.bars import TerminalProgress
+    from activity_cli.cli.output_file import choose_form
     from activity_cli.commands.inputs import watch_folder
     from activity_cli.commands.predict import find_model, predict, predict_timeline
     from activity_cli.model.bundle import read_bundle
     from activity_cli.video.live import is_live
-    from activity_cli.writers.csv import prediction_csv, prediction_csv_header
-    from activity_cli.writers.json import record_json
 
     texts = context.params["inputs"] or []  # as typed: a Path loses ./ and double slashes
     never_ends = watch is not None or (settings.timeline and any(is_live(text) for text in texts))
     wanted = "json" if never_ends and format == "auto" else choose_format(format, _FORMATS)
     # On one terminal, a bar would overwrite lines of data. A table is printed at the end only.
-    shows_bar = wanted == "table" or not sys.stdout.isatty()
+    shows_bar = wanted == "table" or out is not None or not sys.stdout.isatty()
     progress = TerminalProgress(quiet or not (shows_bar or never_ends), bars=not never_ends)
     with ExitStack() as stack:
         named: Iterable[Input] = [_typed(text, stack, settings, progress) for text in texts]
@@ -94,20 +111,48 @@ def run_predict(
             named = chain(named, watch_folder(watch, _fail_if_unread))
         elif files_from is None and not texts:
             raise UsageError("Missing argument 'INPUT'.", "See 'activity predict --help'.", code="usage.input")
-        if settings.timeline:
-            found = predict_timeline(settings, progress, named)
-            failed = _print_timelines(found) if wanted == "table" else _write_lines(found, record_json, quiet)
-            return SOME_FAILED if failed else 0
-        answers = predict(settings, progress, named)
-        if wanted == "table":
-            failed = _write_table(answers)
-        elif wanted == "csv":
-            labels = read_bundle(find_model(settings.model)).labels
-            print(prediction_csv_header(labels))
-            failed = _write_lines(answers, partial(prediction_csv, labels=labels), quiet)
+        run = predict_timeline if settings.timeline else predict
+        if out is None and wanted == "table":
+            answers = run(settings, progress, named)
+            return SOME_FAILED if _print_table(answers, settings.timeline) else 0
+        bundle = read_bundle(find_model(settings.model))
+        form = choose_form(format if out else wanted, out, settings.timeline, bundle.labels)
+        if out is None:
+            failed = _print_lines(run(settings, progress, named), form, quiet)
         else:
-            failed = _write_lines(answers, record_json, quiet)
+            made_by = (bundle.name, __version__, plain_values(replace(settings, inputs=(), model=None)))
+            failed = _write_file(out, form, made_by, named, partial(run, settings, progress), quiet)
     return SOME_FAILED if failed else 0
+
+
+def _write_file(
+    out: Path,
+    form: Form,
+    made_by: Sequence[object],
+    inputs: Iterable[Input],
+    run: Callable[[Iterable[Input]], Iterable[Answer]],
+    quiet: bool,
+) -> int:
+    from activity_cli.cli.output_file import AnswerFiles
+    from activity_cli.commands.inputs import expand
+
+    files = AnswerFiles(out, form, made_by)
+    if files.done:
+        print_error(f"{out}: an earlier call has answered {sum(files.done.values())} inputs; continuing.")
+        # Each name as often as it was answered.
+        inputs = [one for one in expand(inputs) if not _was_done(files.done, one.name)]
+    with files.open():
+        for name, group in groupby(run(inputs), key=lambda one: one.source):
+            found = list(group)
+            for one in found:
+                _say(one, quiet)
+            files.add(name, found)
+    return files.failed
+
+
+def _was_done(done: Counter[str], name: str) -> bool:
+    done[name] -= 1
+    return done[name] >= 0
 
 
 def _typed(text: str, stack: ExitStack, settings: PredictSettings, progress: TerminalProgress) -> Input:
@@ -177,55 +222,53 @@ def _is_pipe(path: Path) -> bool:
         return False  # reading it reports the reason
 
 
-def _write_lines(answers: Iterator[_Answer], line_of: Callable[[_Answer], str], quiet: bool) -> int:
-    from activity_cli.results import Prediction
-
-    failed = 0
-    for answer in answers:
-        print(line_of(answer), flush=True)
-        if not isinstance(answer, Prediction):
-            continue
-        for warning in answer.warnings:
-            if not quiet and warning.code.startswith("video."):
-                print_error(f"warning: {answer.source}: {warning.message}.")
-        if answer.status != "ok":
-            failed += 1
-            if not quiet and not sys.stdout.isatty():
-                print_error(f"{answer.error_message} {answer.error_hint}".rstrip())
+def _print_lines(answers: Iterable[Answer], form: Form, quiet: bool) -> int:
+    """Prints each answer as soon as it is there; a format with one file for each input, one input at a time."""
+    failed, printed = 0, False
+    sys.stdout.write(form.header)
+    if form.name in ("json", "csv"):
+        groups: Iterable[list[Answer]] = ([answer] for answer in answers)
+    else:
+        groups = (list(group) for _, group in groupby(answers, key=lambda one: one.source))
+    for group in groups:
+        text = form.text(group)
+        if form.suffix and text and printed:
+            hint = f"Name a folder: --format {form.name} --out FOLDER."
+            raise UsageError(f"{form.name} has one file for each video.", hint, code="usage.output")
+        printed = printed or bool(text)
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        failed += sum(_say(one, quiet or sys.stdout.isatty()) for one in group)
     return failed
 
 
-def _print_timelines(answers: Iterator[TimelineSegment | TimelineWindow | Prediction]) -> int:
+def _say(answer: Answer, quiet: bool) -> bool:
+    """Says on stderr what is wrong with an answer; whether there is none."""
+    if isinstance(answer, (TimelineSegment, TimelineWindow)):
+        return False
+    for warning in answer.warnings:
+        if not quiet and warning.code.startswith("video."):
+            print_error(f"warning: {answer.source}: {warning.message}.")
+    if answer.status != "ok" and not quiet:
+        print_error(f"{answer.error_message} {answer.error_hint}".rstrip())
+    return answer.status != "ok"
+
+
+def _print_table(answers: Iterable[Answer], timeline: bool) -> int:
     from rich.console import Console
 
-    from activity_cli.reports.console import print_timelines
-    from activity_cli.results import Prediction
+    from activity_cli.reports.console import print_predictions, print_timelines
 
-    found = []
+    found: list[Answer] = []
     try:
-        for answer in answers:
-            found.append(answer)
+        found.extend(answers)
     finally:
         # An interruption loses no answer.
-        if found:
+        if found and timeline:
             print_timelines(Console(), found)
+        elif found:
+            print_predictions(Console(), [one for one in found if isinstance(one, Prediction)])
     return sum(isinstance(answer, Prediction) and answer.status != "ok" for answer in found)
-
-
-def _write_table(answers: Iterator[Prediction]) -> int:
-    from rich.console import Console
-
-    from activity_cli.reports.console import print_predictions
-
-    found = []
-    try:
-        for answer in answers:
-            found.append(answer)
-    finally:
-        # An interruption loses no answer.
-        if found:
-            print_predictions(Console(), found)
-    return sum(answer.status != "ok" for answer in found)
 
 
 command = settings_command("predict", run_predict)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from activity_cli.dataset.segment_files import read_segments
 from activity_cli.errors import DatasetError, UsageError
 from activity_cli.files import translate_os_error, write_text
 from activity_cli.results import ConvertResult, TimelineSegment
 from activity_cli.settings import ConvertSettings
-from activity_cli.writers.segments import SegmentWriter, choose_writer
+from activity_cli.writers.segments import SegmentWriter, choose_writer, file_for
 
 __all__ = ["convert", "converted_text"]
 
@@ -63,12 +63,9 @@ def _write_each(writer: SegmentWriter, segments: Sequence[TimelineSegment], out:
     """Writes a file for each video, in folders as those of the videos."""
     files: dict[Path, str] = {}
     for source, group in groupby(segments, key=lambda one: one.source):
-        # A path of another place must not lead out of the folder.
-        parts = [part for part in PurePath(source).parts if part not in ("..", PurePath(source).anchor)]
-        name = PurePath(*parts)
-        path = out / name.with_name(name.stem + writer.suffixes[0])
+        path = file_for(source, out, writer.suffixes[0])
         if path in files:
-            problem = f"Two videos have the name {str(name.with_suffix(''))!r}."
+            problem = f"Two videos have the name {str(path.relative_to(out).with_suffix(''))!r}."
             raise UsageError(problem, "Write json, csv or boris.", code="usage.output")
         files[path] = writer.text(list(group))
     for path, text in files.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from activity_cli.errors import UsageError
 from activity_cli.results import TimelineSegment
@@ -18,7 +18,7 @@ from activity_cli.writers.json import segment_lines
 from activity_cli.writers.subtitles import srt_text, vtt_text
 from activity_cli.writers.textgrid import textgrid_text
 
-__all__ = ["SEGMENT_WRITERS", "SegmentWriter", "choose_writer"]
+__all__ = ["SEGMENT_WRITERS", "SegmentWriter", "choose_writer", "file_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,13 @@ SEGMENT_WRITERS = {
         SegmentWriter("textgrid", (".TextGrid",), textgrid_text),
     )
 }
+
+
+def file_for(source: str, folder: Path, suffix: str) -> Path:
+    """The file of one source in a folder: its path, relative, with another suffix. It never leads out of the folder."""
+    parts = [part for part in PurePath(source).parts if part not in ("..", PurePath(source).anchor)]
+    name = PurePath(*(parts or ["frames"]))
+    return folder / name.with_name(name.stem + suffix)
 
 
 def choose_writer(name: str | None, path: Path | None = None) -> SegmentWriter:
