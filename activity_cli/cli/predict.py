@@ -29,6 +29,7 @@ from activity_cli.settings import PredictSettings, plain_values
 if TYPE_CHECKING:
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.cli.output_file import Form
+    from activity_cli.cli.window import Window
     from activity_cli.commands.inputs import Input
 
 __all__ = ["command"]
@@ -73,6 +74,9 @@ def run_predict(
             "--watch", metavar="FOLDER", help="Then wait for new videos in this folder, until Ctrl-C. Not those before."
         ),
     ] = None,
+    show: Annotated[
+        bool, output_option("--show", help="Show an address or a camera in a window, with its label.")
+    ] = False,
     quiet: Quiet = False,
 ) -> int:
     """Recognize the activity in videos.
@@ -92,19 +96,28 @@ def run_predict(
     """
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.cli.output_file import choose_form
+    from activity_cli.cli.window import Window
     from activity_cli.commands.inputs import watch_folder
     from activity_cli.commands.predict import find_model, predict, predict_timeline
     from activity_cli.model.bundle import read_bundle
     from activity_cli.video.live import is_live
 
     texts = context.params["inputs"] or []  # as typed: a Path loses ./ and double slashes
-    never_ends = watch is not None or (settings.timeline and any(is_live(text) for text in texts))
+    has_live = settings.timeline and any(map(is_live, texts))
+    if show and not has_live:
+        raise UsageError(
+            "--show needs --timeline and an address or a camera.",
+            "Name one, such as camera:0, or leave out --show.",
+            code="usage.input",
+        )
+    never_ends = watch is not None or has_live
     wanted = "json" if never_ends and format == "auto" else choose_format(format, _FORMATS)
     # On one terminal, a bar would overwrite lines of data. A table is printed at the end only.
     shows_bar = wanted == "table" or out is not None or not sys.stdout.isatty()
     progress = TerminalProgress(quiet or not (shows_bar or never_ends), bars=not never_ends)
+    window = Window(progress.warn) if show else None
     with ExitStack() as stack:
-        named: Iterable[Input] = [_typed(text, stack, settings, progress) for text in texts]
+        named: Iterable[Input] = [_typed(text, stack, settings, progress, window) for text in texts]
         if files_from is not None:
             named = chain(named, _listed(files_from, null, texts, stack))
         if watch is not None:
@@ -112,16 +125,19 @@ def run_predict(
         elif files_from is None and not texts:
             raise UsageError("Missing argument 'INPUT'.", "See 'activity predict --help'.", code="usage.input")
         run = predict_timeline if settings.timeline else predict
+
+        def answers(inputs: Iterable[Input]) -> Iterator[Answer]:
+            return _labeled(run(settings, progress, inputs), window)
+
         if out is None and wanted == "table":
-            answers = run(settings, progress, named)
-            return SOME_FAILED if _print_table(answers, settings.timeline) else 0
+            return SOME_FAILED if _print_table(answers(named), settings.timeline) else 0
         bundle = read_bundle(find_model(settings.model))
         form = choose_form(format if out else wanted, out, settings.timeline, bundle.labels)
         if out is None:
-            failed = _print_lines(run(settings, progress, named), form, quiet)
+            failed = _print_lines(answers(named), form, quiet)
         else:
             made_by = (bundle.name, __version__, plain_values(replace(settings, inputs=(), model=None)))
-            failed = _write_file(out, form, made_by, named, partial(run, settings, progress), quiet)
+            failed = _write_file(out, form, made_by, named, answers, quiet)
     return SOME_FAILED if failed else 0
 
 
@@ -155,7 +171,17 @@ def _was_done(done: Counter[str], name: str) -> bool:
     return done[name] >= 0
 
 
-def _typed(text: str, stack: ExitStack, settings: PredictSettings, progress: TerminalProgress) -> Input:
+def _labeled(found: Iterable[Answer], window: Window | None) -> Iterator[Answer]:
+    """The same; the window gets the label of each window of the video."""
+    for one in found:
+        if window and isinstance(one, TimelineWindow):
+            window.label = f"{one.label} {one.confidence:.0%}"
+        yield one
+
+
+def _typed(
+    text: str, stack: ExitStack, settings: PredictSettings, progress: TerminalProgress, window: Window | None
+) -> Input:
     """An input. A pipe is copied into a temporary file, unless its timeline can be made while it arrives."""
     from activity_cli.commands.inputs import Input
     from activity_cli.errors import VideoError
@@ -164,7 +190,8 @@ def _typed(text: str, stack: ExitStack, settings: PredictSettings, progress: Ter
     path = Path(text)
     if settings.timeline and is_live(text):
         try:
-            source = LiveSource(text, reconnects=settings.reconnects, note=progress.warn)
+            show = window.show if window else None
+            source = LiveSource(text, reconnects=settings.reconnects, note=progress.warn, show=show)
         except VideoError as error:
             return Input(text, path, error)
         return Input(source.name, source)

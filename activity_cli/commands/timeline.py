@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.errors import BundleError, VideoError
+from activity_cli.errors import BundleError
 from activity_cli.model.bundle import Bundle
 from activity_cli.results import TimelineSegment, TimelineWindow
 from activity_cli.runtime.litert import NetworkRuntime
@@ -151,7 +151,7 @@ class Timeline:
         plan, end = self._plan, 0.0
         reader = RowReader(source, self._bundle.sampling, self._streams, plan.step_seconds, self._describing)
         run = _Run(plan, 0)
-        failure: BaseException | None = None
+        interruption: KeyboardInterrupt | None = None
         with ThreadPoolExecutor(1) as decoding, _stopped(source):
             try:
                 for window in _windows(_ahead(iter(reader), decoding), plan):
@@ -166,11 +166,11 @@ class Timeline:
                         end = min(end, max(reader.end_seconds, window.times_seconds[-1]))
                     yield self._window(window, probabilities, name, start, end)
                     yield from self._segments(run.add(probabilities), name)
-            except (VideoError, KeyboardInterrupt) as error:
-                failure = error  # what is known so far is not lost
+            except KeyboardInterrupt as error:
+                interruption = error  # what is known so far is not lost
         yield from self._segments(run.finish(reader.end_seconds), name)
-        if failure:
-            raise failure
+        if interruption or reader.failure:
+            raise interruption or reader.failure  # type: ignore[misc]
 
     def _window(
         self, window: _Window, probabilities: npt.NDArray[np.float32], name: str, start: float, end: float

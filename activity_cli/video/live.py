@@ -17,6 +17,9 @@ from datetime import UTC, datetime, timedelta
 from threading import Condition, Event, Thread
 from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
+
 from activity_cli.errors import VideoError
 from activity_cli.files import scheme_of
 from activity_cli.results import VideoInfo
@@ -62,6 +65,7 @@ class LiveSource(ReadOnce):
         reconnects: How often in a row it tries to connect again when the source stops; 0: the first stop is the end.
         note: Receives a line for each stop.
         timeout_seconds: How long it may send nothing.
+        show: Receives each frame that is read, ``uint8 [H, W, 3]``, blue, green and red.
 
     Attributes:
         name: The address without the password.
@@ -83,6 +87,7 @@ class LiveSource(ReadOnce):
         reconnects: int = 5,
         note: Callable[[str], None] | None = None,
         timeout_seconds: float = _TIMEOUT_SECONDS,
+        show: Callable[[npt.NDArray[np.uint8]], None] | None = None,
     ) -> None:
         self.name = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", text)
         camera = _CAMERA.fullmatch(text)
@@ -96,7 +101,7 @@ class LiveSource(ReadOnce):
         self._text, self._camera = text, int(camera[1]) if camera else None
         self._protocols = _PROTOCOLS.get(scheme, ())
         self._reconnects, self._note = reconnects, note or (lambda _: None)
-        self._timeout = timeout_seconds
+        self._timeout, self._show = timeout_seconds, show
         self._info = VideoInfo()
         self._stopped = Event()
         self._wall: datetime | None = None
@@ -119,6 +124,8 @@ class LiveSource(ReadOnce):
     def read(self, wants: Callable[[int], bool]) -> Iterator[Frame]:
         Thread(target=self._receive, name=f"receives {self.name}", daemon=True).start()
         for index, frame in enumerate(self._queue):
+            if self._show and frame.bgr is not None:
+                self._show(frame.bgr)
             yield Frame(index, frame.time_seconds, frame.bgr)
 
     def info(self) -> VideoInfo:

@@ -126,7 +126,7 @@ class PyAvSource:
     def _pictures(
         self, decoded: Iterator[_Decoded], wants: Callable[[int], bool], stream: VideoStream
     ) -> Iterator[Frame]:
-        """Converts the wanted frames. Each is handed out when the next one, which completes it, is decoded."""
+        """Converts the wanted frames. An interlaced one waits for the next one, which completes it."""
         deinterlacer: _Deinterlacer | None = None
         pictures: dict[int, npt.NDArray[np.uint8]] = {}
         before: tuple[int, float] | None = None
@@ -144,6 +144,9 @@ class PyAvSource:
             if before:
                 yield self._frame(*before, pictures, stream)
             before = index, time
+            if not deinterlacer:
+                yield self._frame(index, time, pictures, stream)
+                before = None
         if before and deinterlacer:
             pictures |= {number: _upright(whole, matrix) for number, whole in deinterlacer.add(0, None)}
         if before:

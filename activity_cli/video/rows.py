@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from activity_cli.errors import VideoError
 from activity_cli.settings import Sampling
 from activity_cli.video.fitting import fit_frame
 from activity_cli.video.opencv import cv2
@@ -63,8 +64,7 @@ class RowReader:
 
     Attributes:
         end_seconds: When the last frame that was read ends, from the first frame.
-
-    Iterating raises VideoError where the video cannot be decoded.
+        failure: Why the video cannot be decoded, or not to its end. It is read until then.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class RowReader:
         self._source, self._sampling, self._describer, self._executor = source, sampling, describer, executor
         self._step = step_seconds
         self.end_seconds = 0.0
+        self.failure: VideoError | None = None
 
     def __iter__(self) -> Iterator[FrameRow]:
         stamps = self._source.list_times()
@@ -80,7 +81,7 @@ class RowReader:
         times, clock, pace = _Times(), _Clock(self._step), Pace()
         follower = Follower(self._describer) if self._describer.tracks else None
         under_way: deque[_Row] = deque()
-        for frame in self._source.read(wanted):
+        for frame in self._frames(wanted):
             wanted.check(frame)
             time, gap = times.next(frame.time_seconds)
             self.end_seconds = time + gap
@@ -97,6 +98,12 @@ class RowReader:
                 yield under_way.popleft().finish()
         while under_way:
             yield under_way.popleft().finish()
+
+    def _frames(self, wanted: _Wanted) -> Iterator[Frame]:
+        try:
+            yield from self._source.read(wanted)
+        except VideoError as error:
+            self.failure = error
 
     def _row(self, tick: int, time: float, bgr: npt.NDArray[np.uint8], ratio: float, pose: Row | None) -> _Row:
         fitted = fit_frame(bgr, self._sampling.frame_size, self._sampling.fit, ratio)
