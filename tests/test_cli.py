@@ -100,8 +100,14 @@ def test_the_version_is_one_line(activity: Activity) -> None:
         ("prepar videos", "No such command 'prepar'. Did you mean 'prepare'? See 'activity --help'."),
         ("predict", "Missing argument 'INPUT'. See 'activity predict --help'."),
         ("predict clip.mp4 --no-such", "No such option: --no-such. See 'activity predict --help'."),
-        ("predict clip.mp4 --format xml", "--format cannot be 'xml'. Allowed: auto, table, json, jsonl, csv."),
-        ("predict clip.mp4 --format=", "--format cannot be ''. Allowed: auto, table, json, jsonl, csv."),
+        (
+            "predict clip.mp4 --format xml",
+            "--format cannot be 'xml'. Allowed: auto, table, json, jsonl, csv, boris, srt, vtt, eaf, textgrid.",
+        ),
+        (
+            "predict clip.mp4 --format=",
+            "--format cannot be ''. Allowed: auto, table, json, jsonl, csv, boris, srt, vtt, eaf, textgrid.",
+        ),
         ("evaluate --format jsonl", "--format cannot be 'jsonl'. Allowed: auto, table, json."),
         ("predict clip.mp4 --model", "Option '--model' requires an argument."),
         ("train --epochs 3", "--epochs is not an option. Type --set epochs=VALUE."),
