@@ -71,8 +71,8 @@ def test_a_doubtful_window_makes_no_segment() -> None:
 def test_confidence_is_the_mean_probability() -> None:
     probabilities = np.array([[0.9, 0.1]] * 3 + [[0.2, 0.8]] + [[0.3, 0.7]] * 3)
     first, second = segments_of(probabilities, [2, 2], switch_cost=0.1)
-    assert first.confidence == pytest.approx(0.9)
-    assert second.confidence == pytest.approx((0.8 + 3 * 0.7) / 4)
+    assert first.scores == pytest.approx([0.9, 0.1])
+    assert second.scores == pytest.approx([(0.2 + 3 * 0.3) / 4, (0.8 + 3 * 0.7) / 4])
 
 
 def test_a_long_tie_becomes_final_in_the_end() -> None:
@@ -84,5 +84,6 @@ def test_a_long_tie_becomes_final_in_the_end() -> None:
 
 
 def test_one_label_and_no_steps() -> None:
-    assert segments_of(np.ones((4, 1)), [2]) == [Piece(0, 0, 4, 1.0)]
+    [piece] = segments_of(np.ones((4, 1)), [2])
+    assert (piece.label, piece.start, piece.stop, piece.scores.tolist()) == (0, 0, 4, [1.0])
     assert segments_of(np.ones((0, 2)), [1, 1]) == []

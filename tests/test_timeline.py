@@ -13,6 +13,7 @@ import pytest
 from typer.testing import Result
 
 from activity_cli import Recognizer
+from activity_cli.model.bundle import Document, read_bundle, write_bundle
 from activity_cli.model.network import Network
 from activity_cli.results import TimelineSegment, TimelineWindow, VideoInfo
 from activity_cli.streams.frames import FrameStreams
@@ -206,3 +207,35 @@ def test_a_table(model: Path, changing: Path, activity: Callable[..., Result]) -
     assert result.exit_code == 0
     assert "0:00.0" in result.stdout
     assert "0:12.8" in result.stdout
+
+
+def rewritten(model_copy: Path, **changes: object) -> Path:
+    document = read_bundle(model_copy).document
+    fields = {name: getattr(document, name) for name in Document.__struct_fields__}
+    write_bundle(model_copy, Document(**fields | changes))
+    return model_copy
+
+
+def test_what_is_hardly_more_probable_is_unknown(model_copy: Path, changing: Path) -> None:
+    assert read_bundle(model_copy).document.least_margin is not None
+    strict = rewritten(model_copy, least_margin=50.0)
+    assert Recognizer(strict).predict(changing).label is not None
+    answer = Recognizer(strict, reject_unknown=True).predict(changing)
+    assert (answer.label, answer.reason) == (None, "unknown")
+    [gap] = segments(list(Recognizer(strict, reject_unknown=True).timeline(changing)))
+    assert (gap.label, gap.reason) == (None, "unknown")
+
+
+def test_background_is_a_gap(model_copy: Path, changing: Path) -> None:
+    usual = segments(list(Recognizer(model_copy).timeline(changing)))
+    first = usual[0].label
+    found = segments(list(Recognizer(rewritten(model_copy, background=[first])).timeline(changing)))
+    assert [one.label for one in found] == [None if one.label == first else one.label for one in usual]
+    assert {one.reason for one in found if one.label is None} == {"background"}
+    assert Recognizer(model_copy).predict(changing).label is not None, "a file has a label, also of the background"
+
+
+def test_a_model_without_margin_cannot_reject(all_streams: Path, activity: Callable[..., Result], person: Path) -> None:
+    result = activity("predict", "--reject-unknown", "--model", all_streams, person)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--min-confidence" in result.stderr

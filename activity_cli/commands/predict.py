@@ -21,7 +21,7 @@ from activity_cli.model.bundle import ENCODER_FILE, Bundle, HeadEntry, read_bund
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.text import counted
 from activity_cli.results import Notice, Prediction, TimelineSegment, TimelineWindow, video_notices
-from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime, StreamHead
+from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime, StreamHead, margin
 from activity_cli.settings import DEFAULT_MODEL, PredictSettings, Sampling
 from activity_cli.streams.frames import FrameStreams
 from activity_cli.streams.registry import STREAMS
@@ -52,6 +52,8 @@ class Recognizer:
         model: Path of a bundle; ``sample``: the sample model, unless there is such a path; None: ``models/activity`` if
             it exists, else the sample model, and every prediction has the warning ``model.sample``.
         min_confidence: An answer of less confidence, 0 to 1, has no label; its reason is ``unknown``.
+        reject_unknown: So has an answer that is hardly more probable than the next one. How much it must be is part of
+            the bundle: 95% of the right answers for clips of other groups are.
 
     Attributes:
         name: Name and short hash of the bundle.
@@ -63,7 +65,13 @@ class Recognizer:
         BundleError: There is no such bundle, or it is damaged.
     """
 
-    def __init__(self, model: str | os.PathLike[str] | None = None, *, min_confidence: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        min_confidence: float = 0.0,
+        reject_unknown: bool = False,
+    ) -> None:
         self._bundle = bundle = read_bundle(find_model(Path(model) if model is not None else None))
         self._warnings: tuple[Notice, ...] = ()
         if model is None and bundle.folder != DEFAULT_MODEL:
@@ -73,6 +81,7 @@ class Recognizer:
         self.sampling: Sampling = bundle.sampling
         self.folder = bundle.folder
         self._min_confidence = min_confidence
+        self._least_margin = _least_margin(bundle) if reject_unknown else 0.0
         self._longest_seconds = bundle.document.data.longest_seconds
         self._network = network = open_network(bundle)
         # Only the streams that the model reads are computed, and only their models are loaded.
@@ -127,12 +136,17 @@ class Recognizer:
             BundleError: The model does not know how long its training clips are, or gives no finite number.
         """
         plan = plan_timeline(self._bundle, stride_seconds)
-        timeline = Timeline(self._bundle, self._network, self._streams, plan, self._describing, self._min_confidence)
+        timeline = Timeline(self._bundle, self._network, self._streams, plan, self._describing, self._is_known)
         source = open_source(video)
         found = timeline.read(source, os.fspath(video) if isinstance(video, (str, os.PathLike)) else source.name)
         if not isinstance(source, LiveSource):
             return found
         return (replace(one, time=source.wall_time(one.end_seconds)) for one in found)
+
+    def _is_known(self, probabilities: npt.NDArray[np.floating]) -> bool:
+        return bool(
+            np.max(probabilities) >= self._min_confidence and float(margin(probabilities)) >= self._least_margin
+        )
 
     def _scored(self, probabilities: npt.NDArray[np.floating]) -> dict[str, float]:
         order = np.argsort(-probabilities, kind="stable")
@@ -146,13 +160,14 @@ class Recognizer:
             longest = max(longest, clip.cut.end_seconds - clip.cut.start_seconds)
             probabilities.append(self._network.answer(clip.rows, clip.times_seconds))
             frames_used += len(clip.frames)
-        scores = self._scored(np.mean(probabilities, axis=0, dtype=np.float64))
+        mean = np.mean(probabilities, axis=0, dtype=np.float64)
+        scores, is_known = self._scored(mean), self._is_known(mean)
         label, confidence = next(iter(scores.items()))
         return Prediction(
             source=source,
             status="ok",
-            label=label if confidence >= self._min_confidence else None,
-            reason="" if confidence >= self._min_confidence else UNKNOWN,
+            label=label if is_known else None,
+            reason="" if is_known else UNKNOWN,
             confidence=confidence,
             scores=scores,
             duration_seconds=reader.info.duration_seconds,
@@ -306,7 +321,9 @@ def _counted(inputs: Iterable[Path | Input]) -> tuple[Iterator[Input], int | Non
 
 
 def _recognizer(settings: PredictSettings, progress: Progress) -> Recognizer:
-    recognizer = Recognizer(settings.model, min_confidence=settings.min_confidence)
+    recognizer = Recognizer(
+        settings.model, min_confidence=settings.min_confidence, reject_unknown=settings.reject_unknown
+    )
     if settings.model is None and recognizer.folder != DEFAULT_MODEL:
         progress.warn(
             f"{_NO_MODEL}, so predict uses the sample model, which recognizes only: {', '.join(recognizer.labels)}. "
@@ -397,6 +414,17 @@ def find_model(model: Path | None) -> Path:
         "Train one with 'activity train', or name one with --model.",
         code="model.missing",
     )
+
+
+def _least_margin(bundle: Bundle) -> float:
+    least = bundle.document.least_margin
+    if least is None:
+        raise BundleError(
+            f"{bundle.folder} does not know how sure its right answers are, so it cannot reject unknown activities.",
+            "Train the model again with validation clips, or use `min_confidence` instead.",
+            code="model.schema",
+        )
+    return least
 
 
 def _failed(source: str, error: ActivityError) -> Prediction:

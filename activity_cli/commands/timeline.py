@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -108,7 +108,7 @@ class Timeline:
         streams: Describes frames.
         plan: The windows.
         describing: Describes frames while the next ones are decoded.
-        min_confidence: Segments of less confidence have no label.
+        is_known: Says of the scores ``[classes]`` of a segment whether they are good enough for a label.
     """
 
     def __init__(
@@ -118,10 +118,10 @@ class Timeline:
         streams: FrameStreams,
         plan: TimelinePlan,
         describing: Executor,
-        min_confidence: float = 0.0,
+        is_known: Callable[[npt.NDArray[np.floating]], bool],
     ) -> None:
         self._bundle, self._network, self._plan, self._describing = bundle, network, plan, describing
-        self._streams, self._min_confidence = streams, min_confidence
+        self._streams, self._is_known = streams, is_known
         self._background = frozenset(bundle.document.background)
 
     def read(self, source: Source, name: str) -> Iterator[TimelineWindow | TimelineSegment]:
@@ -187,9 +187,9 @@ class Timeline:
             reason = ""
             if label in self._background:
                 label, reason = None, BACKGROUND
-            elif piece.confidence < self._min_confidence:
+            elif not self._is_known(piece.scores):
                 label, reason = None, UNKNOWN
-            yield TimelineSegment(name, label, start, end, piece.confidence, reason, self._bundle.name)
+            yield TimelineSegment(name, label, start, end, float(piece.scores[piece.label]), reason, self._bundle.name)
 
 
 def _joined(one: TimelineSegment, following: TimelineSegment) -> TimelineSegment:

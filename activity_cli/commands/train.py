@@ -42,6 +42,7 @@ from activity_cli.model.precision import choose_precision
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.reports.charts import training_curves
 from activity_cli.results import EpochRecord, HeadScore, LayerRow, TrainResult
+from activity_cli.runtime.litert import margin
 from activity_cli.settings import (
     Augmentation,
     TrainPlan,
@@ -88,6 +89,8 @@ _IN_WORDS = {
     "labels": "the labels",
     "version": "the version of activity",
 }
+# Share of the right answers that predict --reject-unknown keeps.
+_RECALL = 0.95
 # The head that is trained together with an encoder.
 _JOINT_HEAD = Candidate("appearance", ("appearance",), RECURRENT)
 
@@ -365,6 +368,17 @@ class _Trained:
         truth = self.answered.targets.argmax(axis=1)
         return float(np.mean(answers.argmax(axis=1) == truth)), float(-answers[np.arange(len(truth)), truth].mean())
 
+    @property
+    def _least_margin(self) -> float | None:
+        answers = self.choice.log_probabilities
+        if not len(answers):
+            return None
+        right = answers.argmax(axis=1) == self.answered.targets.argmax(axis=1)
+        margins = margin(np.exp(answers[right]))
+        return (
+            round(float(np.quantile(margins, 1 - _RECALL)), 4) if len(margins) and np.isfinite(margins).all() else None
+        )
+
     def _write_heads(self, folder: Path) -> float:
         largest = 0.0
         for candidate, head in self.fitted.items():
@@ -429,6 +443,7 @@ class _Trained:
             versions=package_versions(),
             litert={"max_abs_difference": difference},
             background=sorted(set(settings.background)),
+            least_margin=self._least_margin,
         )
 
 

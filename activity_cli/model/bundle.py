@@ -133,6 +133,9 @@ class Document(msgspec.Struct, frozen=True):
         appearance: The head of the appearance stream; None: the model does not read it.
         heads: One for each stream that counts, in the order of the sum.
         streams: The version of each stream that a head reads.
+        least_margin: An answer whose logarithm is less than so much above that of the next label is unknown (``predict
+            --reject-unknown``): 5% of the right answers for clips that the network was not trained on are below it.
+            None: there are no such answers.
         background: The labels that mean that nothing happens: gaps in a timeline.
         mirrored_labels: For each label the number of the one that a mirrored clip shows, so that clips are also read
             mirrored; None: they are not, because left and right matter.
@@ -157,6 +160,7 @@ class Document(msgspec.Struct, frozen=True):
     versions: dict[str, str]
     litert: dict[str, float]
     background: list[Label] = []
+    least_margin: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 class _Written(Document, frozen=True, kw_only=True):

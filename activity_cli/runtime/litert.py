@@ -20,7 +20,7 @@ from activity_cli.errors import BundleError
 from activity_cli.streams.interpreter import load_interpreter
 from activity_cli.streams.views import views_of
 
-__all__ = ["EncoderRuntime", "HeadRuntime", "NetworkRuntime", "StreamHead", "combine"]
+__all__ = ["EncoderRuntime", "HeadRuntime", "NetworkRuntime", "StreamHead", "combine", "margin"]
 
 _TRAIN_AGAIN = "Train the model again."
 
@@ -188,6 +188,18 @@ def combine(log_probabilities: Mapping[str, npt.NDArray[Any]], weights: Mapping[
     total = sum(weights[name] * np.asarray(one, np.float64) for name, one in log_probabilities.items())
     powers = np.exp(total - np.max(total, axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+
+
+def margin(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """How far each answer ``[..., classes]`` is ahead: log of the highest probability over the second highest.
+
+    Infinite where there is one class. It is small for what the network has not learned, more reliably than the highest
+    probability alone; ``benchmarks/unknown.py`` compares them.
+    """
+    rising = np.sort(np.asarray(probabilities, np.float64), axis=-1)
+    if rising.shape[-1] < 2:
+        return np.full(rising.shape[:-1], np.inf)
+    return np.asarray(np.log(np.maximum(rising[..., -1], 1e-12) / np.maximum(rising[..., -2], 1e-12)))
 
 
 def _tensors(details: list[dict[str, Any]]) -> list[_Tensor]:

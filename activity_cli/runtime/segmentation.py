@@ -23,20 +23,20 @@ Floats = npt.NDArray[np.float64]
 _MOST_OPEN_STEPS = 400
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Piece:
     """A run of steps with one label.
 
     Attributes:
         label: Number of the label.
         start, stop: The first step, and the one after the last.
-        confidence: Mean probability of the label.
+        scores: Mean probability of each label, ``[classes]``.
     """
 
     label: int
     start: int
     stop: int
-    confidence: float
+    scores: Floats
 
 
 @dataclass(slots=True, eq=False)
@@ -46,8 +46,8 @@ class _Node:
     label: int
     start: int
     before: _Node | None
-    total_before: float  # of the probabilities of the segment before, when this one began
-    total: float = 0.0
+    total_before: Floats | None  # of the probabilities of the segment before, when this one began
+    total: Floats
 
 
 class Segmenter:
@@ -77,12 +77,12 @@ class Segmenter:
         if not self._step:
             # The video may begin in the middle of an activity.
             self._scores = emission[self._label_of]
-            starts = [_Node(label, 0, None, 0.0) for label in range(len(self._lengths))]
+            starts = [_Node(label, 0, None, None, np.zeros(len(values))) for label in range(len(self._lengths))]
             self._nodes = [starts[label] for label in self._label_of]
         else:
             self._advance(emission)
         for node in {id(node): node for node in self._nodes}.values():
-            node.total += float(values[node.label])
+            node.total = node.total + values
         self._step += 1
         yield from self._agreed()
 
@@ -117,7 +117,7 @@ class Segmenter:
 
     def _enter(self, label: int, came_from: int) -> _Node:
         before = self._nodes[int(self._last[came_from])]
-        return _Node(label, self._step, before, before.total)
+        return _Node(label, self._step, before, before.total, np.zeros_like(before.total))
 
     def _path(self, node: _Node) -> list[_Node]:
         """The segments of a sequence, from the one that is final but for its end on."""
@@ -149,4 +149,5 @@ class Segmenter:
 
 def _piece(node: _Node, following: _Node) -> Piece:
     steps = following.start - node.start
+    assert following.total_before is not None
     return Piece(node.label, node.start, following.start, following.total_before / steps)

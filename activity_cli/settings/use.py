@@ -73,6 +73,12 @@ class PredictSettings(Settings):
     min_confidence: float = setting(
         0.0, "Give no label where the confidence is lower. The reason is then unknown.", _ANSWER, "P", ge=0, le=1
     )
+    reject_unknown: bool = setting(
+        False,
+        "Give no label where the answer is hardly more probable than the next one. Training has found how much it must "
+        "be: 95% of the right answers are kept. The reason is then unknown.",
+        _ANSWER,
+    )
     reconnects: int = setting(
         5, "How often in a row predict connects again to an address or a camera that stops.", ge=0, le=1000
     )
