@@ -7,8 +7,8 @@ and scores are 0 to 1. Schema names carry a version: within a version keys are a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,11 +19,12 @@ __all__ += ["ClipInfo", "ClipRecord", "LeakReport", "MetadataShortcut", "Prepare
 __all__ += ["EpochRecord", "HeadScore", "LayerRow", "TrainResult"]
 __all__ += ["Baseline", "ClassScore", "ClipAnswer", "EvaluationResult", "Notice", "Prediction"]
 __all__ += ["ConvertResult", "SummarizeResult", "SummaryRow", "TimelineSegment", "TimelineWindow", "rounded"]
-__all__ += ["video_notices"]
+__all__ += ["TIMELINE_EVALUATION_SCHEMA", "LabelScore", "TimelineEvaluation", "TimelineScores", "video_notices"]
 
 PREDICTION_SCHEMA = "activity.prediction/1"
 SEGMENT_SCHEMA = "activity.segment/1"
 WINDOW_SCHEMA = "activity.window/1"
+TIMELINE_EVALUATION_SCHEMA = "activity.timeline_evaluation/1"
 EVALUATION_SCHEMA = "activity.evaluation/1"
 LEAKS_SCHEMA = "activity.leaks/1"
 
@@ -556,6 +557,83 @@ class TimelineWindow:
             "model": self.model,
         }
         return document | ({"time": self.time} if self.time else {})
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """Segments of one label.
+
+    Attributes:
+        label: The activity.
+        f1: Segmental F1 by the least overlap.
+        true, predicted: Number of segments.
+        false_alarms_per_hour: Predicted segments that overlap no true one by a tenth, per hour of video.
+    """
+
+    label: str
+    f1: Mapping[float, float]
+    true: int
+    predicted: int
+    false_alarms_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineScores:
+    """Scores of one or more videos.
+
+    Attributes:
+        seconds: Duration that was compared.
+        accuracy: Share of the time with the right label, gaps included.
+        f1: Segmental F1 by the least overlap, over the segments of all labels.
+        edit: Levenshtein distance between the sequences of activities, normalized: 1 is equal. Mean over videos.
+        start_error_seconds, end_error_seconds: Mean absolute error of the borders of segments that overlap the true
+            one by a tenth; None: there are none.
+        borders_within_half_second: Share of those borders that are at most 0.5 s off; None likewise.
+        false_alarms_per_hour: Predicted segments that overlap no true one of their label by a tenth.
+        labels: The scores of each label.
+    """
+
+    seconds: float
+    accuracy: float
+    f1: Mapping[float, float]
+    edit: float
+    start_error_seconds: float | None
+    end_error_seconds: float | None
+    borders_within_half_second: float | None
+    false_alarms_per_hour: float
+    labels: tuple[LabelScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvaluation:
+    """What ``evaluate --timeline`` measured.
+
+    Attributes:
+        model: Name and short hash of the bundle.
+        scores: Over all videos that are labeled.
+        truth: The labeled segments of each video.
+        answers: The predicted segments of the same videos.
+        failed: The videos that could not be used.
+        warnings: Reasons to doubt the scores.
+    """
+
+    model: str
+    scores: TimelineScores
+    truth: Mapping[str, Sequence[TimelineSegment]]
+    answers: Mapping[str, Sequence[TimelineSegment]]
+    failed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object of the schema ``activity.timeline_evaluation/1``; scores have six decimals."""
+        scores = asdict(self.scores)
+        scores["f1"] = {f"{overlap:g}": value for overlap, value in self.scores.f1.items()}
+        for one in scores["labels"]:
+            one["f1"] = {f"{overlap:g}": value for overlap, value in one["f1"].items()}
+        head = {"schema": TIMELINE_EVALUATION_SCHEMA, "model": self.model, "videos": list(self.answers)}
+        rest = {"failed": list(self.failed), "warnings": list(self.warnings)}
+        found: dict[str, Any] = rounded(head | scores | rest, 6)
+        return found
 
 
 def rounded(value: Any, decimals: int) -> Any:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from activity_cli.cli.command import Quiet, choose_format, format_option, output_option, settings_command
+from activity_cli.cli.error_handling import SOME_FAILED
+from activity_cli.errors import UsageError
 from activity_cli.settings import EvaluateSettings
 
 __all__ = ["command"]
@@ -28,6 +30,11 @@ def run_evaluate(
 
     \b
         activity evaluate
+        activity evaluate --timeline long_videos --truth labels.boris
+
+    With --timeline, evaluate compares the timelines of videos with segments that a person labeled: share of the time
+    with the right label, F1 of segments that overlap a labeled one by 10, 25 and 50 percent, the edit score of the
+    sequence (Lea et al. 2017), errors of starts and ends, and false alarms per hour. --picture draws both.
 
     evaluate also scores baselines (simpler classifiers) on the same clips. The first
     ignores the video. The others see the middle frame, the mean over all frames, or statistics over all frames, of all
@@ -42,6 +49,8 @@ def run_evaluate(
     from activity_cli.writers.json import evaluation_json
 
     wanted = choose_format(format, _FORMATS)
+    if settings.timeline or settings.truth:
+        return _evaluate_timeline(settings, wanted, out, html, picture, quiet)
     result = evaluate(settings, TerminalProgress(quiet))
     document = evaluation_json(result) + "\n"
     if out is not None:
@@ -64,6 +73,35 @@ def run_evaluate(
         # The progress has shown the warnings already.
         print_evaluation(Console(), replace(result, warnings=()))
     return 0
+
+
+def _evaluate_timeline(
+    settings: EvaluateSettings, wanted: str, out: Path | None, html: Path | None, picture: Path | None, quiet: bool
+) -> int:
+    from activity_cli.cli.bars import TerminalProgress
+    from activity_cli.commands.evaluate_timeline import evaluate_timeline
+    from activity_cli.files import write_text
+    from activity_cli.writers.json import indented_json
+
+    if html is not None:
+        raise UsageError("--html is not for timelines.", "Use --picture or --out.", code="usage.option")
+    result = evaluate_timeline(settings, TerminalProgress(quiet))
+    document = indented_json(result.to_dict()) + "\n"
+    if out is not None:
+        write_text(out, document)
+    if picture is not None:
+        from activity_cli.reports.charts import timeline_chart
+
+        timeline_chart(result.truth, result.answers, picture)
+    if wanted == "json":
+        print(document, end="")
+    else:
+        from rich.console import Console
+
+        from activity_cli.reports.console import print_timeline_evaluation
+
+        print_timeline_evaluation(Console(), result)
+    return SOME_FAILED if result.failed else 0
 
 
 command = settings_command("evaluate", run_evaluate)

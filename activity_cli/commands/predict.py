@@ -58,6 +58,7 @@ class Recognizer:
     Attributes:
         name: Name and short hash of the bundle.
         labels: The activities that it recognizes.
+        background: Those of them that are gaps in a timeline.
         sampling: Which frames of a video it reads.
         folder: Path of the bundle.
 
@@ -78,6 +79,7 @@ class Recognizer:
             self._warnings = (Notice("model.sample", f"{_NO_MODEL}, so the sample model gave this answer."),)
         self.name = bundle.name
         self.labels = bundle.labels
+        self.background = tuple(bundle.document.background)
         self.sampling: Sampling = bundle.sampling
         self.folder = bundle.folder
         self._min_confidence = min_confidence
@@ -160,7 +162,7 @@ class Recognizer:
             longest = max(longest, clip.cut.end_seconds - clip.cut.start_seconds)
             probabilities.append(self._network.answer(clip.rows, clip.times_seconds))
             frames_used += len(clip.frames)
-        mean = np.mean(probabilities, axis=0, dtype=np.float64)
+        mean: npt.NDArray[np.float64] = np.asarray(np.mean(probabilities, axis=0, dtype=np.float64))
         scores, is_known = self._scored(mean), self._is_known(mean)
         label, confidence = next(iter(scores.items()))
         return Prediction(

@@ -6,62 +6,16 @@ A gap is a label of its own for the accuracy; the other scores count activities 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
-from activity_cli.results import TimelineSegment
+from activity_cli.results import LabelScore, TimelineScores, TimelineSegment
 
-__all__ = ["OVERLAPS", "LabelScore", "TimelineScores", "score_timelines"]
+__all__ = ["OVERLAPS", "score_timelines"]
 
 OVERLAPS = (0.1, 0.25, 0.5)
 """Least overlaps (intersection over union) at which a segment counts as found."""
-
-
-class LabelScore(NamedTuple):
-    """Segments of one label.
-
-    Attributes:
-        label: The activity.
-        f1: Segmental F1 by the least overlap.
-        true, predicted: Number of segments.
-        false_alarms_per_hour: Predicted segments that overlap no true one by a tenth, per hour of video.
-    """
-
-    label: str
-    f1: dict[float, float]
-    true: int
-    predicted: int
-    false_alarms_per_hour: float
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineScores:
-    """Scores of one or more videos.
-
-    Attributes:
-        seconds: Duration that was compared.
-        accuracy: Share of the time with the right label, gaps included.
-        f1: Segmental F1 by the least overlap, over the segments of all labels.
-        edit: Levenshtein distance between the sequences of activities, normalized: 1 is equal. Mean over videos.
-        start_error_seconds, end_error_seconds: Mean absolute error of the borders of segments that overlap the true
-            one by a tenth; None: there are none.
-        borders_within_half_second: Share of those borders that are at most 0.5 s off; None likewise.
-        false_alarms_per_hour: Predicted segments that overlap no true one of their label by a tenth.
-        labels: The scores of each label.
-    """
-
-    seconds: float
-    accuracy: float
-    f1: dict[float, float]
-    edit: float
-    start_error_seconds: float | None
-    end_error_seconds: float | None
-    borders_within_half_second: float | None
-    false_alarms_per_hour: float
-    labels: tuple[LabelScore, ...]
 
 
 def score_timelines(

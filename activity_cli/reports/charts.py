@@ -1,4 +1,4 @@
-"""Charts, drawn by Matplotlib as PNG or SVG: the curves of a training, and the confusion matrix.
+"""Charts, drawn by Matplotlib as PNG or SVG: the curves of a training, the confusion matrix, and timelines.
 
 Loading this module takes about half a second: load it where a chart is drawn. The charts have their own style,
 whatever the user's matplotlibrc says, and leave Matplotlib's global state as it is.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from itertools import groupby
 from pathlib import Path
@@ -22,16 +22,17 @@ from rich.cells import cell_len
 from activity_cli.errors import OutputError
 from activity_cli.files import write_bytes
 from activity_cli.reports.text import counted, escape_control, percent
-from activity_cli.results import EpochRecord
+from activity_cli.results import EpochRecord, TimelineSegment
 
 with redirect_stderr(io.StringIO()):  # on its first run Matplotlib reports that it builds a cache of fonts
-    from matplotlib import font_manager, style
+    from matplotlib import colormaps, font_manager, style
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-__all__ = ["confusion_matrix_chart", "confusion_matrix_svg", "training_curves"]
+__all__ = ["confusion_matrix_chart", "confusion_matrix_svg", "timeline_chart", "training_curves"]
 
 _INK, _MUTED, _GRID, _FAINT = "#1c2028", "#6b7280", "#e2e6ec", "#f1f3f6"
 # People with red-green blindness can distinguish them; in black and white their lightness differs.
@@ -71,6 +72,7 @@ _MATRIX_INCHES = 7.2
 _MAX_CELL_INCHES = 0.72
 _COUNT_INCHES = 0.17  # a smaller cell has no room for its count
 _SHARE_INCHES = 0.5  # a smaller cell has no room for its share
+_MOST_TIMELINES = 40
 _MAX_LABEL = 30  # columns of a terminal, in which a Chinese character takes two
 
 
@@ -110,6 +112,41 @@ def confusion_matrix_chart(labels: Sequence[str], confusion: Sequence[Sequence[i
 def confusion_matrix_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> bytes:
     """The chart of :func:`confusion_matrix_chart` as the content of an SVG file."""
     return _confusion_matrix(labels, confusion, "svg")
+
+
+def timeline_chart(
+    truth: Mapping[str, Sequence[TimelineSegment]], answers: Mapping[str, Sequence[TimelineSegment]], path: Path
+) -> None:
+    """Draws two strips for each video: what a person labeled, and below it the answer. Gaps are empty.
+
+    Args:
+        truth, answers: Segments by video; the first 40 videos are drawn.
+        path: File to write or replace, .png or .svg.
+
+    Raises:
+        OutputError: The file cannot be written, or has another ending.
+    """
+    kind = _format_of(path)
+    videos = list(answers)[:_MOST_TIMELINES]
+    labels = sorted({one.label or "" for name in videos for one in (*truth[name], *answers[name])} - {""})
+    families, names = _drawable([escape_control(text) for text in (*labels, *videos)], kind)
+    color_of = {label: colormaps["tab20"](number % 20) for number, label in enumerate(labels)}
+    with style.context(["default", _STYLE, {"font.family": families, "axes.grid": False}]):
+        figure = Figure((12, 1.4 + 0.9 * len(videos)), layout="constrained")
+        rows = figure.subplots(len(videos), squeeze=False)[:, 0]
+        for axes, video, title in zip(rows, videos, names[len(labels) :], strict=True):
+            for height, segments in ((1, truth[video]), (0, answers[video])):
+                for one in (one for one in segments if one.label is not None):
+                    span = one.start_seconds, one.end_seconds - one.start_seconds
+                    axes.broken_barh([span], (height + 0.05, 0.9), facecolors=color_of[str(one.label)])
+            axes.set(ylim=(0, 2), xlim=(0, max((one.end_seconds for one in answers[video]), default=1.0)))
+            axes.set_yticks([1.5, 0.5], ["labeled", "found"])
+            axes.set_title(title, loc="left", fontsize=9)
+            axes.set_xlabel("seconds")
+            axes.label_outer()
+        handles = [Patch(color=color, label=name) for color, name in zip(color_of.values(), names, strict=False)]
+        figure.legend(handles=handles, loc="outside lower center", ncols=8, fontsize=8, frameon=False)
+        write_bytes(path, _rendered(figure, kind))
 
 
 def _format_of(path: Path) -> str:

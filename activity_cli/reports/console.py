@@ -36,6 +36,7 @@ from activity_cli.results import (
     LayerRow,
     Prediction,
     PrepareResult,
+    TimelineEvaluation,
     TimelineSegment,
     TimelineWindow,
     TrainResult,
@@ -199,6 +200,28 @@ def print_evaluation(console: Console, result: EvaluationResult) -> None:
     _print_confusion(console, result)
     if wrong := wrong_clips(result.clips):
         _print_wrong_clips(console, wrong)
+
+
+def print_timeline_evaluation(console: Console, result: TimelineEvaluation) -> None:
+    """Prints the scores of timelines, over all labels and for each."""
+    scores = result.scores
+    _print(console, f"{result.model} on {counted(len(result.answers), 'video')} of {duration(scores.seconds)}")
+    f1 = ", ".join(f"{percent(value)} at {percent(overlap)} overlap" for overlap, value in scores.f1.items())
+    _print(console, f"Right label {percent(scores.accuracy)} of the time. F1 of segments: {f1}", "bold green")
+    errors = [one for one in (scores.start_error_seconds, scores.end_error_seconds) if one is not None]
+    if len(errors) == 2:
+        near = percent(scores.borders_within_half_second or 0.0)
+        text = f"Starts are {errors[0]:.2f} s off, ends {errors[1]:.2f} s; {near} of them at most 0.5 s."
+        _print(console, text)
+    _print(console, f"Edit score {percent(scores.edit)}. False alarms: {scores.false_alarms_per_hour:.1f} an hour.")
+    overlaps = list(scores.f1)
+    table = _table("activity", *(f"F1 at {percent(one)}" for one in overlaps), "labeled", "found", "false alarms/hour")
+    for one in scores.labels:
+        shares = [percent(one.f1[overlap]) for overlap in overlaps]
+        table.add_row(
+            _name(console, one.label), *shares, str(one.true), str(one.predicted), f"{one.false_alarms_per_hour:.1f}"
+        )
+    _print_table(console, table)
 
 
 def _print_wrong_clips(console: Console, wrong: Sequence[ClipAnswer]) -> None:

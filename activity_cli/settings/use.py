@@ -33,6 +33,17 @@ class EvaluateSettings(Settings):
         unset="the folder that the model was trained on",
     )
     split: SplitName = setting("test", "Split to evaluate the model on.", _INPUT)
+    timeline: tuple[Path, ...] = setting(
+        (), "Evaluate the timeline of this video, or of the videos in this folder, instead of clips.", _INPUT, "VIDEO"
+    )
+    truth: Path | None = setting(
+        None,
+        "With `timeline`, file or folder of the labels: any format that convert reads.",
+        _INPUT,
+        "LABELS",
+        unset="required with `timeline`",
+    )
+    label_options: LabelOptions = field(default_factory=LabelOptions)
 
 
 @dataclass(frozen=True, slots=True)
