@@ -25,7 +25,7 @@ from activity_cli.runtime.litert import NetworkRuntime, combine
 from activity_cli.settings import EvaluateSettings, plain_values
 from activity_cli.streams.views import views_of
 
-__all__ = ["evaluate"]
+__all__ = ["clips_for", "evaluate", "warnings_for"]
 
 _FEW_CLIPS = 30
 
@@ -44,18 +44,9 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     """
     progress = progress or SilentProgress()
     bundle = read_bundle(settings.model)
-    folder = settings.data or _training_folder(bundle)
-    if not settings.data and not os.path.isdir(folder):  # noqa: PTH112 (no error for a name that is too long)
-        raise DatasetError(
-            f"The prepared folder that {bundle.name} was trained on is no longer at {str(folder)!r}.",
-            "Name a prepared folder with --data.",
-        )
-    prepared = read_prepared(folder)
-    records = prepared.in_split(settings.split)
-    _check(bundle, prepared, records, settings.split)
+    prepared, records = clips_for(bundle, settings.data, settings.split)
     network = open_network(bundle)
-    _check_streams(bundle, network, prepared)
-    warnings = _warnings(bundle, prepared, records, settings.split)
+    warnings = warnings_for(bundle, prepared, records, settings.split)
     for warning in warnings:
         progress.warn(warning)
 
@@ -76,7 +67,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     offered = _offered(bundle, network, prepared)
     return EvaluationResult(
         model=bundle.name,
-        prepared=folder,
+        prepared=prepared.folder,
         split=settings.split,
         num_clips=len(records),
         labels=bundle.labels,
@@ -99,6 +90,31 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
         ),
         warnings=warnings,
     )
+
+
+def clips_for(bundle: Bundle, data: Path | None, split: str) -> tuple[PreparedFolder, tuple[ClipRecord, ...]]:
+    """The prepared folder to try a model on, and its clips of a split.
+
+    Args:
+        bundle: The model.
+        data: The prepared folder; None: the one that the model was trained on.
+        split: ``train``, ``val``, ``test`` or ``all``.
+
+    Raises:
+        BundleError: The clips have other settings or labels than the model.
+        DatasetError: There are no clips, or a stream that the model reads was not computed for them.
+    """
+    folder = data or _training_folder(bundle)
+    if not data and not os.path.isdir(folder):  # noqa: PTH112 (no error for a name that is too long)
+        raise DatasetError(
+            f"The prepared folder that {bundle.name} was trained on is no longer at {str(folder)!r}.",
+            "Name a prepared folder with --data.",
+        )
+    prepared = read_prepared(folder)
+    records = prepared.in_split(split)
+    _check(bundle, prepared, records, split)
+    _check_streams(bundle, prepared)
+    return prepared, records
 
 
 class _Clips:
@@ -160,11 +176,12 @@ def _offered(bundle: Bundle, network: NetworkRuntime, prepared: PreparedFolder) 
     }
 
 
-def _check_streams(bundle: Bundle, network: NetworkRuntime, prepared: PreparedFolder) -> None:
-    if missing := [name for name in network.streams if name not in prepared.stream_names]:
+def _check_streams(bundle: Bundle, prepared: PreparedFolder) -> None:
+    streams = bundle.document.streams
+    if missing := [name for name in streams if name not in prepared.stream_names]:
         raise DatasetError(
             f"{prepared.folder} was prepared without {' and '.join(missing)}, which {bundle.name} reads.",
-            f"Run 'activity prepare VIDEOS --streams {','.join(dict.fromkeys(['appearance', *network.streams]))}'.",
+            f"Run 'activity prepare VIDEOS --streams {','.join(dict.fromkeys(['appearance', *streams]))}'.",
             code="dataset.streams",
         )
 
@@ -194,7 +211,10 @@ def _check(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, 
         raise DatasetError(f"{prepared.folder} has no clips in the split {split!r}.", "Choose another with --split.")
 
 
-def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str) -> tuple[str, ...]:
+def warnings_for(
+    bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str
+) -> tuple[str, ...]:
+    """Why the score of a model on these clips may say little about new clips."""
     warnings = []
     data = bundle.document.data
     trained_here = data.fingerprint == prepared.fingerprint

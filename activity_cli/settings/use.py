@@ -12,6 +12,7 @@ from activity_cli.settings.train import DEFAULT_MODEL
 __all__ = ["EvaluateSettings", "ExportSettings", "PredictSettings"]
 
 ExportFormat = Literal["litert", "saved_model", "onnx"]
+ExportPrecision = Literal["float32", "float16", "int8"]
 SplitName = Literal["train", "val", "test", "all"]
 
 _INPUT, _OUTPUT = "Input", "Output"
@@ -62,3 +63,16 @@ class ExportSettings(Settings):
     )
     out: Path = setting(Path("exported"), "Folder to write.", _OUTPUT, "DIR")
     overwrite: bool = setting(False, "Replace the folder at `out`.", _OUTPUT)
+    precision: ExportPrecision = setting(
+        "float32",
+        "Numbers that the encoder computes with, in litert. float16: a file half as large. int8: a third as large, and "
+        "faster; export measures how fast and how accurate.",
+        _OUTPUT,
+    )
+    data: Path | None = setting(
+        None,
+        "Prepared folder whose clips export compares the model on. int8 is also calibrated on its training clips.",
+        _INPUT,
+        "PREPARED",
+        unset="the folder that the model was trained on",
+    )
