@@ -25,7 +25,7 @@ from activity_cli.runtime.litert import NetworkRuntime, combine
 from activity_cli.settings import EvaluateSettings, plain_values
 from activity_cli.streams.views import views_of
 
-__all__ = ["clips_for", "evaluate", "warnings_for"]
+__all__ = ["check_streams", "clips_for", "evaluate", "warnings_for"]
 
 _FEW_CLIPS = 30
 
@@ -46,6 +46,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     bundle = read_bundle(settings.model)
     prepared, records = clips_for(bundle, settings.data, settings.split)
     network = open_network(bundle)
+    check_streams(bundle, prepared)
     warnings = warnings_for(bundle, prepared, records, settings.split)
     for warning in warnings:
         progress.warn(warning)
@@ -102,7 +103,7 @@ def clips_for(bundle: Bundle, data: Path | None, split: str) -> tuple[PreparedFo
 
     Raises:
         BundleError: The clips have other settings or labels than the model.
-        DatasetError: There are no clips, or a stream that the model reads was not computed for them.
+        DatasetError: There are no clips.
     """
     folder = data or _training_folder(bundle)
     if not data and not os.path.isdir(folder):  # noqa: PTH112 (no error for a name that is too long)
@@ -113,7 +114,6 @@ def clips_for(bundle: Bundle, data: Path | None, split: str) -> tuple[PreparedFo
     prepared = read_prepared(folder)
     records = prepared.in_split(split)
     _check(bundle, prepared, records, split)
-    _check_streams(bundle, prepared)
     return prepared, records
 
 
@@ -176,7 +176,12 @@ def _offered(bundle: Bundle, network: NetworkRuntime, prepared: PreparedFolder) 
     }
 
 
-def _check_streams(bundle: Bundle, prepared: PreparedFolder) -> None:
+def check_streams(bundle: Bundle, prepared: PreparedFolder) -> None:
+    """Checks that a prepared folder has the streams that a model reads.
+
+    Raises:
+        DatasetError: It lacks one (``dataset.streams``).
+    """
     streams = bundle.document.streams
     if missing := [name for name in streams if name not in prepared.stream_names]:
         raise DatasetError(

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.commands.evaluate import clips_for
+from activity_cli.commands.evaluate import check_streams, clips_for, warnings_for
 from activity_cli.commands.export_check import Answer, answer_of, compare, compare_speed
 from activity_cli.commands.export_readme import landmark_models, notice, readme
 from activity_cli.commands.predict import open_network
@@ -84,8 +84,8 @@ def export(settings: ExportSettings, progress: Progress | None = None) -> Path:
     _check_streams(settings, bundle)
     _check_precision(settings, bundle)
     _check_place(settings)
-    clips = _clips(settings, bundle, progress)
     with atomic_folder(settings.out) as folder:
+        clips = _clips(settings, bundle, progress)
         with progress.stage(f"Exporting {settings.format}", 1, "model") as stage:
             written = _WRITERS[settings.format](settings, bundle, folder, clips)
             stage.advance()
@@ -123,10 +123,11 @@ def _clips(settings: ExportSettings, bundle: Bundle, progress: Progress) -> _Cli
     """The clips to compare on; None, with a warning: nobody asked for them, and there are none."""
     try:
         prepared, _ = clips_for(bundle, settings.data, "all")
+        check_streams(bundle, prepared)
     except (BundleError, DatasetError) as error:
         if settings.data or settings.precision == "int8":
             raise
-        progress.warn(f"The exported model is not compared with the model. {error}")
+        progress.warn(f"The exported model was not compared with the model. {error}")
         return None
     split = "test" if prepared.in_split("test") else "all"
     records = prepared.in_split(split)

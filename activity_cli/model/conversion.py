@@ -5,6 +5,7 @@ The files use only operations that are built into LiteRT.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def encoder_to_litert(
     def encode(frames: tf.Tensor) -> tf.Tensor:
         return encoder(frames, training=False)
 
-    with native_output_silenced():
+    with native_output_silenced(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that calibration finds the ranges
         converter = tf.lite.TFLiteConverter.from_concrete_functions([encode.get_concrete_function()])
         if precision != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
