@@ -6,6 +6,8 @@ import hashlib
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +17,25 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from activity_cli import BundleError, ExportSettings, MissingDependencyError, Recognizer, export
+from activity_cli import (
+    BundleError,
+    ConfigError,
+    DatasetError,
+    ExportSettings,
+    MissingDependencyError,
+    PrepareSettings,
+    Recognizer,
+    Split,
+    export,
+    prepare,
+)
+from activity_cli.model.bundle import WEIGHTS_FILE, write_bundle
 from activity_cli.streams.model_files import MODEL_FILES
 from bundle_support import (
     MIRRORED,
     PYRAMID,
     SAMPLING,
+    document_of,
     random_bundle,
     random_network,
     scores_in_order,
@@ -29,10 +44,8 @@ from data_support import read_clip
 
 Activity = Callable[..., Result]
 Arrays = dict[str, np.ndarray]
-HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "tf2onnx"))
-needs_onnx = pytest.mark.skipif(
-    not HAS_ONNX or importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed"
-)
+HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "tf2onnx"))
+needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="the extra 'onnx' is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +105,7 @@ def answer(folder: Path, frames: np.ndarray) -> list[float]:
     """The probabilities that another program computes, which knows the description only."""
     description = json.loads((folder / "description.json").read_text())
     run, files = RUN[description["format"]], description["files"]
-    extra = {"README.md"} if description["format"] == "litert" else set()
-    assert {path.name for path in folder.iterdir()} == {"description.json", *files, *extra}
+    assert {path.name for path in folder.iterdir()} - {"README.md", "NOTICE", "LICENSE"} == {"description.json", *files}
 
     def ran(name: str, inputs: Arrays) -> list[np.ndarray]:
         checked(inputs, files[name]["inputs"])
@@ -152,7 +164,7 @@ def test_litert_files_of_all_streams_come_with_what_stands_between_them(all_stre
     files = description["files"]
     heads = {"appearance.tflite": ["appearance"], "motion.tflite": ["motion"], "pose.tflite": ["pose", "hands"]}
     assert list(files) == ["encoder.tflite", *heads, *names]
-    assert {path.name for path in out.iterdir()} == {*files, "README.md", "LICENSE", "description.json"}
+    assert {path.name for path in out.iterdir()} == {*files, "README.md", "LICENSE", "NOTICE", "description.json"}
     assert {name: files[name]["reads"] for name in heads} == heads
     assert [files[name]["weight"] for name in heads] == [1, 0.5, 0.25]
     assert description["streams"] == {"appearance": 1, "motion": 1, "pose": 1, "hands": 1}
@@ -170,7 +182,9 @@ def test_litert_files_of_all_streams_come_with_what_stands_between_them(all_stre
     readme = (out / "README.md").read_text()
     for text in (*heads, *names, "mirrored_labels", "softmax", "| 0.5 |"):
         assert text in readme, text
+    assert "python recognize.py" not in readme
     assert "Apache License" in (out / "LICENSE").read_text()
+    assert "MediaPipe" in (out / "NOTICE").read_text()
 
 
 @pytest.mark.parametrize("format", ["saved_model", "onnx"])
@@ -185,11 +199,14 @@ def test_other_formats_hold_appearance_alone(all_streams: Path, tmp_path: Path, 
 def test_the_description_has_labels_and_sampling(activity: Activity, bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "exported"
     result = activity("export", bundle, "--out", out)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{out}\n", "")
+    assert (result.exit_code, result.stdout) == (0, f"{out}\n")
+    (line,) = result.stderr.splitlines()
+    assert "not compared" in line and "--data" in line
     assert [path.name for path in out.parent.iterdir()] == ["exported"]
     description = json.loads((out / "description.json").read_text())
     assert list(description) == [
-        "schema", "model", "format", "labels", "sampling", "streams", "mirrored_labels", "files", "usage",
+        "schema", "model", "format", "precision", "labels", "sampling", "streams", "mirrored_labels", "files",
+        "compared", "usage",
     ]  # fmt: skip
     assert description["schema"] == "activity.export/2"
     assert description["labels"] == ["left", "right", "up"]
@@ -197,7 +214,122 @@ def test_the_description_has_labels_and_sampling(activity: Activity, bundle: Pat
     assert (description["sampling"]["num_frames"], description["sampling"]["frame_size"]) == (6, 32)
 
 
-@pytest.mark.skipif(HAS_ONNX, reason="onnx and tf2onnx are installed")
+# Runs a program that finds neither TensorFlow, Keras nor activity.
+_ISOLATED = """
+import runpy, sys
+for name in ("tensorflow", "keras", "activity_cli"):
+    sys.modules[name] = None
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        SAMPLING,
+        replace(SAMPLING, fit="pad", short_clips="wrap"),
+        replace(SAMPLING, fit="crop", frames_per_second=5.0, window_seconds=0.5, stride_seconds=0.25),
+        replace(SAMPLING, frames_per_second=7.0, short_clips="repeat_last"),
+    ],
+    ids=["even", "pad-wrap", "crop-windows", "rate"],
+)
+def test_the_program_in_the_readme_gives_the_answers_of_predict(videos: Path, tmp_path: Path, sampling: Any) -> None:
+    bundle = random_bundle(tmp_path / "mine", random_network(sampling=sampling), sampling, weight=0.6)
+    out = export(ExportSettings(bundle, out=tmp_path / "out"))
+    (program,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+    (out / "recognize.py").write_text(program)
+    paths = [videos / name for name in ("left/person1_0.avi", "up/person0_1.avi", "right/person5_0.avi")]
+    command = [sys.executable, "-I", "-c", _ISOLATED, out / "recognize.py", *paths]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0, done.stderr
+    recognizer = Recognizer(bundle)
+    for path, line in zip(paths, done.stdout.splitlines(), strict=True):
+        found, expected = json.loads(line), recognizer.predict(path)
+        assert (found["source"], found["label"]) == (str(path), expected.label)
+        np.testing.assert_allclose(scores_in_order(found["scores"]), scores_in_order(expected.scores), atol=2e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["litert", "saved_model", pytest.param("onnx", marks=needs_onnx)])
+def test_each_format_is_compared_with_the_model_on_its_test_clips(
+    activity: Activity, model: Path, tmp_path: Path, format: str
+) -> None:
+    result = activity("export", model, "--format", format, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert "test clips, its probabilities differ from those of the model by at most" in result.stderr
+    compared = json.loads((tmp_path / "out" / "description.json").read_text())["compared"]
+    assert compared["split"] == "test"
+    assert compared["clips"] > 1
+    assert compared["max_abs_difference"] < 1e-4
+    assert compared["accuracy"] == compared["accuracy_of_model"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "difference"), [("float16", 1e-2), ("int8", 0.2)])
+def test_a_smaller_encoder_is_compared_and_timed(
+    activity: Activity, model: Path, videos: Path, tmp_path: Path, precision: str, difference: float
+) -> None:
+    result = activity("export", model, "--precision", precision, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert "ms per frame on one thread" in result.stderr
+    description = json.loads((tmp_path / "out" / "description.json").read_text())
+    compared = description["compared"]
+    assert description["precision"] == precision
+    assert 0 < compared["max_abs_difference"] < difference
+    assert min(compared["encoder_ms"], compared["encoder_ms_of_model"]) > 0
+    assert (tmp_path / "out" / "encoder.tflite").stat().st_size < (model / "encoder.tflite").stat().st_size
+    frames = read_clip(videos / "left" / "person1_0.avi", SAMPLING).frames
+    assert sum(answer(tmp_path / "out", frames)) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_accuracy_on_clips_that_the_model_was_trained_on_is_warned_of(
+    activity: Activity, model: Path, videos: Path, tmp_path: Path
+) -> None:
+    # More test persons than before: training clips of the model are test clips here.
+    data, out, split = tmp_path / "prepared", tmp_path / "out", Split(0.1, 0.6, r"person\d+")
+    prepare(PrepareSettings(videos, data, sampling=SAMPLING, streams=("appearance",), split=split, workers=1))
+    result = activity("export", model, "--precision", "float16", "--data", data, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "The model was trained on" in result.stderr
+    assert "The model was trained on" in (out / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_answers_that_differ_too_much_are_refused(prepared: Path, tmp_path: Path) -> None:
+    # The weights for other formats are of another network than the files that predict runs.
+    network = random_network()
+    bundle = random_bundle(tmp_path / "mine", network)
+    random_network(seed=4).whole().save(bundle / WEIGHTS_FILE)
+    write_bundle(bundle, document_of(network))
+    with pytest.raises(BundleError, match="differ from those of the model by") as caught:
+        export(ExportSettings(bundle, "saved_model", tmp_path / "out", data=prepared))
+    assert caught.value.code == "export.difference"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_int8_needs_clips_to_calibrate_on(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="--data"):
+        export(ExportSettings(bundle, out=tmp_path / "out", precision="int8"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", ["saved_model", "onnx"])
+def test_other_formats_have_no_precision(activity: Activity, bundle: Path, tmp_path: Path, format: str) -> None:
+    result = activity("export", bundle, "--format", format, "--precision", "int8", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert f"--precision int8 needs --format litert, not --format {format}" in line
+
+
+def test_a_model_without_an_encoder_has_no_precision(tmp_path: Path) -> None:
+    bundle = random_bundle(tmp_path / "mine", others=[("motion",)])
+    with pytest.raises(ConfigError, match="does not read the appearance"):
+        export(ExportSettings(bundle, out=tmp_path / "out", precision="int8"))
+
+
+@pytest.mark.skipif(HAS_ONNX, reason="the extra 'onnx' is installed")
 def test_onnx_without_its_packages_is_an_error_with_what_to_install(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingDependencyError, match=r"pip install 'activity-cli\[onnx\]'"):
         export(ExportSettings(bundle, "onnx", tmp_path / "exported"))

@@ -28,7 +28,7 @@ from activity_cli.runtime.litert import NetworkRuntime, combine
 from activity_cli.settings import EvaluateSettings, plain_values
 from activity_cli.streams.views import views_of
 
-__all__ = ["evaluate"]
+__all__ = ["check_streams", "clips_for", "evaluate", "warnings_for"]
 
 _FEW_CLIPS = 30
 
@@ -47,18 +47,10 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     """
     progress = progress or SilentProgress()
     bundle = read_bundle(settings.model)
-    folder = settings.data or _training_folder(bundle)
-    if not settings.data and not os.path.isdir(folder):  # noqa: PTH112 (no error for a name that is too long)
-        raise DatasetError(
-            f"The prepared folder that {bundle.name} was trained on is no longer at {str(folder)!r}.",
-            "Name a prepared folder with --data.",
-        )
-    prepared = read_prepared(folder)
-    records = prepared.in_split(settings.split)
-    _check(bundle, prepared, records, settings.split)
+    prepared, records = clips_for(bundle, settings.data, settings.split)
     network = open_network(bundle)
-    _check_streams(bundle, network, prepared)
-    warnings = _warnings(bundle, prepared, records, settings.split)
+    check_streams(bundle, prepared)
+    warnings = warnings_for(bundle, prepared, records, settings.split)
     for warning in warnings:
         progress.warn(warning)
 
@@ -83,7 +75,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     offered = _offered(bundle, network, prepared)
     return EvaluationResult(
         model=bundle.name,
-        prepared=folder,
+        prepared=prepared.folder,
         split=settings.split,
         num_clips=len(records),
         labels=bundle.labels,
@@ -117,6 +109,30 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
 def _clip_answer(record: ClipRecord, answer: str, confidence: float) -> ClipAnswer:
     start, end = (None, None) if record.is_whole_video else (record.start_seconds, record.end_seconds)
     return ClipAnswer(record.path, start, end, record.label, answer, confidence)
+
+
+def clips_for(bundle: Bundle, data: Path | None, split: str) -> tuple[PreparedFolder, tuple[ClipRecord, ...]]:
+    """The prepared folder to try a model on, and its clips of a split.
+
+    Args:
+        bundle: The model.
+        data: The prepared folder; None: the one that the model was trained on.
+        split: ``train``, ``val``, ``test`` or ``all``.
+
+    Raises:
+        BundleError: The clips have other settings or labels than the model.
+        DatasetError: There are no clips.
+    """
+    folder = data or _training_folder(bundle)
+    if not data and not os.path.isdir(folder):  # noqa: PTH112 (no error for a name that is too long)
+        raise DatasetError(
+            f"The prepared folder that {bundle.name} was trained on is no longer at {str(folder)!r}.",
+            "Name a prepared folder with --data.",
+        )
+    prepared = read_prepared(folder)
+    records = prepared.in_split(split)
+    _check(bundle, prepared, records, split)
+    return prepared, records
 
 
 class _Clips:
@@ -178,11 +194,17 @@ def _offered(bundle: Bundle, network: NetworkRuntime, prepared: PreparedFolder) 
     }
 
 
-def _check_streams(bundle: Bundle, network: NetworkRuntime, prepared: PreparedFolder) -> None:
-    if missing := [name for name in network.streams if name not in prepared.stream_names]:
+def check_streams(bundle: Bundle, prepared: PreparedFolder) -> None:
+    """Checks that a prepared folder has the streams that a model reads.
+
+    Raises:
+        DatasetError: It lacks one (``dataset.streams``).
+    """
+    streams = bundle.document.streams
+    if missing := [name for name in streams if name not in prepared.stream_names]:
         raise DatasetError(
             f"{prepared.folder} was prepared without {' and '.join(missing)}, which {bundle.name} reads.",
-            f"Run 'activity prepare VIDEOS --streams {','.join(dict.fromkeys(['appearance', *network.streams]))}'.",
+            f"Run 'activity prepare VIDEOS --streams {','.join(dict.fromkeys(['appearance', *streams]))}'.",
             code="dataset.streams",
         )
 
@@ -218,7 +240,10 @@ def _clips_of(split: str, prepared: PreparedFolder) -> str:
     return str(prepared.folder) if split == "all" else f"the split {split!r} of {prepared.folder}"
 
 
-def _warnings(bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str) -> tuple[str, ...]:
+def warnings_for(
+    bundle: Bundle, prepared: PreparedFolder, records: tuple[ClipRecord, ...], split: str
+) -> tuple[str, ...]:
+    """Why the score of a model on these clips may say little about new clips."""
     warnings = []
     data = bundle.document.data
     trained_here = data.fingerprint == prepared.fingerprint

@@ -5,59 +5,178 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
-from activity_cli.errors import BundleError, MissingDependencyError, OutputError
+from activity_cli.commands.evaluate import check_streams, clips_for, warnings_for
+from activity_cli.commands.export_check import Answer, answer_of, compare, compare_speed
+from activity_cli.commands.export_readme import landmark_models, notice, readme
+from activity_cli.commands.predict import open_network
+from activity_cli.dataset.manifest import PreparedFolder
+from activity_cli.dataset.processes import default_workers
+from activity_cli.errors import BundleError, ConfigError, DatasetError, MissingDependencyError, OutputError
 from activity_cli.files import atomic_folder, translate_os_error, write_text
 from activity_cli.model.bundle import ENCODER_FILE, WEIGHTS_FILE, Bundle, read_bundle
+from activity_cli.model.conversion import encoder_to_litert
 from activity_cli.model.heads import HeadShape
 from activity_cli.model.network import Network, NetworkShape, load_network
 from activity_cli.progress import Progress, SilentProgress
 from activity_cli.quiet import native_output_silenced
-from activity_cli.runtime.litert import HeadRuntime
+from activity_cli.results import ClipRecord
+from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime, NetworkRuntime, StreamHead
+from activity_cli.sampling.plan import evenly_spaced
 from activity_cli.settings import ExportSettings, plain_values
 from activity_cli.streams.model_files import MODEL_FOLDER
-from activity_cli.streams.registry import STREAMS
 
 __all__ = ["export"]
+
+Floats = npt.NDArray[np.float32]
+# The prepared folder, and the split and the clips to compare on.
+_Clips: TypeAlias = tuple[PreparedFolder, str, tuple[ClipRecord, ...]]
+
+# Enough to see a wrong conversion; another precision is compared on all clips of the split.
+_CLIPS_COMPARED = 16
+_CALIBRATION_CLIPS, _CALIBRATION_FRAMES = 50, 4
+# How many times as fast int8 must be to be worth its difference.
+_LEAST_SPEEDUP = 1.5
+
+
+class _Export(NamedTuple):
+    """What a format wrote: the description of each file, and what the files answer."""
+
+    files: dict[str, Any]
+    answer: Answer
 
 
 def export(settings: ExportSettings, progress: Progress | None = None) -> Path:
     """Writes a model in the format of another runtime, and ``description.json``, which describes its files.
 
-    ``litert`` copies the files that ``predict`` runs (phones, Raspberry Pi), with a ``README.md`` that says what stands
-    between them. ``saved_model`` writes TensorFlow's format (TensorFlow Serving), ``onnx`` two files for ONNX Runtime:
-    both hold networks only, so the model must read appearance alone.
+    ``litert`` writes the files that ``predict`` runs (phones, Raspberry Pi), with a ``README.md``: a complete program
+    where the model reads the appearance alone, else what stands between the files. ``saved_model`` writes TensorFlow's
+    format (TensorFlow Serving), ``onnx`` two files for ONNX Runtime: both hold networks only, so the model must read
+    the appearance alone.
+
+    The exported model is compared with the bundle on prepared clips. If there are none, ``progress`` gets a warning.
 
     Args:
         settings: Which model, which format, and where to.
-        progress: Shows a bar.
+        progress: Shows bars, and how the exported model compares.
 
     Returns:
         The folder.
 
     Raises:
-        BundleError: There is no such model, it is damaged, or it reads streams that the format cannot hold
-            (``model.streams``).
+        BundleError: There is no such model, it is damaged, it reads streams that the format cannot hold
+            (``model.streams``), or the exported model answers too differently (``export.difference``).
+        ConfigError: The precision does not go with the format or the model.
+        DatasetError: There is no prepared folder where one is needed, or it does not fit the model.
         OutputError: The folder exists, or cannot be written.
         MissingDependencyError: The format needs a package that is not installed.
     """
     progress = progress or SilentProgress()
     bundle = read_bundle(settings.model)
     _check_streams(settings, bundle)
+    _check_precision(settings, bundle)
     _check_place(settings)
-    with atomic_folder(settings.out) as folder, progress.stage(f"Exporting {settings.format}", 1, "model") as stage:
-        files = _WRITERS[settings.format](bundle, folder)
-        write_text(
-            folder / "description.json", json.dumps(_description(bundle, settings.format, files), indent=2) + "\n"
-        )
-        stage.advance()
+    with atomic_folder(settings.out) as folder:
+        clips = _clips(settings, bundle, progress)
+        with progress.stage(f"Exporting {settings.format}", 1, "model") as stage:
+            written = _WRITERS[settings.format](settings, bundle, folder, clips)
+            stage.advance()
+        checked = _checked(settings, bundle, folder, written, clips, progress) if clips else {}
+        if settings.format == "litert":
+            compared = _sentence(settings, checked) if checked else "It was not compared with the model of activity."
+            compared = " ".join([compared, *checked.get("warnings", ())])
+            write_text(folder / "README.md", readme(bundle, written.files, compared))
+        if text := notice(bundle):
+            write_text(folder / "NOTICE", text)
+            shutil.copyfile(MODEL_FOLDER / "LICENSE", folder / "LICENSE")
+        description = _description(bundle, settings, written.files, checked)
+        write_text(folder / "description.json", json.dumps(description, indent=2) + "\n")
     return settings.out
+
+
+def _check_precision(settings: ExportSettings, bundle: Bundle) -> None:
+    if settings.precision == "float32":
+        return
+    if settings.format != "litert":
+        raise ConfigError(
+            f"`precision={settings.precision}` needs `format=litert`, not `format={settings.format}`.",
+            "Leave out one of them.",
+            setting="precision",
+        )
+    if bundle.document.appearance is None:
+        raise ConfigError(
+            f"{bundle.name} does not read the appearance, so it has no encoder to convert to {settings.precision}.",
+            "Leave out `precision`.",
+            setting="precision",
+        )
+
+
+def _clips(settings: ExportSettings, bundle: Bundle, progress: Progress) -> _Clips | None:
+    """The clips to compare on; None, with a warning: nobody asked for them, and there are none."""
+    try:
+        prepared, _ = clips_for(bundle, settings.data, "all")
+        check_streams(bundle, prepared)
+    except (BundleError, DatasetError) as error:
+        if settings.data or settings.precision == "int8":
+            raise
+        progress.warn(f"The exported model was not compared with the model. {error}")
+        return None
+    split = "test" if prepared.in_split("test") else "all"
+    records = prepared.in_split(split)
+    if settings.precision == "float32":
+        records = _some(records, _CLIPS_COMPARED)
+    return prepared, split, records
+
+
+def _checked(
+    settings: ExportSettings, bundle: Bundle, folder: Path, written: _Export, clips: _Clips, progress: Progress
+) -> dict[str, Any]:
+    """How the exported files compare with the bundle."""
+    prepared, split, records = clips
+    result = {
+        "split": split,
+        **compare(open_network(bundle), written.answer, settings.precision, bundle.labels, prepared, records, progress),
+    }
+    if settings.precision != "float32":
+        frames = np.asarray(prepared.clips.read(records[0].clip))
+        before, after = compare_speed(bundle.file(ENCODER_FILE), folder / ENCODER_FILE, frames)
+        result |= {"encoder_ms_of_model": round(before, 3), "encoder_ms": round(after, 3)}
+        result["warnings"] = list(warnings_for(bundle, prepared, records, split))
+        if settings.precision == "int8" and before < after * _LEAST_SPEEDUP:
+            result["warnings"].append(
+                f"int8 is only {before / after:.2f} times as fast as float32 here. Measure it on your device."
+            )
+        for warning in result["warnings"]:
+            progress.warn(warning)
+    progress.note(_sentence(settings, result))
+    return result
+
+
+def _sentence(settings: ExportSettings, checked: dict[str, Any]) -> str:
+    where = {"test": "test clips", "all": "clips"}[checked["split"]]
+    text = (
+        f"On {checked['clips']} {where}, its probabilities differ from those of the model by at most "
+        f"{checked['max_abs_difference']:.1e}."
+    )
+    if settings.precision != "float32":
+        text += (
+            f" It is right for {checked['accuracy']:.1%} of them, the model for {checked['accuracy_of_model']:.1%}."
+            f" Its encoder takes {checked['encoder_ms']:.1f} ms per frame on one thread, that of the model "
+            f"{checked['encoder_ms_of_model']:.1f} ms."
+        )
+    return text
+
+
+def _some(records: Sequence[ClipRecord], most: int) -> tuple[ClipRecord, ...]:
+    return tuple(records[place] for place in evenly_spaced(len(records), most))
 
 
 def _check_place(settings: ExportSettings) -> None:
@@ -76,14 +195,22 @@ def _check_place(settings: ExportSettings) -> None:
         )
 
 
-def _litert(bundle: Bundle, folder: Path) -> dict[str, Any]:
-    document, files = bundle.document, {}
-    if "appearance" in document.streams:
-        shutil.copyfile(bundle.file(ENCODER_FILE), folder / ENCODER_FILE)
+def _litert(settings: ExportSettings, bundle: Bundle, folder: Path, clips: _Clips | None) -> _Export:
+    document, files, heads = bundle.document, dict[str, Any](), dict[str, StreamHead]()
+    encoder = None
+    if document.appearance is not None:
+        path = folder / ENCODER_FILE
+        if settings.precision == "float32":
+            shutil.copyfile(bundle.file(ENCODER_FILE), path)
+        else:
+            calibration = _calibration(clips[0]) if clips and settings.precision == "int8" else ()
+            encoder_to_litert(_network(bundle).encoder, path, settings.precision, calibration)
         files[ENCODER_FILE] = _encoder(bundle)
+        encoder = EncoderRuntime(path, default_workers())
     for entry in document.heads:
         shutil.copyfile(bundle.file(entry.file), folder / entry.file)
         runtime = HeadRuntime(folder / entry.file)
+        heads[entry.stream] = StreamHead(runtime, tuple(entry.reads), entry.weight)
         files[entry.file] = {
             "stream": entry.stream,
             "reads": entry.reads,
@@ -91,87 +218,45 @@ def _litert(bundle: Bundle, folder: Path) -> dict[str, Any]:
             "inputs": _features("1", runtime.num_frames, runtime.num_features),
             "outputs": {"log_probabilities": f"float32 [1, {runtime.num_classes}]"},
         }
-    models = {name: stream for stream in document.streams for name in STREAMS[stream].models}
-    for name in models:
+    for name, stream in landmark_models(bundle).items():
         shutil.copyfile(MODEL_FOLDER / f"{name}.tflite", folder / f"{name}.tflite")
-    if models:
-        shutil.copyfile(MODEL_FOLDER / "LICENSE", folder / "LICENSE")
-    files |= {f"{name}.tflite": {"computes": stream} for name, stream in models.items()}
-    write_text(folder / "README.md", _readme(bundle, tuple(models)))
-    return files
+        files[f"{name}.tflite"] = {"computes": stream}
+    return _Export(files, answer_of(NetworkRuntime(encoder, heads, document.mirrored_labels)))
 
 
-def _readme(bundle: Bundle, models: Sequence[str]) -> str:
-    """What stands between the files of the format ``litert``."""
-    document = bundle.document
-    lines = [
-        f"# {bundle.name}",
-        "",
-        "Video -> frames -> rows of each stream -> views -> heads -> probabilities. `description.json` has the labels,",
-        "the sampling of the frames, and the inputs and outputs of the files.",
-        "",
-        "## Streams",
-        "",
-        "Each stream describes a frame by a row of numbers. The code is in `activity_cli/streams/` of the package.",
-        "",
-        *(f"- **{name}** (version {version}): {_STREAM_TEXTS[name]}" for name, version in document.streams.items()),
-        "",
-        "## Views",
-        "",
-        "The heads of appearance and motion read the rows as they are. The head of the pose reads views of the rows:",
-        "`views_of` in `views.py` resamples the skeleton to the number of steps of the head, for several cuts in time,",
-        "and computes positions, directions, angles and speeds (`skeleton.py`).",
-    ]
-    if document.mirrored_labels is not None:
-        lines += [
-            "It also gives each cut as a mirror shows it. Of a mirrored view, the probability of label i is the answer",
-            "at `mirrored_labels[i]`.",
-        ]
-    lines += [
-        "The probabilities of the views of a head are averaged, and the logarithm of the average is taken.",
-        "",
-        "## Sum",
-        "",
-        "The log probabilities of the heads are multiplied by these weights and added. The softmax of the sum is the",
-        "answer.",
-        "",
-        "| head | reads | kind | weight |",
-        "| --- | --- | --- | --- |",
-        *(f"| `{one.file}` | {', '.join(one.reads)} | {one.kind} | {one.weight:.4g} |" for one in document.heads),
-    ]
-    if models:
-        lines += [
-            "",
-            "## License",
-            "",
-            f"{', '.join(f'`{name}.tflite`' for name in models)}: MediaPipe, Copyright The MediaPipe Authors, Apache",
-            "License, Version 2.0 (`LICENSE`).",
-        ]
-    return "\n".join(lines) + "\n"
+def _calibration(prepared: PreparedFolder) -> Iterator[npt.NDArray[np.uint8]]:
+    """Frames of training clips, from which int8 takes the range of each layer."""
+    for record in _some(prepared.in_split("train") or prepared.in_split("all"), _CALIBRATION_CLIPS):
+        frames = np.asarray(prepared.clips.read(record.clip))
+        yield from frames[list(evenly_spaced(len(frames), _CALIBRATION_FRAMES))]
 
 
-_STREAM_TEXTS = {
-    "appearance": f"`{ENCODER_FILE}` computes it from the frame, made square.",
-    "motion": "`motion.py` computes it by OpenCV from the full frame and the one 1/15 s later.",
-    "pose": "`pose.py` computes it from the full frame. `pose_detection.tflite` finds a person, and "
-    "`pose_landmark_full.tflite` the joints.",
-    "hands": "`hands.py` computes it from the full frame and its pose, with `hand_landmark_full.tflite`.",
-}
+def _saved_model(_: ExportSettings, bundle: Bundle, folder: Path, clips: _Clips | None) -> _Export:
+    import tensorflow as tf
 
-
-def _saved_model(bundle: Bundle, folder: Path) -> dict[str, Any]:
     network = _network(bundle)
     head, size = network.shape.head, network.shape.frame_size
     with native_output_silenced():
         whole = _weighted(network.whole(), bundle)
         whole.export(str(folder / "saved_model"), format="tf_saved_model", verbose=False)
     inputs = {"clips": f"uint8 [B, {head.num_frames}, {size}, {size}, 3]", "mask": f"bool [B, {head.num_frames}]"}
-    return {"saved_model": {"inputs": inputs, "outputs": {"probabilities": f"float32 [B, {head.num_classes}]"}}}
+    files = {"saved_model": {"inputs": inputs, "outputs": {"probabilities": f"float32 [B, {head.num_classes}]"}}}
+    with native_output_silenced():
+        loaded = tf.saved_model.load(str(folder / "saved_model"))  # holds the signature's variables
+    run = loaded.signatures["serving_default"]
+
+    def answer(frames: npt.NDArray[np.uint8], _rows: object, _times: object) -> Floats:
+        clip, mask = _padded(frames, head.num_frames)
+        [found] = run(clips=tf.constant(clip), mask=tf.constant(mask)).values()
+        return np.asarray(found[0], np.float32)
+
+    return _Export(files, answer)
 
 
-def _onnx(bundle: Bundle, folder: Path) -> dict[str, Any]:
+def _onnx(_: ExportSettings, bundle: Bundle, folder: Path, clips: _Clips | None) -> _Export:
     try:
         import onnx  # noqa: F401
+        import onnxruntime
         import tf2onnx  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
@@ -195,7 +280,25 @@ def _onnx(bundle: Bundle, folder: Path) -> dict[str, Any]:
         "inputs": _features("B", head.num_frames, head.num_features),
         "outputs": {"probabilities": f"float32 [B, {head.num_classes}]"},
     }
-    return {"encoder.onnx": _encoder(bundle), "classifier.onnx": classifier}
+    run_encoder, run_classifier = (
+        onnxruntime.InferenceSession(folder / name).run for name in ("encoder.onnx", "classifier.onnx")
+    )
+
+    def answer(frames: npt.NDArray[np.uint8], _rows: object, _times: object) -> Floats:
+        [features] = run_encoder(None, {"frames": frames})
+        clip, mask = _padded(features, head.num_frames)
+        [found] = run_classifier(None, {"features": clip, "mask": mask})
+        return np.asarray(found[0], np.float32)
+
+    return _Export({"encoder.onnx": _encoder(bundle), "classifier.onnx": classifier}, answer)
+
+
+def _padded(rows: npt.NDArray[Any], steps: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """A batch of one clip ``[1, steps, ...]`` from ``[T, ...]``, and its mask."""
+    kept = rows[list(evenly_spaced(len(rows), steps))]
+    padded = np.zeros((1, steps, *rows.shape[1:]), rows.dtype)
+    padded[0, : len(kept)] = kept
+    return padded, np.arange(steps)[np.newaxis] < len(kept)
 
 
 def _network(bundle: Bundle) -> Network:
@@ -239,7 +342,9 @@ def _features(batch: str, num_frames: int, num_features: int) -> dict[str, str]:
     }
 
 
-def _description(bundle: Bundle, format_name: str, files: dict[str, Any]) -> dict[str, Any]:
+def _description(
+    bundle: Bundle, settings: ExportSettings, files: dict[str, Any], checked: dict[str, Any]
+) -> dict[str, Any]:
     """Everything that another program needs: which frames to read, which files to run, what their numbers mean."""
     usage = [
         "Divide the video into windows of window_seconds (null: use the whole video as one window).",
@@ -252,17 +357,19 @@ def _description(bundle: Bundle, format_name: str, files: dict[str, Any]) -> dic
         "Pad clips or features with zeros. mask is true for real frames and false for padding.",
         "Probabilities are in the order of labels. Average them over windows.",
     ]
-    if format_name == "litert":
-        usage.append("README.md says what stands between the files.")
+    if settings.format == "litert":
+        usage.append("README.md says how to run the files.")
     return {
         "schema": "activity.export/2",
         "model": bundle.name,
-        "format": format_name,
+        "format": settings.format,
+        "precision": settings.precision,
         "labels": bundle.document.labels,
         "sampling": plain_values(bundle.sampling),
         "streams": bundle.document.streams,
         "mirrored_labels": bundle.document.mirrored_labels,
         "files": files,
+        "compared": checked or None,
         "usage": usage,
     }
 

@@ -5,10 +5,14 @@ The files use only operations that are built into LiteRT.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from activity_cli.files import write_bytes
@@ -18,8 +22,19 @@ from activity_cli.quiet import native_output_silenced
 __all__ = ["encoder_to_litert", "head_to_litert"]
 
 
-def encoder_to_litert(encoder: keras.Model, path: Path) -> None:
+def encoder_to_litert(
+    encoder: keras.Model,
+    path: Path,
+    precision: str = "float32",
+    calibration: Iterable[npt.NDArray[np.uint8]] = (),
+) -> None:
     """Converts an encoder, or its first blocks: from ``frames``, ``uint8 [N, H, W, 3]``, to ``float32 [N, ...]``.
+
+    Args:
+        encoder: A model of frames.
+        path: The file to write.
+        precision: ``float32``; ``float16``: stores the weights in 16 bits; ``int8``: also computes in 8 bits.
+        calibration: Real frames ``uint8 [H, W, 3]``. ``int8`` takes the range of each layer from them.
 
     Raises:
         OutputError: The file cannot be written.
@@ -29,7 +44,17 @@ def encoder_to_litert(encoder: keras.Model, path: Path) -> None:
     def encode(frames: tf.Tensor) -> tf.Tensor:
         return encoder(frames, training=False)
 
-    _convert(encode, path)
+    with native_output_silenced(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that calibration finds the ranges
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([encode.get_concrete_function()])
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if precision == "int8":
+            converter.representative_dataset = lambda: ([frame[np.newaxis]] for frame in calibration)
+        content = converter.convert()
+    write_bytes(path, content)
 
 
 def head_to_litert(head: keras.Model, shape: HeadShape, path: Path) -> None:
@@ -53,12 +78,7 @@ def head_to_litert(head: keras.Model, shape: HeadShape, path: Path) -> None:
     def classify(features: tf.Tensor, mask: tf.Tensor) -> Any:
         return single([features, mask], training=False)
 
-    _convert(classify, path)
-
-
-def _convert(function: Any, path: Path) -> None:
     # Not with Keras' own export, which writes a SavedModel first and takes three times as long.
     with native_output_silenced():
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
-        content = converter.convert()
+        content = tf.lite.TFLiteConverter.from_concrete_functions([classify.get_concrete_function()]).convert()
     write_bytes(path, content)
