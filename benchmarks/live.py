@@ -74,7 +74,6 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=30.0)
     parser.add_argument("--size", default="640x480")
     options = parser.parse_args()
-    num_frames = json.loads((options.model / "bundle.json").read_text())["settings"]["prepare"]["num_frames"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "paced.ts")
         encode(options.video, path, options.rate, options.size, options.seconds)
@@ -84,21 +83,23 @@ def main() -> None:
     threading.Thread(target=serve, args=(server, frames, sent), daemon=True).start()
     command = [sys.executable, "-m", "activity_cli", "predict", "--timeline", "--model", str(options.model)]
     command += ["--set", "reconnects=0", f"tcp://127.0.0.1:{server.getsockname()[1]}"]
-    delays, memory = [], []
+    came, memory = [], []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stderr
         for line in process.stdout:
             now, found = time.monotonic(), json.loads(line)
-            if found["schema"] != "activity.window/1":
-                continue
-            step = (found["end_seconds"] - found["start_seconds"]) / num_frames
-            last = bisect_left(times, found["end_seconds"] - step / 2 - _SAME_SECONDS)
             # The windows of the first seconds come from frames that were sent before the video was opened.
-            if found["end_seconds"] > 5 and last < len(sent):
-                delays.append(now - sent[last])
+            if found["schema"] == "activity.window/1" and found["end_seconds"] > 5:
+                came.append((now, found))
                 memory.append(int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * _PAGE_MIB)
         errors = process.stderr.read()
+    num_frames, delays = max(found["frames_used"] for _, found in came), []
+    for now, found in came:
+        step = (found["end_seconds"] - found["start_seconds"]) / num_frames
+        last = bisect_left(times, found["end_seconds"] - step / 2 - _SAME_SECONDS)
+        if last < len(times):
+            delays.append(now - sent[last])
     tenths = [f"{np.mean(part):.0f}" for part in np.array_split(memory, min(10, len(memory)))]
     print(f"{len(frames)} frames, {len(delays)} windows at {options.rate:g} frames/s, {os.cpu_count()} cores")
     print("delay in s: " + ", ".join(f"p{share} {np.percentile(delays, share):.3f}" for share in (50, 95, 100)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from typer.testing import Result
 
 from activity_cli import Recognizer
+from activity_cli.errors import VideoError
 from activity_cli.results import TimelineSegment, TimelineWindow
 from activity_cli.video.live import LiveSource
 from encoded_videos import ffmpeg
@@ -236,7 +238,7 @@ def test_a_live_source_gives_the_windows_of_the_file(model: Path, stream: Path) 
     found = []
     with tcp_server([stream.read_bytes()], seconds=2.5) as address:
         source = LiveSource(address, reconnects=0)
-        with pytest.raises(Exception, match="it stopped"):
+        with pytest.raises(VideoError, match="it stopped"):
             for one in recognizer.timeline(source):
                 found.append(one)
     assert source.dropped_frames == 0
@@ -246,6 +248,21 @@ def test_a_live_source_gives_the_windows_of_the_file(model: Path, stream: Path) 
     last = found[-1]
     assert isinstance(last, TimelineSegment)
     assert last.end_seconds == pytest.approx(4.2, abs=0.3)
+
+
+def test_an_interruption_is_a_gap(model: Path, stream: Path) -> None:
+    found = []
+    with tcp_server([stream.read_bytes()] * 2, seconds=1.0) as address:
+        source = LiveSource(address, reconnects=1)
+        with pytest.raises(VideoError, match="connection refused"):
+            found.extend(Recognizer(model).timeline(source))
+    parts = [one for one in found if isinstance(one, TimelineSegment)]
+    assert all(one.end_seconds == other.start_seconds for one, other in itertools.pairwise(parts))
+    [gap] = [one for one in parts if one.reason == "no_frames"]
+    assert (gap.label, gap.confidence) == (None, None)
+    assert gap.start_seconds == pytest.approx(4.2, abs=0.3)
+    assert gap.end_seconds - gap.start_seconds > 0.9  # the pause
+    assert parts[-1].end_seconds == pytest.approx(gap.end_seconds + 4.2, abs=0.3)
 
 
 def test_lines_of_a_live_source(command: list[str], model: Path, stream: Path) -> None:
@@ -300,7 +317,14 @@ def test_a_window_without_a_display(command: list[str], model: Path, stream: Pat
     assert first == "warning: --show: there is no display, so predict goes on without a window."
 
 
-def test_a_window_is_for_live_sources(activity: Activity, model: Path, video: Path) -> None:
-    result = activity("predict", "--timeline", "--show", video, "--model", model)
-    assert result.exit_code == 2
-    assert "--show needs --timeline and an address or a camera." in result.stderr
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--timeline", "--show", "x.avi"], "--show needs --timeline and an address or a camera."),
+        (["--null", "x.avi"], "--null is for the list of --files-from."),
+    ],
+)
+def test_options_that_fit_nothing(activity: Activity, model: Path, words: list[str], problem: str) -> None:
+    result = activity("predict", *words, "--model", model)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert problem in result.stderr

@@ -6,10 +6,11 @@ import errno
 import os
 import select
 import shutil
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby
@@ -104,12 +105,16 @@ def run_predict(
 
     texts = context.params["inputs"] or []  # as typed: a Path loses ./ and double slashes
     has_live = settings.timeline and any(map(is_live, texts))
-    if show and not has_live:
-        raise UsageError(
-            "--show needs --timeline and an address or a camera.",
-            "Name one, such as camera:0, or leave out --show.",
-            code="usage.input",
-        )
+    problem = hint = ""
+    if not texts and files_from is None and watch is None:
+        problem, hint = "Missing argument 'INPUT'.", "See 'activity predict --help'."
+    elif null and files_from is None:
+        problem, hint = "--null is for the list of --files-from.", "Name the list, or leave out --null."
+    elif show and not has_live:
+        problem = "--show needs --timeline and an address or a camera."
+        hint = "Name one, such as camera:0, or leave out --show."
+    if problem:
+        raise UsageError(problem, hint, code="usage.input")
     never_ends = watch is not None or has_live
     wanted = "json" if never_ends and format == "auto" else choose_format(format, _FORMATS)
     # On one terminal, a bar would overwrite lines of data. A table is printed at the end only.
@@ -117,13 +122,14 @@ def run_predict(
     progress = TerminalProgress(quiet or not (shows_bar or never_ends), bars=not never_ends)
     window = Window(progress.warn) if show else None
     with ExitStack() as stack:
-        named: Iterable[Input] = [_typed(text, stack, settings, progress, window) for text in texts]
+        typed = [_typed(text, stack, settings, progress, window) for text in texts]
+        named: Iterable[Input] = typed
         if files_from is not None:
             named = chain(named, _listed(files_from, null, texts, stack))
         if watch is not None:
             named = chain(named, watch_folder(watch, _fail_if_unread))
-        elif files_from is None and not texts:
-            raise UsageError("Missing argument 'INPUT'.", "See 'activity predict --help'.", code="usage.input")
+        if settings.timeline and any(not isinstance(one.place, Path) for one in typed):
+            named = stack.enter_context(_until_interrupted(named))
         run = predict_timeline if settings.timeline else predict
 
         def answers(inputs: Iterable[Input]) -> Iterator[Answer]:
@@ -156,7 +162,7 @@ def _write_file(
     if files.done:
         print_error(f"{out}: an earlier call has answered {sum(files.done.values())} inputs; continuing.")
         # Each name as often as it was answered.
-        inputs = [one for one in expand(inputs) if not _was_done(files.done, one.name)]
+        inputs = (one for one in expand(inputs) if not _was_done(files.done, one.name))
     with files.open():
         for name, group in groupby(run(inputs), key=lambda one: one.source):
             found = list(group)
@@ -177,6 +183,42 @@ def _labeled(found: Iterable[Answer], window: Window | None) -> Iterator[Answer]
         if window and isinstance(one, TimelineWindow):
             window.label = f"{one.label} {one.confidence:.0%}"
         yield one
+
+
+@contextmanager
+def _until_interrupted(inputs: Iterable[Input]) -> Iterator[Iterator[Input]]:
+    """The inputs. The first Ctrl-C ends the live source that is being read, so that its last segment is written.
+
+    Raises:
+        KeyboardInterrupt: Then.
+    """
+    from activity_cli.video.live import LiveSource, PipeSource
+
+    begun: list[LiveSource | PipeSource] = []
+    stopped = False
+
+    def taken() -> Iterator[Input]:
+        for one in inputs:
+            if stopped:
+                return
+            begun[:] = [one.place] if isinstance(one.place, (LiveSource, PipeSource)) else []
+            yield one
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopped
+        if stopped or not any(source.is_reading for source in begun):
+            raise KeyboardInterrupt
+        stopped = True
+        for source in begun:
+            source.stop()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield taken()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if stopped:
+        raise KeyboardInterrupt
 
 
 def _typed(

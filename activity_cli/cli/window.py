@@ -81,10 +81,14 @@ def main() -> None:
 
     name, stdin, size = "activity", sys.stdin.buffer, struct.calcsize(_HEADER)
     cv2.namedWindow(name, cv2.WINDOW_NORMAL)
+    is_first = True
     while len(header := stdin.read(size)) == size:
         height, width, length = struct.unpack(_HEADER, header)
         label = stdin.read(length).decode()
         frame = np.frombuffer(stdin.read(height * width * 3), np.uint8).reshape(height, width, 3).copy()
+        if is_first:
+            cv2.resizeWindow(name, width, height)
+            is_first = False
         place = (12, height - 16)
         for color, thickness in (((0, 0, 0), 5), ((255, 255, 255), 2)):
             cv2.putText(frame, label, place, cv2.FONT_HERSHEY_SIMPLEX, max(0.5, height / 480), color, thickness)

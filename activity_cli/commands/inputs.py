@@ -135,7 +135,11 @@ def watch_folder(folder: Path, idle: Callable[[], None] = lambda: None) -> Itera
     Raises:
         UsageError: There is no such folder, or not any more.
     """
-    known = set(_videos(folder) or ())
+    return _fresh(folder, set(_videos(folder) or ()), idle)
+
+
+def _fresh(folder: Path, known: set[Path], idle: Callable[[], None]) -> Iterator[Input]:
+    """The videos that are not known."""
     seen: dict[Path, tuple[tuple[int, int], float]] = {}
     while True:
         idle()

@@ -148,29 +148,25 @@ class Timeline:
             yield gap
 
     def _found(self, source: Source, name: str) -> Iterator[TimelineWindow | TimelineSegment]:
-        plan, end = self._plan, 0.0
+        plan, last_seconds = self._plan, 0.0
         reader = RowReader(source, self._bundle.sampling, self._streams, plan.step_seconds, self._describing)
-        run = _Run(plan, 0)
-        interruption: KeyboardInterrupt | None = None
+        run = _Run(plan, 0, 0.0)
         with ThreadPoolExecutor(1) as decoding, _stopped(source):
-            try:
-                for window in _windows(_ahead(iter(reader), decoding), plan):
-                    if window.number != run.next_number:  # for a while there were no frames
-                        yield from self._segments(run.finish(end), name)
-                        run = _Run(plan, window.number)
-                        yield TimelineSegment(name, None, end, run.start_seconds, None, NO_FRAMES, self._bundle.name)
-                    probabilities = self._network.answer(window.rows, window.times_seconds)
-                    start = window.number * plan.stride_seconds
-                    end = start + plan.window_seconds
-                    if window.is_last:
-                        end = min(end, max(reader.end_seconds, window.times_seconds[-1]))
-                    yield self._window(window, probabilities, name, start, end)
-                    yield from self._segments(run.add(probabilities), name)
-            except KeyboardInterrupt as error:
-                interruption = error  # what is known so far is not lost
+            for window in _windows(_ahead(iter(reader), decoding), plan):
+                if window.number != run.next_number:  # for a while there were no frames
+                    yield from self._segments(run.finish(last_seconds + plan.step_seconds / 2), name)
+                    end, run = run.end_seconds, _Run(plan, window.number, window.times_seconds[0])
+                    yield TimelineSegment(name, None, end, run.end_seconds, None, NO_FRAMES, self._bundle.name)
+                probabilities = self._network.answer(window.rows, window.times_seconds)
+                start, last_seconds = window.number * plan.stride_seconds, window.times_seconds[-1]
+                end = start + plan.window_seconds
+                if window.is_last:
+                    end = min(end, max(reader.end_seconds, last_seconds))
+                yield self._window(window, probabilities, name, start, end)
+                yield from self._segments(run.add(probabilities), name)
         yield from self._segments(run.finish(reader.end_seconds), name)
-        if interruption or reader.failure:
-            raise interruption or reader.failure  # type: ignore[misc]
+        if reader.failure:
+            raise reader.failure
 
     def _window(
         self, window: _Window, probabilities: npt.NDArray[np.float32], name: str, start: float, end: float
@@ -201,32 +197,42 @@ def _joined(one: TimelineSegment, following: TimelineSegment) -> TimelineSegment
 
 
 class _Run:
-    """Consecutive windows, and the segments that they make: borders lie between the middles of two windows."""
+    """Consecutive windows, and the segments that they make: borders lie between the middles of two windows.
 
-    def __init__(self, plan: TimelinePlan, first_number: int) -> None:
-        self._plan, self._first = plan, first_number
-        self.start_seconds = first_number * plan.stride_seconds
-        self.next_number = first_number
+    Attributes:
+        next_number: Of the window that comes next.
+        end_seconds: When the last segment ends; before the first one, when that begins.
+    """
+
+    def __init__(self, plan: TimelinePlan, first_number: int, start_seconds: float) -> None:
+        self._plan, self._first, self._start = plan, first_number, start_seconds
+        self.next_number, self.end_seconds = first_number, start_seconds
         self._segmenter = Segmenter(plan.shortest_steps, _SWITCH_COST, _WEIGHT * plan.stride / plan.num_frames)
 
     def add(self, probabilities: npt.NDArray[np.float32]) -> Iterator[tuple[Piece, float, float]]:
         """Takes the answer of the next window; yields what is final, from when to when."""
         self.next_number += 1
         for piece in self._segmenter.add(probabilities):
-            yield piece, self._border(piece.start), self._border(piece.stop)
+            yield from self._between(piece, self._border(piece.start), self._border(piece.stop))
 
     def finish(self, end_seconds: float) -> Iterator[tuple[Piece, float, float]]:
         """Yields the rest, until the frames end."""
-        pieces = list(self._segmenter.finish())
+        pieces, end_seconds = list(self._segmenter.finish()), max(end_seconds, self.end_seconds)
         for piece in pieces:
-            end = end_seconds if piece is pieces[-1] else self._border(piece.stop)
-            yield piece, self._border(piece.start), end
+            end = end_seconds if piece is pieces[-1] else min(self._border(piece.stop), end_seconds)
+            yield from self._between(piece, self._border(piece.start), end)
 
     def _border(self, step: int) -> float:
+        """Before a window; the first ones may begin before the frames do."""
         if not step:
-            return self.start_seconds
+            return self._start
         middle = (self._first + step) * self._plan.stride_seconds + self._plan.window_seconds / 2
-        return middle - self._plan.stride_seconds / 2
+        return max(self._start, middle - self._plan.stride_seconds / 2)
+
+    def _between(self, piece: Piece, start: float, end: float) -> Iterator[tuple[Piece, float, float]]:
+        if start < end:
+            self.end_seconds = end
+            yield piece, start, end
 
 
 @contextmanager

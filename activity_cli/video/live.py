@@ -72,6 +72,7 @@ class LiveSource(ReadOnce):
         dropped_frames: Frames that came faster than they were taken.
         num_frames: Frames that came.
         is_finite: Whether it is a video of known length, which is read like a file: no frame is dropped.
+        is_reading: Whether :meth:`read` has begun and not ended.
 
     Raises:
         VideoError: The scheme is unknown (``video.unsupported``).
@@ -108,7 +109,7 @@ class LiveSource(ReadOnce):
         self._queue = _Queue(self._stopped)
         self._last_seconds, self._last_arrival = 0.0, 0.0
         self.num_frames = 0
-        self.is_finite = False
+        self.is_finite = self.is_reading = False
 
     @property
     def dropped_frames(self) -> int:
@@ -123,10 +124,14 @@ class LiveSource(ReadOnce):
 
     def read(self, wants: Callable[[int], bool]) -> Iterator[Frame]:
         Thread(target=self._receive, name=f"receives {self.name}", daemon=True).start()
-        for index, frame in enumerate(self._queue):
-            if self._show and frame.bgr is not None:
-                self._show(frame.bgr)
-            yield Frame(index, frame.time_seconds, frame.bgr)
+        self.is_reading = True
+        try:
+            for index, frame in enumerate(self._queue):
+                if self._show and frame.bgr is not None:
+                    self._show(frame.bgr)
+                yield Frame(index, frame.time_seconds, frame.bgr)
+        finally:
+            self.is_reading = False
 
     def info(self) -> VideoInfo:
         return self._info
@@ -148,7 +153,7 @@ class LiveSource(ReadOnce):
                     if not self.num_frames:
                         raise
                     reason = error.message.removeprefix(f"{self.name}: ").rstrip(".")
-                if self.is_finite:
+                if self.is_finite or self._stopped.is_set():
                     break
                 failures = 1 if self.num_frames > before else failures + 1
                 if failures > self._reconnects:
@@ -292,10 +297,14 @@ class PipeSource(ReadOnce):
     Args:
         pipe: The pipe; :attr:`Pipe.holds_stream` is true.
         name: What errors call it.
+
+    Attributes:
+        is_reading: Whether :meth:`read` has begun and not ended.
     """
 
     def __init__(self, pipe: Pipe, name: str) -> None:
         self._pipe, self._name = pipe, name
+        self.is_reading = False
         self._source: Source | None = None
 
     @property
@@ -306,7 +315,11 @@ class PipeSource(ReadOnce):
         from activity_cli.video.pyav import PyAvStream
 
         self._source = PyAvStream(self._pipe, self._name, MAX_FRAME_PIXELS)
-        return self._source.read(wants)
+        self.is_reading = True
+        try:
+            yield from self._source.read(wants)
+        finally:
+            self.is_reading = False
 
     def info(self) -> VideoInfo:
         return self._source.info() if self._source else VideoInfo()
