@@ -96,11 +96,9 @@ def run_predict(
     closed.
     """
     from activity_cli.cli.bars import TerminalProgress
-    from activity_cli.cli.output_file import choose_form
     from activity_cli.cli.window import Window
     from activity_cli.commands.inputs import watch_folder
-    from activity_cli.commands.predict import find_model, predict, predict_timeline
-    from activity_cli.model.bundle import read_bundle
+    from activity_cli.commands.predict import predict, predict_timeline
     from activity_cli.video.live import is_live
 
     texts = context.params["inputs"] or []  # as typed: a Path loses ./ and double slashes
@@ -130,21 +128,37 @@ def run_predict(
             named = chain(named, watch_folder(watch, _fail_if_unread))
         if settings.timeline and any(not isinstance(one.place, Path) for one in typed):
             named = stack.enter_context(_until_interrupted(named))
-        run = predict_timeline if settings.timeline else predict
 
         def answers(inputs: Iterable[Input]) -> Iterator[Answer]:
+            run = predict_timeline if settings.timeline else predict
             return _labeled(run(settings, progress, inputs), window)
 
         if out is None and wanted == "table":
-            return SOME_FAILED if _print_table(answers(named), settings.timeline) else 0
-        bundle = read_bundle(find_model(settings.model))
-        form = choose_form(format if out else wanted, out, settings.timeline, bundle.labels)
-        if out is None:
-            failed = _print_lines(answers(named), form, quiet)
+            failed = _print_table(answers(named), settings.timeline)
         else:
-            made_by = (bundle.name, __version__, plain_values(replace(settings, inputs=(), model=None)))
-            failed = _write_file(out, form, made_by, named, answers, quiet)
+            failed = _answer(settings, named, answers, format if out else wanted, out, quiet)
     return SOME_FAILED if failed else 0
+
+
+def _answer(
+    settings: PredictSettings,
+    inputs: Iterable[Input],
+    answers: Callable[[Iterable[Input]], Iterator[Answer]],
+    format: str,
+    out: Path | None,
+    quiet: bool,
+) -> int:
+    """Prints or writes the answers; returns how many inputs cannot be used."""
+    from activity_cli.cli.output_file import choose_form
+    from activity_cli.commands.predict import find_model
+    from activity_cli.model.bundle import read_bundle
+
+    bundle = read_bundle(find_model(settings.model))
+    form = choose_form(format, out, settings.timeline, bundle.labels)
+    if out is None:
+        return _print_lines(answers(inputs), form, quiet)
+    made_by = (bundle.name, __version__, plain_values(replace(settings, inputs=(), model=None)))
+    return _write_file(out, form, made_by, inputs, answers, quiet)
 
 
 def _write_file(
