@@ -103,16 +103,7 @@ def run_predict(
 
     texts = context.params["inputs"] or []  # as typed: a Path loses ./ and double slashes
     has_live = settings.timeline and any(map(is_live, texts))
-    problem = hint = ""
-    if not texts and files_from is None and watch is None:
-        problem, hint = "Missing argument 'INPUT'.", "See 'activity predict --help'."
-    elif null and files_from is None:
-        problem, hint = "--null is for the list of --files-from.", "Name the list, or leave out --null."
-    elif show and not has_live:
-        problem = "--show needs --timeline and an address or a camera."
-        hint = "Name one, such as camera:0, or leave out --show."
-    if problem:
-        raise UsageError(problem, hint, code="usage.input")
+    _check_call(bool(texts), files_from is not None, null, watch is not None, show, has_live)
     never_ends = watch is not None or has_live
     wanted = "json" if never_ends and format == "auto" else choose_format(format, _FORMATS)
     # On one terminal, a bar would overwrite lines of data. A table is printed at the end only.
@@ -138,6 +129,19 @@ def run_predict(
         else:
             failed = _answer(settings, named, answers, format if out else wanted, out, quiet)
     return SOME_FAILED if failed else 0
+
+
+def _check_call(has_inputs: bool, has_list: bool, null: bool, watches: bool, show: bool, has_live: bool) -> None:
+    problem = hint = ""
+    if not has_inputs and not has_list and not watches:
+        problem, hint = "Missing argument 'INPUT'.", "See 'activity predict --help'."
+    elif null and not has_list:
+        problem, hint = "--null is for the list of --files-from.", "Name the list, or leave out --null."
+    elif show and not has_live:
+        problem = "--show needs --timeline and an address or a camera."
+        hint = "Name one, such as camera:0, or leave out --show."
+    if problem:
+        raise UsageError(problem, hint, code="usage.input")
 
 
 def _answer(
