@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -33,8 +35,9 @@ from activity_cli.dataset.processes import default_workers
 from activity_cli.dataset.sheets import draw_sheets
 from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.errors import ConfigError, DatasetError, OutputError, VideoError
-from activity_cli.files import folder_lock, is_empty, remove_stale_files, translate_os_error, write_text
+from activity_cli.files import folder_lock, is_empty, remove_stale_files, translate_os_error, write_bytes, write_text
 from activity_cli.labels.discovery import group_of, read_labels
+from activity_cli.labels.groups_csv import with_groups
 from activity_cli.labels.segments import LabeledSegment, LabelSet
 from activity_cli.leakage.signatures import SignatureStore
 from activity_cli.leakage.split_dataset import split_dataset
@@ -69,6 +72,8 @@ def prepare(settings: PrepareSettings, progress: Progress | None = None) -> Prep
     labels = read_labels(settings.videos, settings.labels, settings.split.pattern, settings.label_options)
     _check_labels(labels)
     _check_groups(labels.segments, settings)
+    if settings.split.table:
+        labels = replace(labels, segments=with_groups(labels.segments, settings.split.table))
     if settings.time_origin == "file":
         labels = replace(labels, segments=[replace(one, from_file_start=True) for one in labels.segments])
     else:
@@ -114,6 +119,7 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
     with suppress(DatasetError):
         before = read_config(out)
     prepared = write_prepared(out, split.records, settings, streams)
+    _write_groups(split.records, settings)
     remove_stale_arrays(store.folder, clips)
     StreamStore(out).remove_stale(streams, clips)
     remove_stale_arrays(SignatureStore(store).folder, clips)
@@ -185,6 +191,19 @@ def _check_groups(segments: Sequence[LabeledSegment], settings: PrepareSettings)
             r"Write a regular expression that finds the person or the source in these paths, such as 'person\d+'.",
             setting="group_by",
         )
+
+
+def _write_groups(records: Sequence[ClipRecord], settings: PrepareSettings) -> None:
+    """Writes the table of groups, for a person to correct; a table that was given stays as it is."""
+    path = settings.out / "groups.csv"
+    if settings.split.table and settings.split.table.absolute() == path.absolute():
+        return
+    videos = {one.path: one for one in records if one.split}
+    shared = Counter(one.group for one in videos.values())
+    rows = [(one.path, one.label, one.group if shared[one.group] > 1 else "") for one in videos.values()]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([("path", "label", "group"), *rows])
+    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _empty_warning(found: LabelSet) -> str:

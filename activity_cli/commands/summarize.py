@@ -11,7 +11,7 @@ from pathlib import Path
 from activity_cli.dataset.segment_files import read_segments
 from activity_cli.errors import DatasetError, UsageError
 from activity_cli.files import write_text
-from activity_cli.labels.csv_table import read_table
+from activity_cli.labels.groups_csv import read_groups
 from activity_cli.results import SummarizeResult, SummaryRow, TimelineSegment
 from activity_cli.settings import SummarizeSettings
 from activity_cli.writers.csv import summary_csv
@@ -38,7 +38,7 @@ def summarize(settings: SummarizeSettings) -> SummarizeResult:
     segments, notes = read_segments(settings.labels, settings.videos, settings.label_options)
     if not segments:
         raise DatasetError("There are no segments.", "Label some first.", code="labels.none")
-    groups = _read_groups(settings.groups) if settings.groups else {}
+    groups = read_groups(settings.groups) if settings.groups else {}
     rows = tuple(_rows(segments, settings.bin_seconds, groups))
     if out is not None and out.suffix.lower() == ".xlsx":
         write_summary_xlsx(out, rows)
@@ -104,13 +104,3 @@ def _bouts(segments: Iterable[TimelineSegment]) -> list[tuple[float, float]]:
         else:
             bouts.append((one.start_seconds, one.end_seconds))
     return bouts
-
-
-def _read_groups(path: Path) -> dict[str, str]:
-    """The group of each path in a CSV file."""
-    table = read_table(path)
-    names = [name.casefold() for name in table.columns]
-    if not {"path", "group"} <= set(names):
-        problem = f"{path} has no columns path and group."
-        raise DatasetError(problem, "The first line must name them.", code="labels.columns")
-    return {row[names.index("path")]: row[names.index("group")] for _, row in table.rows}

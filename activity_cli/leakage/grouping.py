@@ -44,7 +44,7 @@ def group_clips(clips: Sequence[ClipRecord], duplicates: DuplicateGroups | None,
     # A video without a given group is its own group, named by its content.
     own = tuple(clip.group or clip.content_hash[:12] for clip in clips)
     given = any(clip.group for clip in clips)
-    if given or settings.pattern is not None:
+    if given or settings.pattern is not None or settings.table is not None:
         joined, warnings = _joined(clips, own, duplicates)
         groups = own if settings.group_by == "none" else joined
         return Grouping("given", groups, joined, (*_unmatched(clips, settings), *(warnings if groups != own else ())))
@@ -89,14 +89,15 @@ def _shown(name: str, clips: Sequence[ClipRecord]) -> str:
 
 def _unmatched(clips: Sequence[ClipRecord], settings: Split) -> list[str]:
     without = list(dict.fromkeys(clip.path for clip in clips if not clip.group))
-    if settings.pattern is None or not without:
+    if (settings.pattern is None and settings.table is None) or not without:
         return []
     num_more = len(without) - _SHOWN_PATHS
     shown = ", ".join(map(repr, without[:_SHOWN_PATHS])) + (f" and {num_more} more" if num_more > 0 else "")
-    return [
-        f"--group-by {settings.group_by!r} matches nothing in {len(without)} of {len({c.path for c in clips})} paths: "
-        f"{shown}. prepare makes each of these videos its own group."
-    ]
+    total = len({clip.path for clip in clips})
+    what = f"has no group for {len(without)} of {total} videos"
+    if settings.table is None:
+        what = f"matches nothing in {len(without)} of {total} paths"
+    return [f"--group-by {settings.group_by!r} {what}: {shown}. prepare makes each of these videos its own group."]
 
 
 def _similarity_warnings(duplicates: DuplicateGroups | None) -> tuple[str, ...]:

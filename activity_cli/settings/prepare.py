@@ -83,9 +83,10 @@ class Split(Settings):
         "auto",
         "Regular expression that finds the person or the source in each path, such as 'person\\d+'. Videos with "
         "the same match are a group; all its clips are in the same split. auto: clips that look like one recording or "
-        "one place are a group. none: each video is a group.",
+        "one place are a group. none: each video is a group. FILE.csv: a table with the columns path,group, such as "
+        "the groups.csv in the prepared folder, once you have filled it in.",
         _SPLITS,
-        "REGEX|auto|none",
+        "REGEX|FILE.csv|auto|none",
     )
     seed: int = setting(
         0, "Random seed of the splits and of the further clips (`clips_per_video`).", _SPLITS, "N", ge=0, le=2**32 - 1
@@ -94,7 +95,12 @@ class Split(Settings):
     @property
     def pattern(self) -> str | None:
         """The regular expression, if ``group_by`` is one."""
-        return None if self.group_by in ("auto", "none") else self.group_by
+        return None if self.group_by in ("auto", "none") or self.table else self.group_by
+
+    @property
+    def table(self) -> Path | None:
+        """The table of groups, if ``group_by`` names one."""
+        return Path(self.group_by) if self.group_by.lower().endswith(".csv") else None
 
 
 @dataclass(frozen=True, slots=True)
