@@ -54,8 +54,8 @@ def test_the_manifest_holds_every_file(activity: Activity, tmp_path: Path) -> No
     (videos / "left" / "notes.txt").write_text("by me")
     assert activity("prepare", videos, "--out", out, *TINY, "--set", "workers=1").exit_code == 0
     assert sorted(path.name for path in out.iterdir()) == [
-        *("clips", "config.json", "contact_sheet.png", "decoded.jsonl", "duplicate_groups.json", "leaks.json"),
-        *("manifest.csv", "signatures", "streams"),
+        *("clips", "config.json", "contact_sheet.png", "decoded.jsonl", "duplicate_groups.json"),
+        *("groups.csv", "leaks.json", "manifest.csv", "signatures", "streams"),
     ]
     with (out / "manifest.csv").open(newline="") as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}
