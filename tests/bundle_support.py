@@ -128,11 +128,11 @@ def document_of(
         mirrored_labels=list(mirrored_labels) if mirrored_labels else None,
         training={},
         metrics={"val_accuracy": None},
-        data=Data(
-            prepared="../nowhere", fingerprint="0", trained_on=[], splits=["train"], clips={}, median_seconds=0.5
-        ),
+        data=Data("../nowhere", "0", [], ["train"], {}, longest_seconds=0.0, median_seconds=0.5, shortest_seconds={}),
         versions={},
         litert={"max_abs_difference": 0.0},
+        background=[],
+        least_margin=None,
     )
 
 

@@ -23,6 +23,8 @@ from activity_cli.streams.motion import MOTION_WIDTH
 
 # Where a shell runs the tests in the background, Ctrl-C is ignored by them, and by every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # so is SIGHUP by nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Small enough to train in seconds, large enough for every layer to have something to do.
 TINY_SAMPLING = Sampling(num_frames=6, frame_size=32)

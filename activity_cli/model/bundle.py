@@ -37,7 +37,7 @@ __all__ = [
     "write_bundle",
 ]
 
-BUNDLE_SCHEMA = "activity.bundle/3"
+BUNDLE_SCHEMA = "activity.bundle/4"
 # The encoder and the head of the appearance stream, for `export` to other formats; only if the model has this stream.
 WEIGHTS_FILE = "model.keras"
 # Frames to features, for `predict` and `evaluate`; likewise.
@@ -110,9 +110,9 @@ class Data(msgspec.Struct, frozen=True):
     trained_on: list[str]
     splits: list[str]
     clips: dict[str, int]
-    longest_seconds: Seconds = 0.0
-    median_seconds: Seconds = 0.0
-    shortest_seconds: dict[str, Seconds] = {}
+    longest_seconds: Seconds
+    median_seconds: Seconds
+    shortest_seconds: dict[str, Seconds]
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -159,8 +159,8 @@ class Document(msgspec.Struct, frozen=True):
     data: Data
     versions: dict[str, str]
     litert: dict[str, float]
-    background: list[Label] = []
-    least_margin: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    background: list[Label]
+    least_margin: Annotated[float, msgspec.Meta(ge=0)] | None
 
 
 class _Written(Document, frozen=True, kw_only=True):
