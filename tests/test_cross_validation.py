@@ -102,15 +102,14 @@ def test_hands_are_read_only_where_they_are_clearly_better(right: int, wrong: in
 
 @pytest.mark.parametrize("order", [(APPEARANCE, MOTION), (MOTION, APPEARANCE)])
 @pytest.mark.parametrize("seed", range(3))
-def test_of_streams_that_are_about_equally_good_the_best_one_is_kept(order: tuple[Candidate, ...], seed: int) -> None:
-    logs, scorer = answers(0.8, 1), Scorer(TRUTH, ALIKE)
+def test_streams_that_are_about_equally_good_are_kept(order: tuple[Candidate, ...], seed: int) -> None:
+    logs = answers(0.8, 1)
     shaken = logs + np.random.default_rng(seed).normal(scale=0.01, size=logs.shape).astype(np.float32)
     found = {APPEARANCE: logs, MOTION: shaken}
-    best = min(found, key=lambda one: scorer.loss(scorer.factor(found[one]) * found[one]))
-    assert list(chosen({one: found[one] for one in order}).weights) == [best]
+    assert set(chosen({one: found[one] for one in order}).weights) == {APPEARANCE, MOTION}
 
 
-def test_of_pairs_that_are_about_equally_good_the_best_one_is_kept() -> None:
+def test_a_stream_without_which_the_others_are_clearly_better_is_dropped() -> None:
     half, other_half = answers(0.95, 1, known=(0, 1)), answers(0.95, 2, known=(2, 3))
     # Better alone by what the other stream knows already.
     found = {

@@ -24,8 +24,9 @@ Numbers = npt.NDArray[np.int64]
 _FOLDS = 3
 # Factors of a head's log probabilities that are tried, so that it is as certain as it is right.
 _FACTORS = np.geomspace(0.1, 10.0, 41)
-# What a stream must gain, in standard errors. With a whole one, sets of a few hundred clips lose streams that help.
-_PRICE = 0.5
+# How much better the others must be without a stream to drop it, in standard errors. Over several sets, all streams are
+# better than the few that cross-validation finds best (docs/measurements.md).
+_CLEARLY = 2.0
 # Share of a label that the log loss spreads evenly: a few clips without a mistake are no reason to be certain.
 _SMOOTHING = 0.05
 
@@ -118,8 +119,8 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
       error, which is its price.
     - A stream that alone is no better than equal probabilities, by more than a standard error, is dropped: by chance,
       many a stream of noise seems to help the others.
-    - Streams count equally. The smallest set of streams is kept that is no worse than the best one by more than half a
-      standard error; among equally small ones, the best.
+    - Streams count equally. The largest set of streams is kept that is no worse than the best one by more than two
+      standard errors; among equally large ones, the best.
 
     Args:
         answers: Log probabilities ``[N, classes]`` of each candidate.
@@ -143,8 +144,8 @@ def choose(answers: Mapping[Candidate, Floats], truth: Numbers, clip_weights: Fl
     sums = {chosen: scorer.scaled(_sum([scaled[one] for one in chosen])) for chosen in sets}
     losses = {chosen: scorer.loss(logs) for chosen, logs in sums.items()}
     best = min(sets, key=losses.__getitem__)
-    smallest_first = sorted(sets, key=lambda chosen: (len(chosen), losses[chosen]))
-    kept = next(chosen for chosen in smallest_first if not scorer.is_better(sums[best], sums[chosen], _PRICE))
+    largest_first = sorted(sets, key=lambda chosen: (-len(chosen), losses[chosen]))
+    kept = next(chosen for chosen in largest_first if not scorer.is_better(sums[best], sums[chosen], _CLEARLY))
     total = _sum([scaled[one] for one in kept])
     factor = scorer.factor(total)
     return Choice(
