@@ -24,6 +24,7 @@ from activity_cli._version import __version__
 from activity_cli.cli.command import Quiet, choose_format, format_option, output_option, settings_command
 from activity_cli.cli.error_handling import SOME_FAILED, print_error
 from activity_cli.errors import UsageError
+from activity_cli.files import translate_os_error
 from activity_cli.results import Prediction, TimelineSegment, TimelineWindow
 from activity_cli.settings import PredictSettings, plain_values
 
@@ -75,6 +76,14 @@ def run_predict(
             "--watch", metavar="FOLDER", help="Then wait for new videos in this folder, until Ctrl-C. Not those before."
         ),
     ] = None,
+    annotate: Annotated[
+        Path | None,
+        output_option(
+            "--annotate",
+            metavar="DIR|FILE.mp4",
+            help="With --timeline, also write each video with its activities and a strip of the timeline, but no sound.",
+        ),
+    ] = None,
     show: Annotated[
         bool, output_option("--show", help="Show an address or a camera in a window, with its label.")
     ] = False,
@@ -103,6 +112,12 @@ def run_predict(
 
     texts = context.params["inputs"] or []  # as typed: a Path loses ./ and double slashes
     has_live = settings.timeline and any(map(is_live, texts))
+    if annotate is not None and (not settings.timeline or has_live or "-" in texts):
+        raise UsageError(
+            f"--annotate {annotate} needs --timeline, and video files as inputs.",
+            "Save the video to a file first, or leave out --annotate.",
+            code="usage.input",
+        )
     _check_call(bool(texts), files_from is not None, null, watch is not None, show, has_live)
     never_ends = watch is not None or has_live
     wanted = "json" if never_ends and format == "auto" else choose_format(format, _FORMATS)
@@ -122,13 +137,42 @@ def run_predict(
 
         def answers(inputs: Iterable[Input]) -> Iterator[Answer]:
             run = predict_timeline if settings.timeline else predict
-            return _labeled(run(settings, progress, inputs), window)
+            found = _labeled(run(settings, progress, inputs), window)
+            return found if annotate is None else _annotated(found, annotate, progress)
 
         if out is None and wanted == "table":
             failed = _print_table(answers(named), settings.timeline)
         else:
             failed = _answer(settings, named, answers, format if out else wanted, out, quiet)
     return SOME_FAILED if failed else 0
+
+
+def _annotated(answers: Iterable[Answer], out: Path, progress: TerminalProgress) -> Iterator[Answer]:
+    """The same; at the end of each video, it is written again with its segments."""
+    from activity_cli.commands.annotate import annotate
+    from activity_cli.errors import VideoError
+    from activity_cli.writers.segments import file_for
+
+    written: dict[Path, str] = {}
+    for name, group in groupby(answers, key=lambda one: one.source):
+        segments = []
+        for one in group:
+            yield one
+            segments += [one] if isinstance(one, TimelineSegment) else []
+        path = out if out.suffix.lower() == ".mp4" and not out.is_dir() else file_for(name, out, ".mp4")
+        if path in written and segments:
+            hint = "Name a folder instead." if path == out else "Annotate them one by one."
+            raise UsageError(f"{written[path]} and {name} would have the same file, {path}.", hint, code="usage.output")
+        if not segments:
+            continue
+        written[path] = name
+        try:
+            with translate_os_error(path, "--annotate"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            with progress.stage(f"Annotating {Path(name).name}", None, ""):
+                annotate(Path(name), segments, path)
+        except VideoError as error:
+            progress.warn(f"{error.message} {error.hint}".rstrip())
 
 
 def _check_call(has_inputs: bool, has_list: bool, null: bool, watches: bool, show: bool, has_live: bool) -> None:
