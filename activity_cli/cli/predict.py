@@ -81,7 +81,7 @@ def run_predict(
         output_option(
             "--annotate",
             metavar="DIR|FILE.mp4",
-            help="With --timeline, also write each video with its activities and a strip of the timeline, but no sound.",
+            help="With --timeline, also write the videos with their activities and a strip of the timeline, silent.",
         ),
     ] = None,
     show: Annotated[
