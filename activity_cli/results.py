@@ -659,6 +659,8 @@ def video_notices(video: VideoInfo) -> tuple[Notice, ...]:
     promised = video.header_frames / video.frames_per_second if video.frames_per_second else 0.0
     absent, least = video.header_frames - video.num_frames - video.lost_frames, max(4, 0.05 * video.header_frames)
     if absent > least and abs(promised - video.duration_seconds) < 0.02 * video.duration_seconds:
-        message = f"the file header promises {video.header_frames} frames, but {video.num_frames} can be decoded"
+        # Where the reader jumped, nobody knows how many frames can be decoded.
+        there = "are listed" if video.counted_by == "packets" else "can be decoded"
+        message = f"the file header promises {video.header_frames} frames, but {video.num_frames} {there}"
         found.append(Notice("video.fewer_frames", message))
     return tuple(found)

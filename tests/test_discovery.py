@@ -182,3 +182,13 @@ def test_labels_that_are_missing_or_an_unknown_folder_are_an_error(tmp_path: Pat
         with pytest.raises(DatasetError, match=message) as caught:
             read_labels(videos, path)
         assert re.search("`labels`|--labels", caught.value.hint)
+
+
+def test_a_folder_of_annotations_is_no_activity_and_any_other_without_a_video_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "wave/a.mp4", "bend/b.mp4", "Annotations/a.xml", "labels_v2/deep/b.csv", "docs/c.MD", "docs/d")
+    touch(tmp_path, "jump/urls.txt", "metadata/c.xyz")
+    (tmp_path / "lists").mkdir()
+    found = read_labels(tmp_path, None)
+    assert found.empty == ("docs", "jump", "lists", "metadata")
+    assert [note.split("'")[1] for note in found.notes] == ["Annotations", "labels_v2"]
+    assert all("not taken for an activity" in note for note in found.notes)

@@ -221,3 +221,22 @@ def heavy_video(path: Path) -> None:
 def two_seconds_of_processor() -> None:
     """Each process of the command is killed by the system after that, as where memory runs out."""
     resource.setrlimit(resource.RLIMIT_CPU, (2, 2))
+
+
+def test_an_activity_of_which_no_video_can_be_used_is_named(prepare: Activity, few: Path, tmp_path: Path) -> None:
+    (few / "down").mkdir()
+    (few / "down" / "a.mp4").write_bytes(b"")
+    (few / "down" / "b.mp4").write_bytes(b"no video")
+    (few / "left" / "b.mp4").write_bytes(b"")
+    (few / "annotations").mkdir()
+    (few / "annotations" / "a.xml").write_text("<a/>")
+    result = prepare(few)
+    said = " ".join(result.stderr.split())
+    assert result.exit_code == 1
+    assert "No video can be used of: 'down' (2 videos)." in said
+    assert "'annotations' is not taken for an activity: it has text files only." in said
+    for path in (few / "down").iterdir():
+        path.unlink()
+    for name in ("down", "left/b.mp4"):
+        (few / name).rmdir() if name == "down" else (few / name).unlink()
+    assert prepare(few).exit_code == 0

@@ -260,6 +260,31 @@ def test_what_has_no_moving_picture_is_named(plain: Path, tmp_path: Path) -> Non
         assert error.hint, name
 
 
+def test_pictures_are_no_videos_unless_they_move_in_a_form_that_can_be_read(plain: Path, tmp_path: Path) -> None:
+    for ending, options in {"webp": ("-c:v", "libwebp_anim"), "avif": ("-c:v", "libaom-av1", "-cpu-used", 8)}.items():
+        ffmpeg("-i", plain, "-frames:v", 4, *options, tmp_path / f"animated.{ending}")
+        ffmpeg("-i", plain, "-frames:v", 1, *options, tmp_path / f"still.{ending}")
+        assert "animated" in why_not(tmp_path / f"animated.{ending}").message
+        error = why_not(tmp_path / f"still.{ending}")
+        assert (error.code, f"{ending} picture" in error.message.lower()) == ("video.no_picture", True)
+    for ending in ("gif", "apng"):
+        ffmpeg("-i", plain, tmp_path / f"animated.{ending}")
+        ffmpeg("-i", plain, "-frames:v", 1, tmp_path / f"still.{ending}")
+        _, [clip] = clips_of(FileSource(tmp_path / f"animated.{ending}", 1))
+        assert numbers_of(clip) == list(clip.cut.indices)
+        assert why_not(tmp_path / f"still.{ending}").code == "video.no_picture"
+    (tmp_path / "short.webp").write_bytes(b"RIFF\4\0\0\0WEBPVP8X")
+    assert "a WebP picture" in why_not(tmp_path / "short.webp").message
+
+
+def test_a_long_damaged_video_that_is_read_in_jumps_does_not_claim_to_be_decoded(tmp_path: Path) -> None:
+    path = encode(tmp_path / "long.mp4", 2000, *H264, "-g", 50, "-movflags", "faststart", size=(64, 64))
+    info, [clip] = clips_of(FileSource(damaged(path, tmp_path / "damaged.mp4", 0.4, 0.6), 1), Segment(2, 3))
+    assert (info.counted_by, len(clip.frames)) == ("packets", 16)
+    [notice] = video_notices(info)
+    assert notice.message == f"the file header promises 2000 frames, but {info.num_frames} are listed"
+
+
 def test_an_unknown_codec_is_named_with_the_line_that_helps(plain: Path, tmp_path: Path) -> None:
     ffmpeg("-i", plain, "-c:v", "mpeg4", tmp_path / "my video.avi")
     content = (tmp_path / "my video.avi").read_bytes()

@@ -110,7 +110,8 @@ def _prepare(labels: LabelSet, settings: PrepareSettings, progress: Progress) ->
     if not from_file:
         label_warnings += tuple(offset_warnings(split.records))
     label_warnings += tuple(find_label_warnings(split.records, settings.sampling))
-    read_warnings = (*([_empty_warning(labels)] if labels.empty else []), *_damage_warnings(records))
+    read_warnings = (*([_empty_warning(labels)] if labels.empty else []), *_unusable_warnings(records))
+    read_warnings += tuple(_damage_warnings(records))
     warnings = (*label_warnings, *read_warnings, *split.warnings, *person_warnings)
     notes = (*person_notes, *notes)
     for warning in warnings:
@@ -212,6 +213,14 @@ def _empty_warning(found: LabelSet) -> str:
     what = ", ".join(f"{count} {suffix or 'without an extension'}" for suffix, count in suffixes.most_common(5))
     inside = f" (files: {what})" if what else ""
     return f"No video with a known file extension in: {', '.join(map(repr, found.empty))}{inside}."
+
+
+def _unusable_warnings(records: Sequence[ClipRecord]) -> list[str]:
+    """Which labels have videos, but none that can be used."""
+    used = {record.label for record in records if record.status == "ok"}
+    lost = Counter(label for _, label in {(one.path, one.label) for one in records if one.status == "rejected"})
+    labels = [f"{label!r} ({counted(number, 'video')})" for label, number in sorted(lost.items()) if label not in used]
+    return [f"No video can be used of: {', '.join(labels)}. The model will not know them."] if labels else []
 
 
 def _damage_warnings(records: Sequence[ClipRecord]) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
 from activity_cli.files import VIDEO_SUFFIXES
 
-__all__ = ["VIDEO_SUFFIXES", "find_videos", "is_system_folder", "is_video", "read_error", "walk"]
+__all__ = ["VIDEO_SUFFIXES", "find_videos", "holds_notes", "is_system_folder", "is_video", "read_error", "walk"]
 
 
 # What systems, cameras and network drives keep for themselves, in lower case.
@@ -20,6 +21,21 @@ _SYSTEM_FOLDERS = frozenset(
         *("__pycache__",),
     )
 ) | {"system volume information", "network trash folder", "temporary items"}
+
+# What people keep beside the folders of activities: names of folders in lower case, and file extensions.
+_NOTES = re.compile(r"(annotations?|labels?|lists?|splits?|meta(data)?|docs?|notes?|logs?|groundtruth|gt)(?![a-z])")
+_TEXT_SUFFIXES = frozenset(
+    (
+        *(".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".log", ".pdf", ".xlsx", ".ods"),
+        *(".boris", ".eaf", ".textgrid", ".srt", ".vtt"),
+    )
+)
+
+
+def holds_notes(folder: str, files: Collection[str]) -> bool:
+    """Whether a folder is no activity: it is called ``annotations``, say, and its files hold text or tables only."""
+    suffixes = {Path(name).suffix.lower() for name in files}
+    return bool(_NOTES.match(folder.lower()) and suffixes and suffixes <= _TEXT_SUFFIXES)
 
 
 def is_system_folder(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from activity_cli.errors import DatasetError
-from activity_cli.labels.files import VIDEO_SUFFIXES, is_system_folder, is_video, walk
+from activity_cli.labels.files import VIDEO_SUFFIXES, holds_notes, is_system_folder, is_video, walk
 from activity_cli.labels.segments import SPLIT_NAMES, LabeledSegment, LabelSet, UnusedFile
 
 __all__ = ["read_folders"]
@@ -53,10 +53,17 @@ def read_folders(videos: Path, place: Path) -> LabelSet:
     form = f"{len({segment.label for segment in segments})} activity folders"
     labels = {segment.label for segment in segments}
     places = [videos / name for name in sorted(top)] if by_split else [videos]
-    empty = sorted({name for place in places for name in _folder_names(place)} - labels)
+    without = sorted({name for place in places for name in _folder_names(place)} - labels)
+    files_of = {name: [file.name for file in unused if file.label == name] for name in without}
+    notes = [
+        f"{name!r} is not taken for an activity: it has text files only."
+        for name in without
+        if holds_notes(name, files_of[name])
+    ]
+    empty = [name for name in without if not holds_notes(name, files_of[name])]
     if by_split:
         form += f" inside {', '.join(sorted(top))}"
-    return LabelSet(form, segments, unused, empty=tuple(empty))
+    return LabelSet(form, segments, unused, notes=tuple(notes), empty=tuple(empty))
 
 
 def _folder_names(place: Path) -> list[str]:

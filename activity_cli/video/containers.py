@@ -23,6 +23,9 @@ _YAW = {b"\x76\x73\x84": ">f", b"\x76\x73\x88": ">d"}
 _ASF_ENCRYPTION = bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e")
 _TS_PACKET = 188
 _PICTURES = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"BM": "a bitmap picture"}
+# Brands of the MP4 family that say so, and whether the pictures may be animated.
+_STILL_BRANDS = {b"heic": "a HEIC picture", b"heix": "a HEIC picture", b"mif1": "a HEIF picture"}
+_STILL_BRANDS |= {b"avif": "an AVIF picture", b"avis": "an animated AVIF picture"}
 _OTHERS = {b"PK\x03\x04": "a ZIP archive", b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive"}
 _OTHERS |= {b"\x1f\x8b": "a gzip archive", b"%PDF": "a PDF document"}
 _HEAD_BYTES = 1 << 16
@@ -36,11 +39,13 @@ class Header:
         mirrored: They are to be shown mirrored, which OpenCV does not know of.
         encrypted: They are encrypted.
         has_index: Whether the index is there, without which a file of the MP4 family cannot be read.
+        picture: What it is instead of a video, such as ``a HEIC picture``; empty: it may be one.
     """
 
     mirrored: bool = False
     encrypted: bool = False
     has_index: bool = True
+    picture: str = ""
 
 
 def check_file(path: Path) -> None:
@@ -76,6 +81,8 @@ def read_header(path: Path) -> Header:
             if start[:4] == _EBML:
                 file.seek(0)
                 return Header(mirrored=_has_mirroring_yaw(file.read(_HEAD_BYTES)))
+            if start[4:] == b"ftyp" and (picture := _STILL_BRANDS.get(file.read(4))):
+                return Header(picture=picture)
             return _read_mov(file) if start[4:] in _MOV_BOXES else Header()
     except (OSError, struct.error):
         return Header()
@@ -156,7 +163,8 @@ def explain(path: Path, streams: str = "", codec: str = "") -> VideoError:
 
     Args:
         path: The file.
-        streams: ``sound`` or ``cover`` where the container holds nothing else; empty where that is not known.
+        streams: ``sound``, ``cover`` or ``picture`` where the container holds nothing else; empty where that is not
+            known.
         codec: Name of the codec of the pictures; empty where it is not known.
     """
     with path.open("rb") as file:
@@ -173,6 +181,9 @@ def explain(path: Path, streams: str = "", codec: str = "") -> VideoError:
         reason, hint = "the file holds only zeros", "It was not copied completely. Copy it again."
     elif what := next((what for mark, what in _OTHERS.items() if head.startswith(mark)), ""):
         reason, hint = f"this is {what}, not a video", "Unpack it, or name the video."
+    elif what := header.picture or _picture(head):
+        reason, code = f"this is {what}, not a video", "video.no_picture"
+        hint = "Convert it to MP4." if "animated" in what else "Name the file with the video."
     elif not header.has_index:
         reason = "the recording or the copy was interrupted, and its index is missing"
         hint = "Copy it again. If it is so on the camera, a tool such as untrunc may rebuild the index."
@@ -183,14 +194,29 @@ def explain(path: Path, streams: str = "", codec: str = "") -> VideoError:
     elif streams == "cover":
         reason = "the file has sound with a cover picture, but no moving picture"
         hint, code = "Name the file with the video.", "video.no_picture"
-    elif what := next((what for mark, what in _PICTURES.items() if head.startswith(mark)), ""):
-        reason, hint, code = f"this is {what}, not a video", "Name the file with the video.", "video.no_picture"
+    elif streams == "picture":
+        reason, hint, code = (
+            "this is a single picture, not a video",
+            "Name the file with the video.",
+            "video.no_picture",
+        )
     elif codec:
         reason, hint = f"no frame can be decoded (codec: {codec}); the file is damaged or the codec is unknown", convert
     else:
         reason = "activity cannot decode this file"
         hint = f"Check whether it plays. {convert}"
     return VideoError(f"{path.name}: {reason}.", hint, code=code)
+
+
+def _picture(head: bytes) -> str:
+    """What kind of picture a file is; empty: it is none."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return (
+            "an animated WebP picture"
+            if head[12:16] == b"VP8X" and head[20:21] >= b"\2" and head[20] & 2
+            else "a WebP picture"
+        )
+    return next((what for mark, what in _PICTURES.items() if head.startswith(mark)), "")
 
 
 def _is_text(head: bytes) -> bool:

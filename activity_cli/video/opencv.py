@@ -77,7 +77,7 @@ class FileSource:
     def __init__(self, path: Path, threads: int = 0) -> None:
         check_file(path)
         header = read_header(path)
-        if header.encrypted or not header.has_index:
+        if header.encrypted or header.picture or not header.has_index:
             raise explain(path)
         self._path, self._threads = path, threads
         self._reader: Source = _OpenCvSource(path, threads)

@@ -39,6 +39,8 @@ _OPTIONS = {
     "protocol_whitelist": ",".join(VIDEO_PROTOCOLS),
     "format_whitelist": ",".join((*VIDEO_CONTAINERS, *_SOUND_CONTAINERS)),
 }
+# Containers whose only frame is a picture, not a video.
+_PICTURE_CONTAINERS = ("apng", "gif")
 # What addresses give besides the containers of files: sessions, and the pictures of simple cameras. No playlists.
 _STREAM_FORMATS = ("rtsp", "mpjpeg")
 # Numbers of frames pass through the filter as time stamps of this clock.
@@ -79,6 +81,8 @@ class PyAvSource:
                 yield frame
         if not losses.shown:
             raise self._explain(codec=self._codec)
+        if losses.shown == 1 and container.format.name in _PICTURE_CONTAINERS:
+            raise self._explain("picture")
         missing = losses.missing_seconds(self._packets.times_seconds, frames, rate)
         self._info = replace(self._info, lost_frames=losses.frames, missing_seconds=missing)
 
