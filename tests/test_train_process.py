@@ -98,6 +98,7 @@ def test_ctrl_c_on_a_terminal_saves_a_model_and_says_so(
     assert (code, stdout) == (130, f"{out}\n")
     assert "Traceback" not in process.shown
     assert "interrupted" in process.shown
+    assert "Starting TensorFlow" in process.shown, "while it is imported"
     assert read_bundle(out).document.training["interrupted"] is True
     assert Recognizer(out).predict(videos / "up" / "person1_0.avi").status == "ok"
     # What --resume goes on from.

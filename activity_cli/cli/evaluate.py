@@ -39,7 +39,10 @@ def run_evaluate(
     evaluate also scores baselines (simpler classifiers) on the same clips. The first
     ignores the video. The others see the middle frame, the mean over all frames, or statistics over all frames, of all
     streams that the model could read, and of each stream alone. The difference between the model and the best baseline
-    shows what the network adds.
+    shows what the network adds. The first evaluation fits the baselines; later ones reuse their answers.
+
+    The tables end with the clips whose prediction is wrong. The JSON has path, truth, answer and confidence of every
+    clip.
 
     Exit codes: 0 done, 2 usage error, 130 interrupted.
     """

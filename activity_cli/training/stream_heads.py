@@ -175,13 +175,13 @@ class StreamHeads:
             folds: For each the clips to train on, and those to answer for. Others have no answer.
         """
         clips = self._clips
-        scorer, done = Scorer(clips.targets.argmax(axis=1), clips.weights), dict[Candidate, Floats]()
+        scorer = Scorer(clips.targets.argmax(axis=1), clips.weights)
         answered = np.concatenate([test for _, test in folds])
-        for candidate in sorted(candidates, key=lambda one: one.kind):  # linear before recurrent
-            linear_tried = any(one.kind == LINEAR for one in done)
-            if candidate.kind == RECURRENT and linear_tried and scorer.make_no_mistake(list(done.values()), answered):
-                break
-            answers = np.zeros((len(clips.records), len(self._prepared.labels)), np.float32)
+        done = self._cross_fit_linear([one for one in candidates if one.kind == LINEAR], folds)
+        if done and scorer.make_no_mistake(list(done.values()), answered):
+            return done
+        for candidate in (one for one in candidates if one.kind == RECURRENT):
+            answers = self._no_answers()
             linear = done.get(replace(candidate, kind=LINEAR))
             for number, (train, test) in enumerate(folds):
                 if not len(test):
@@ -192,6 +192,25 @@ class StreamHeads:
             else:
                 done[candidate] = answers
         return done
+
+    def _cross_fit_linear(
+        self, candidates: Sequence[Candidate], folds: Sequence[tuple[Numbers, Numbers]]
+    ) -> dict[Candidate, Floats]:
+        for candidate in candidates:
+            self.inputs(candidate.reads)  # which shows a bar of its own where it takes long
+        done = {candidate: self._no_answers() for candidate in candidates}
+        if not candidates:
+            return done
+        with self._progress.stage("Fitting linear heads", len(candidates) * len(folds), "head") as stage:
+            for candidate, answers in done.items():
+                for number, (train, test) in enumerate(folds):
+                    if len(test):
+                        answers[test] = self._fold(candidate, number, train, test)
+                    stage.advance()
+        return done
+
+    def _no_answers(self) -> Floats:
+        return np.zeros((len(self._clips.records), len(self._prepared.labels)), np.float32)
 
     def _fold(self, candidate: Candidate, number: int, train: Numbers, test: Numbers) -> Floats:
         name = f"{candidate.name} fold {number}"
