@@ -106,19 +106,14 @@ def run_predict(
     """
     from activity_cli.cli.bars import TerminalProgress
     from activity_cli.cli.window import Window
-    from activity_cli.commands.inputs import watch_folder
     from activity_cli.commands.predict import predict, predict_timeline
     from activity_cli.video.live import is_live
 
     texts = context.params["inputs"] or []  # as typed: a Path loses ./ and double slashes
     has_live = settings.timeline and any(map(is_live, texts))
-    if annotate is not None and (not settings.timeline or has_live or "-" in texts):
-        raise UsageError(
-            f"--annotate {annotate} needs --timeline, and video files as inputs.",
-            "Save the video to a file first, or leave out --annotate.",
-            code="usage.input",
-        )
-    _check_call(bool(texts), files_from is not None, null, watch is not None, show, has_live)
+    _check_call(texts, files_from, null, watch, show, has_live)
+    if annotate is not None:
+        _check_annotate(annotate, settings, texts, has_live)
     never_ends = watch is not None or has_live
     wanted = "json" if never_ends and format == "auto" else choose_format(format, _FORMATS)
     # On one terminal, a bar would overwrite lines of data. A table is printed at the end only.
@@ -127,13 +122,9 @@ def run_predict(
     window = Window(progress.warn) if show else None
     with ExitStack() as stack:
         typed = [_typed(text, stack, settings, progress, window) for text in texts]
-        named: Iterable[Input] = typed
-        if files_from is not None:
-            named = chain(named, _listed(files_from, null, texts, stack))
-        if watch is not None:
-            named = chain(named, watch_folder(watch, _fail_if_unread))
-        if settings.timeline and any(not isinstance(one.place, Path) for one in typed):
-            named = stack.enter_context(_until_interrupted(named))
+        named = _all_inputs(
+            typed, settings, stack, _listed(files_from, null, texts, stack) if files_from else (), watch
+        )
 
         def answers(inputs: Iterable[Input]) -> Iterator[Answer]:
             run = predict_timeline if settings.timeline else predict
@@ -145,6 +136,20 @@ def run_predict(
         else:
             failed = _answer(settings, named, answers, format if out else wanted, out, quiet)
     return SOME_FAILED if failed else 0
+
+
+def _all_inputs(
+    typed: Sequence[Input], settings: PredictSettings, stack: ExitStack, listed: Iterable[Input], watch: Path | None
+) -> Iterable[Input]:
+    """The typed inputs, then those of a list, then the new videos in a folder."""
+    from activity_cli.commands.inputs import watch_folder
+
+    named: Iterable[Input] = chain(typed, listed) if listed else typed
+    if watch is not None:
+        named = chain(named, watch_folder(watch, _fail_if_unread))
+    if settings.timeline and any(not isinstance(one.place, Path) for one in typed):
+        named = stack.enter_context(_until_interrupted(named))
+    return named
 
 
 def _annotated(answers: Iterable[Answer], out: Path, progress: TerminalProgress) -> Iterator[Answer]:
@@ -175,17 +180,28 @@ def _annotated(answers: Iterable[Answer], out: Path, progress: TerminalProgress)
             progress.warn(f"{error.message} {error.hint}".rstrip())
 
 
-def _check_call(has_inputs: bool, has_list: bool, null: bool, watches: bool, show: bool, has_live: bool) -> None:
+def _check_call(
+    texts: Sequence[str], files_from: str | None, null: bool, watch: Path | None, show: bool, has_live: bool
+) -> None:
     problem = hint = ""
-    if not has_inputs and not has_list and not watches:
+    if not texts and files_from is None and watch is None:
         problem, hint = "Missing argument 'INPUT'.", "See 'activity predict --help'."
-    elif null and not has_list:
+    elif null and files_from is None:
         problem, hint = "--null is for the list of --files-from.", "Name the list, or leave out --null."
     elif show and not has_live:
         problem = "--show needs --timeline and an address or a camera."
         hint = "Name one, such as camera:0, or leave out --show."
     if problem:
         raise UsageError(problem, hint, code="usage.input")
+
+
+def _check_annotate(out: Path, settings: PredictSettings, texts: Sequence[str], has_live: bool) -> None:
+    if not settings.timeline or has_live or "-" in texts:
+        raise UsageError(
+            f"--annotate {out} needs --timeline, and video files as inputs.",
+            "Save the video to a file first, or leave out --annotate.",
+            code="usage.input",
+        )
 
 
 def _answer(
