@@ -97,9 +97,8 @@ def run_predict(
     On a terminal, predict prints a table. In a pipe, it prints one line for each video, a JSON object, in the order of
     the inputs, as soon as the prediction is ready. Its keys are: schema, source, status (ok or error), label,
     confidence (0 to 1), scores (of every activity, highest first), duration_seconds, frames_used, model, warnings (what
-    is doubtful about the answer, such as a damaged file: a list of code and message). If predict
-    cannot use a video, status is "error", and error.code, error.message and error.hint give the reason. predict then
-    continues with the other videos.
+    is doubtful about the answer, such as a damaged file: a list of code and message). If predict cannot use a video,
+    status is "error", and error.code, error.message and error.hint give the reason. Other videos are answered.
 
     Exit codes: 0 done, 1 some inputs failed, 2 usage error (such as a missing model), 130 interrupted, 141 the pipe was
     closed.
@@ -112,13 +111,12 @@ def run_predict(
     texts = context.params["inputs"] or []  # as typed: a Path loses ./ and double slashes
     has_live = settings.timeline and any(map(is_live, texts))
     _check_call(texts, files_from, null, watch, show, has_live)
-    if annotate is not None:
-        _check_annotate(annotate, settings, texts, has_live)
+    _check_annotate(annotate, settings, texts, has_live)
     never_ends = watch is not None or has_live
     wanted = "json" if never_ends and format == "auto" else choose_format(format, _FORMATS)
     # On one terminal, a bar would overwrite lines of data. A table is printed at the end only.
-    shows_bar = wanted == "table" or out is not None or not sys.stdout.isatty()
-    progress = TerminalProgress(quiet or not (shows_bar or never_ends), bars=not never_ends)
+    shows_bar = wanted == "table" or out is not None or never_ends or not sys.stdout.isatty()
+    progress = TerminalProgress(quiet or not shows_bar, bars=not never_ends)
     window = Window(progress.warn) if show else None
     with ExitStack() as stack:
         typed = [_typed(text, stack, settings, progress, window) for text in texts]
@@ -127,8 +125,7 @@ def run_predict(
         )
 
         def answers(inputs: Iterable[Input]) -> Iterator[Answer]:
-            run = predict_timeline if settings.timeline else predict
-            found = _labeled(run(settings, progress, inputs), window)
+            found = _labeled((predict_timeline if settings.timeline else predict)(settings, progress, inputs), window)
             return found if annotate is None else _annotated(found, annotate, progress)
 
         if out is None and wanted == "table":
@@ -195,8 +192,8 @@ def _check_call(
         raise UsageError(problem, hint, code="usage.input")
 
 
-def _check_annotate(out: Path, settings: PredictSettings, texts: Sequence[str], has_live: bool) -> None:
-    if not settings.timeline or has_live or "-" in texts:
+def _check_annotate(out: Path | None, settings: PredictSettings, texts: Sequence[str], has_live: bool) -> None:
+    if out is not None and (not settings.timeline or has_live or "-" in texts):
         raise UsageError(
             f"--annotate {out} needs --timeline, and video files as inputs.",
             "Save the video to a file first, or leave out --annotate.",
