@@ -1,80 +1,250 @@
-"""predict --annotate: the video again, with its timeline below."""
+"""predict --annotate: the video again, with its timeline in the picture."""
 
 from __future__ import annotations
 
+import itertools
+import json
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 from typer.testing import Result
 
-from activity_cli.commands.annotate import annotate
-from activity_cli.errors import VideoError
+from activity_cli import PredictSettings
+from activity_cli.commands.predict import predict_timeline
+from activity_cli.reports.overlay import Overlay, Skeletons, color_of
 from activity_cli.results import TimelineSegment
+from activity_cli.streams.frames import FrameStreams
+from activity_cli.streams.pose import split_pose
+from activity_cli.video.opencv import FileSource
+from activity_cli.video.reader import ClipReader
+from activity_cli.video.source import Frame
+from activity_cli.video.writing import write_video
+from bundle_support import SAMPLING, random_bundle
+from conftest import draw_video
+from encoded_videos import encode, ffmpeg, number_of
 from person_support import moving_person, write_lossless
 
 Activity = Callable[..., Result]
-SEGMENTS = [
-    TimelineSegment("v", "wave", 0.0, 0.5, 0.9),
-    TimelineSegment("v", None, 0.5, 0.7, 0.8, "background"),
-    TimelineSegment("v", "a \U0001f3be % <b>\n" + "long " * 40, 0.7, 1.0, 0.7),
-]
+LABELS = ("left", "right", "up")
 
 
-def read(path: Path) -> tuple[list[float], list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]]:
-    with av.open(str(path)) as container:
-        frames = list(container.decode(video=0))
-    return [float(frame.time or 0) for frame in frames], [frame.to_ndarray(format="rgb24") for frame in frames]
+def frames_of(path: Path) -> list[Frame]:
+    return list(FileSource(path).read(lambda _: True))
 
 
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return write_lossless(tmp_path / "v.mkv", moving_person(20, size=(321, 241)))
+def segment(label: str | None, start: float, end: float, reason: str = "") -> TimelineSegment:
+    return TimelineSegment("a.mp4", label, start, end, 0.93, reason)
 
 
-def test_frames_times_and_the_strip(video: Path, tmp_path: Path) -> None:
-    annotate(video, SEGMENTS, tmp_path / "out.mp4")
-    times, frames = read(tmp_path / "out.mp4")
-    assert times == pytest.approx([number / 20 for number in range(20)], abs=0.002)
-    height, width = frames[0].shape[:2]
-    assert (width % 2, height % 2) == (0, 0)
-    strip = height - 60 + 34 + 10
-    first, gap, last = (frames[2][strip, round(width * share)].astype(int) for share in (0.25, 0.6, 0.85))
-    assert np.abs(gap - (226, 230, 236)).max() < 25
-    assert np.abs(first - gap).max() > 40 < np.abs(last - gap).max()
-    assert np.abs(first - last).max() > 40
-    # The mark moves, and the text changes with the segment.
-    assert frames[4][strip, round(width * 4 / 20)].max() < 90
-    texts = [frames[number][height - 60 : height - 30] for number in (2, 11, 15)]
-    assert all(
-        np.abs(one.astype(int) - other).mean() > 2 for one, other in ((texts[0], texts[1]), (texts[1], texts[2]))
-    )
+def is_near(pixel: npt.NDArray[np.uint8], rgb: tuple[int, int, int], tolerance: int = 2) -> bool:
+    return bool(np.abs(pixel.astype(int) - rgb[::-1]).max() <= tolerance)
 
 
-def test_a_broken_video_leaves_nothing(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.mp4"
-    broken.write_bytes(b"no video")
-    with pytest.raises(VideoError):
-        annotate(broken, SEGMENTS, tmp_path / "out.mp4")
-    assert list(tmp_path.iterdir()) == [broken]
+@pytest.mark.parametrize("size", [(128, 96), (98, 72), (99, 73)])
+def test_a_written_video_has_the_frames_and_the_times_of_its_source(tmp_path: Path, size: tuple[int, int]) -> None:
+    # Variable frame rate: every third frame is missing.
+    select = ("-vf", "select=mod(n\\,3),setsar=4/3", "-fps_mode", "passthrough", "-c:v", "libx264", "-crf", 5)
+    pixels = ("-pix_fmt", "yuv444p")
+    source = FileSource(encode(tmp_path / "a.mkv", 30, *select, *pixels, size=size))
+    expected = list(source.read(lambda _: True))
+    write_video(expected, tmp_path / "b.mp4", source.info().sample_aspect_ratio, 0.0)
+    written = FileSource(tmp_path / "b.mp4")
+    found = list(written.read(lambda _: True))
+    np.testing.assert_allclose([one.time_seconds for one in found], [one.time_seconds for one in expected], atol=1e-3)
+    assert len({round(one, 3) for one in np.diff([one.time_seconds for one in found])}) == 2
+    assert [number_of(one.bgr) for one in found if one.bgr is not None] == [n for n in range(30) if n % 3]
+    assert found[0].bgr is not None
+    assert found[0].bgr.shape == (size[1] + size[1] % 2, size[0] + size[0] % 2, 3)
+    assert written.info().sample_aspect_ratio == pytest.approx(4 / 3, abs=0.01)
 
 
-def test_the_command(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
-    source, broken = videos / "left" / "person1_0.avi", tmp_path / "broken.avi"
-    broken.write_bytes(b"no video")
-    result = activity("predict", "--timeline", source, broken, "--model", model, "--annotate", tmp_path / "out")
+def test_times_that_do_not_rise_and_frames_of_another_size(tmp_path: Path) -> None:
+    picture = np.full((48, 64, 3), 90, np.uint8)
+    frames = [Frame(0, 0.0, picture), Frame(1, 0.0, picture + 20), Frame(2, 0.5, picture[:24, :32] + 40)]
+    write_video(frames, tmp_path / "a.mp4", 1.0, 25.0)
+    found = frames_of(tmp_path / "a.mp4")
+    assert [round(one.time_seconds, 3) for one in found] == [0.0, 0.0, 0.5]
+    assert found[2].bgr is not None
+    assert found[2].bgr.shape == picture.shape
+
+
+def test_an_encoder_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def frames() -> list[Frame]:
+        raise RuntimeError("in the middle")
+
+    def some() -> itertools.chain[Frame]:
+        good = [Frame(index, index / 25, np.zeros((48, 64, 3), np.uint8)) for index in range(9)]
+        return itertools.chain(good, (one for _ in "1" for one in frames()))
+
+    with pytest.raises(RuntimeError):
+        write_video(some(), tmp_path / "a.mp4", 1.0, 25.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_strip_and_the_label_of_a_moment() -> None:
+    segments = [segment("left", 0, 2), segment(None, 2, 3, "unknown"), segment("up", 3, 4)]
+    overlay = Overlay(segments, LABELS, 400, 240)
+    frame = np.full((240, 400, 3), 128, np.uint8)
+    for moment, label, marker in ((0.5, "left", 50), (2.5, None, 249), (3.5, "up", 349), (0.5, "left", 50)):
+        picture = overlay.draw(frame, moment)
+        strip = picture[-1]
+        for place, expected in ((100, "left"), (190, "left"), (220, None), (320, "up"), (390, "up")):
+            assert is_near(strip[place], color_of(expected, LABELS)), (moment, place)
+        assert is_near(strip[marker], (255, 255, 255))
+        assert is_near(picture[-240 // 40 - 12, 12], color_of(label, LABELS)), moment  # the square before the label
+        assert (picture[:200] == 128).all()
+    assert (frame == 128).all()
+
+
+def test_each_label_has_its_own_color() -> None:
+    labels = [str(number) for number in range(15)]
+    colors = np.array([color_of(label, labels) for label in [*labels, None]])
+    apart = np.abs(colors[:, None] - colors[None]).sum(axis=-1)
+    assert apart[~np.eye(len(colors), dtype=bool)].min() > 20
+
+
+@pytest.mark.parametrize("label", ["100% 🙂\nnew\x1b[31m line", "\udcff", "x" * 500, "", "שלום 波"])
+@pytest.mark.parametrize("size", [(320, 240), (20, 10), (2, 2)])
+def test_any_label_on_any_size(label: str, size: tuple[int, int]) -> None:
+    overlay = Overlay([segment(label, 0, 1), segment(None, 1, 1, "no_frames")], [label], *size)
+    frame = np.full((size[1], size[0], 3), 128, np.uint8)
+    for moment in (0.0, 0.5, 1.0, 9.0):
+        assert overlay.draw(frame, moment).shape == frame.shape
+
+
+def test_joints_between_two_moments() -> None:
+    joints = [np.full((33, 2), place, np.float32) for place in (0, 10)]
+    skeletons = Skeletons([0.0, 0.5, 1.0, 3.0, 3.5], [*joints, None, *joints])
+    expected = {-1.0: 0, 0.0: 0, 0.25: 5, 0.5: None, 0.9: None, 2.0: None, 3.1: 2, 3.5: 10, 9.0: 10}
+    for moment, place in expected.items():
+        found = skeletons.at(moment)
+        assert (None if found is None else found.mean()) == pytest.approx(place, abs=1e-5), moment
+    assert Skeletons([], []).at(0.0) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_the_skeleton_is_on_the_person(tmp_path: Path, ratio: float) -> None:
+    bundle = random_bundle(tmp_path / "model", others=[("pose",)])
+    frames = moving_person(24, (320, 240))[:, :, :: int(ratio)]
+    video = write_lossless(tmp_path / "square.mkv", frames)
+    if ratio != 1:
+        ffmpeg("-i", video, "-vf", f"setsar={ratio}", "-c:v", "ffv1", "-pix_fmt", "bgr0", tmp_path / "wide.mkv")
+        video = tmp_path / "wide.mkv"
+    settings = PredictSettings((video,), bundle, timeline=True, annotate=tmp_path / "out.mp4")
+    assert list(predict_timeline(settings))
+    [clip] = ClipReader(FileSource(video), SAMPLING, describer=FrameStreams(("pose",)))
+    nose = split_pose(clip.rows["pose"]).picture[3][0] * (240 / ratio, 240)
+    index = int(np.argmin([abs(one.time_seconds - clip.times_seconds[3]) for one in frames_of(video)]))
+    picture, before = frames_of(tmp_path / "out.mp4")[index].bgr, frames_of(video)[index].bgr
+    assert picture is not None and before is not None
+    changed = np.abs(picture.astype(int) - before).max(axis=-1) > 60
+    near = changed[round(nose[1]) - 8 : round(nose[1]) + 9, round(nose[0]) - 8 : round(nose[0]) + 9]
+    assert near.mean() > 0.1
+    assert changed[:100].mean() < 0.1
+
+
+def test_an_annotated_file(activity: Activity, model: Path, videos: Path, tmp_path: Path) -> None:
+    video, out = videos / "left" / "person5_0.avi", tmp_path / "new" / "out.mp4"
+    plain = activity("predict", "--timeline", video, "--model", model)
+    result = activity("predict", "--timeline", video, "--model", model, "--annotate", out)
+    assert (result.exit_code, result.stdout) == (0, plain.stdout), result.stderr
+    expected, found = frames_of(video), frames_of(out)
+    np.testing.assert_allclose([one.time_seconds for one in found], [one.time_seconds for one in expected], atol=1e-3)
+    first = json.loads(result.stdout.splitlines()[0])
+    picture, before = found[-1].bgr, expected[-1].bgr
+    assert picture is not None and before is not None
+    assert picture.shape == before.shape
+    assert np.abs(picture[:20].astype(int) - before[:20]).mean() < 8
+    assert is_near(picture[-2, 8], color_of(first["label"], LABELS), 40)
+    assert [path.name for path in out.parent.iterdir()] == ["out.mp4"]
+
+
+def test_a_folder_of_annotated_videos(activity: Activity, model: Path, tmp_path: Path) -> None:
+    draw_video(tmp_path / "in" / "one" / "a%d.avi")
+    draw_video(tmp_path / "in" / "two" / "b.avi", "up")
+    (tmp_path / "in" / "two" / "broken.avi").write_bytes(b"RIFF" + bytes(500))
+    out = tmp_path / "out"
+    words = ("predict", "--timeline", tmp_path / "in", "--model", model, "--annotate", out)
+    result = activity(*words, "--format", "srt", "--out", tmp_path / "srt")
     assert result.exit_code == 1
-    [written] = (tmp_path / "out").rglob("*.mp4")
-    assert written.name == "person1_0.mp4"
-    assert len(read(written)[0]) == 13
-    assert activity("predict", "--timeline", source, "--model", model, "--annotate", tmp_path / "a.mp4").exit_code == 0
-    assert len(read(tmp_path / "a.mp4")[0]) == 13
+    inside = out.joinpath(*(tmp_path / "in").parts[1:])
+    assert sorted(path for path in out.rglob("*") if path.is_file()) == [
+        inside / "one" / "a%d.mp4",
+        inside / "two" / "b.mp4",
+    ]
+    assert len(list((tmp_path / "srt").rglob("*.srt"))) == 2
+    # The same call again replaces them.
+    assert activity(*words).exit_code == 1
 
 
-@pytest.mark.parametrize("words", [["clip.mp4"], ["--timeline", "-"], ["--timeline", "camera:0"]])
-def test_what_cannot_be_annotated(activity: Activity, model: Path, words: list[str]) -> None:
-    result = activity("predict", *words, "--model", model, "--annotate", "out.mp4")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "--annotate out.mp4 needs --timeline, and video files" in result.stderr
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["{video}", "--annotate", "{out}.mp4"], "--annotate needs --timeline. Add --timeline."),
+        (["-", "--timeline", "--annotate", "{out}.mp4"], "--annotate reads each video twice, so it cannot read '-'."),
+        (["camera:0", "--timeline", "--annotate", "{out}"], "it cannot read 'camera:0'. Save the video to a file"),
+        (["{video}", "--timeline", "--annotate", "{out}.avi"], "annotated videos are MP4 files. Name {out}.mp4, or"),
+        (["{video}", "{video}", "--timeline", "--annotate", "{out}.mp4"], "is one file, but there are several videos."),
+        (["{video}", "{video}", "--timeline", "--annotate", "{out}"], "would have the same annotated video"),
+        (
+            ["{video}", "--timeline", "--annotate", "{video}/x.mp4"],
+            "a.avi cannot be written: file exists. Choose another",
+        ),
+    ],
+)
+def test_errors_of_one_line(activity: Activity, model: Path, tmp_path: Path, words: list[str], problem: str) -> None:
+    names = {"video": str(draw_video(tmp_path / "a.avi")), "out": str(tmp_path / "out")}
+    result = activity("predict", *(word.format(**names) for word in words), "--model", model)
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert problem.format(**names) in line
+
+
+def test_an_input_is_never_replaced(
+    activity: Activity, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw_video(Path("a.avi"))
+    draw_video(Path("a.mp4"), codec="mp4v")
+    content = Path("a.mp4").read_bytes()
+    for video, out in (("a.mp4", "a.mp4"), ("a.mp4", "."), ("a.avi", ".")):
+        result = activity("predict", "--timeline", video, "--model", model, "--annotate", out)
+        assert result.exit_code == 2
+        assert "a.mp4 would be replaced" in result.stderr
+    assert Path("a.mp4").read_bytes() == content
+    assert activity("predict", "--timeline", "a.avi", "--model", model, "--annotate", "b.mp4").exit_code == 0
+    assert activity("predict", "--timeline", "a.avi", "--model", model, "--annotate", "b.mp4").exit_code == 0
+
+
+def test_a_killed_run_leaves_no_half_file(command: list[str], model: Path, tmp_path: Path) -> None:
+    video = encode(tmp_path / "long.mkv", 600, "-c:v", "ffv1", "-g", 1, size=(320, 240))
+    out = tmp_path / "out"
+    out.mkdir()
+    words = [*command, "predict", "--timeline", video, "--model", model, "--annotate", out / "x.mp4"]
+    process = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 50
+    while not list(out.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    [aside] = out.iterdir()
+    assert aside.name.startswith(".unfinished-")
+    assert subprocess.run(list(map(str, words)), stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert [path.name for path in out.iterdir()] == ["x.mp4"]
+
+
+@pytest.mark.parametrize("num_frames", [2, 3])
+def test_a_video_that_is_shorter_than_a_window(
+    activity: Activity, model: Path, tmp_path: Path, num_frames: int
+) -> None:
+    video = draw_video(tmp_path / "a.avi", num_frames=num_frames, fps=60)
+    result = activity("predict", "--timeline", video, "--model", model, "--annotate", tmp_path / "b.mp4")
+    assert result.exit_code == 0, result.stderr
+    assert len(frames_of(tmp_path / "b.mp4")) == num_frames

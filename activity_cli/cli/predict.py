@@ -24,7 +24,6 @@ from activity_cli._version import __version__
 from activity_cli.cli.command import Quiet, choose_format, format_option, output_option, settings_command
 from activity_cli.cli.error_handling import SOME_FAILED, print_error
 from activity_cli.errors import UsageError
-from activity_cli.files import translate_os_error
 from activity_cli.results import Prediction, TimelineSegment, TimelineWindow
 from activity_cli.settings import PredictSettings, plain_values
 
@@ -76,14 +75,6 @@ def run_predict(
             "--watch", metavar="FOLDER", help="Then wait for new videos in this folder, until Ctrl-C. Not those before."
         ),
     ] = None,
-    annotate: Annotated[
-        Path | None,
-        output_option(
-            "--annotate",
-            metavar="DIR|FILE.mp4",
-            help="With --timeline, also write the videos with their activities and a strip of the timeline, silent.",
-        ),
-    ] = None,
     show: Annotated[
         bool, output_option("--show", help="Show an address or a camera in a window, with its label.")
     ] = False,
@@ -111,7 +102,7 @@ def run_predict(
     texts = context.params["inputs"] or []  # as typed: a Path loses ./ and double slashes
     has_live = settings.timeline and any(map(is_live, texts))
     _check_call(texts, files_from, null, watch, show, has_live)
-    _check_annotate(annotate, settings, texts, has_live)
+    _check_annotate(settings, texts)
     never_ends = watch is not None or has_live
     wanted = "json" if never_ends and format == "auto" else choose_format(format, _FORMATS)
     # On one terminal, a bar would overwrite lines of data. A table is printed at the end only.
@@ -125,8 +116,7 @@ def run_predict(
         )
 
         def answers(inputs: Iterable[Input]) -> Iterator[Answer]:
-            found = _labeled((predict_timeline if settings.timeline else predict)(settings, progress, inputs), window)
-            return found if annotate is None else _annotated(found, annotate, progress)
+            return _labeled((predict_timeline if settings.timeline else predict)(settings, progress, inputs), window)
 
         if out is None and wanted == "table":
             failed = _print_table(answers(named), settings.timeline)
@@ -149,34 +139,6 @@ def _all_inputs(
     return named
 
 
-def _annotated(answers: Iterable[Answer], out: Path, progress: TerminalProgress) -> Iterator[Answer]:
-    """The same; at the end of each video, it is written again with its segments."""
-    from activity_cli.commands.annotate import annotate
-    from activity_cli.errors import VideoError
-    from activity_cli.writers.segments import file_for
-
-    written: dict[Path, str] = {}
-    for name, group in groupby(answers, key=lambda one: one.source):
-        segments = []
-        for one in group:
-            yield one
-            segments += [one] if isinstance(one, TimelineSegment) else []
-        path = out if out.suffix.lower() == ".mp4" and not out.is_dir() else file_for(name, out, ".mp4")
-        if path in written and segments:
-            hint = "Name a folder instead." if path == out else "Annotate them one by one."
-            raise UsageError(f"{written[path]} and {name} would have the same file, {path}.", hint, code="usage.output")
-        if not segments:
-            continue
-        written[path] = name
-        try:
-            with translate_os_error(path, "--annotate"):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            with progress.stage(f"Annotating {Path(name).name}", None, ""):
-                annotate(Path(name), segments, path)
-        except VideoError as error:
-            progress.warn(f"{error.message} {error.hint}".rstrip())
-
-
 def _check_call(
     texts: Sequence[str], files_from: str | None, null: bool, watch: Path | None, show: bool, has_live: bool
 ) -> None:
@@ -192,13 +154,15 @@ def _check_call(
         raise UsageError(problem, hint, code="usage.input")
 
 
-def _check_annotate(out: Path | None, settings: PredictSettings, texts: Sequence[str], has_live: bool) -> None:
-    if out is not None and (not settings.timeline or has_live or "-" in texts):
-        raise UsageError(
-            f"--annotate {out} needs --timeline, and video files as inputs.",
-            "Save the video to a file first, or leave out --annotate.",
-            code="usage.input",
-        )
+def _check_annotate(settings: PredictSettings, inputs: Sequence[str]) -> None:
+    from activity_cli.video.live import is_live
+
+    if settings.annotate and not settings.timeline:
+        raise UsageError("`annotate` needs --timeline.", "Add --timeline.", code="usage.option")
+    once = [text for text in inputs if text == "-" or is_live(text)]
+    if settings.annotate and once:
+        problem = f"`annotate` reads each video twice, so it cannot read {once[0]!r}."
+        raise UsageError(problem, "Save the video to a file first.", code="usage.input")
 
 
 def _answer(
@@ -238,8 +202,9 @@ def _write_file(
         print_error(f"{out}: an earlier call has answered {sum(files.done.values())} inputs; continuing.")
         # Each name as often as it was answered.
         inputs = (one for one in expand(inputs) if not _was_done(files.done, one.name))
+    answers = run(inputs)
     with files.open():
-        for name, group in groupby(run(inputs), key=lambda one: one.source):
+        for name, group in groupby(answers, key=lambda one: one.source):
             found = list(group)
             for one in found:
                 _say(one, quiet)

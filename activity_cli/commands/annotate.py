@@ -1,127 +1,148 @@
-"""predict --annotate: the video again, with the activity, its confidence and a strip of the timeline below."""
+"""predict --annotate: each video again, with its timeline in the picture."""
 
 from __future__ import annotations
 
-import colorsys
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from activity_cli.errors import VideoError
-from activity_cli.files import atomic_write, translate_os_error
-from activity_cli.reports.canvas import GRID, INK, MUTED, Canvas, Color
-from activity_cli.reports.text import clock_time, percent
+from activity_cli.commands.inputs import Input
+from activity_cli.commands.timeline import NO_FRAMES
+from activity_cli.errors import UsageError
+from activity_cli.files import VIDEO_SUFFIXES, remove_stale, translate_os_error
+from activity_cli.progress import Progress
+from activity_cli.reports.overlay import Overlay, Skeletons
 from activity_cli.results import TimelineSegment
-from activity_cli.video.opencv import FileSource, cv2
+from activity_cli.streams.pose import split_pose
+from activity_cli.video.rows import FrameRow
+from activity_cli.video.source import Frame, ReadOnce, Source
+from activity_cli.video.writing import write_video
+from activity_cli.writers.segments import file_for
 
-__all__ = ["annotate"]
+__all__ = ["Annotator"]
 
-Pixels = npt.NDArray[np.uint8]
-
-_TEXT_HEIGHT, _STRIP_HEIGHT, _MARGIN = 34, 14, 6
-_PANEL_HEIGHT = _TEXT_HEIGHT + _STRIP_HEIGHT + 2 * _MARGIN  # even, as the codec needs it
-# A narrower picture has no room for a line of text.
-_LEAST_WIDTH = 320
-_CLOCK = Fraction(1, 90_000)
+_SUFFIX = ".mp4"
 
 
-def annotate(video: Path, segments: Sequence[TimelineSegment], out: Path) -> None:
-    """Writes a video with its timeline: H.264 in MP4, without sound.
-
-    Frames are upright, of square pixels, and shown when those of the video are. Below them stand the activity and its
-    confidence, and a strip of all segments with a mark at the present.
+class Annotator:
+    """Writes annotated videos.
 
     Args:
-        video: A video file.
-        segments: Its segments, without holes.
-        out: The file to write. It gets its name when it is complete.
+        out: An MP4 file for one video, or a folder.
+        labels: All labels of the model.
+        videos: Those that are known.
 
     Raises:
-        VideoError: The video cannot be decoded.
-        OutputError: The file cannot be written.
+        UsageError: A file is no MP4 file, or is for several videos; or a video can be read only once.
+        OutputError: The folder cannot be made.
     """
-    import av  # here: few runs need it
 
-    source = FileSource(video)
-    source.list_times()
-    frames = source.read(lambda _: True)
-    panel: _Panel | None = None
-    with atomic_write(out) as aside, translate_os_error(out), av.open(str(aside), "w", format="mp4") as container:
-        stream = container.add_stream("libx264" if "libx264" in av.codecs_available else "mpeg4", rate=30)
-        last = -1
-        for frame in frames:
-            if frame.bgr is None:
-                continue
-            picture = _shown(frame.bgr, source.info().sample_aspect_ratio, panel.size if panel else None)
-            if panel is None:
-                panel = _Panel(picture.shape[1], picture.shape[0], segments)
-                stream.width, stream.height = picture.shape[1], picture.shape[0] + _PANEL_HEIGHT
-                stream.pix_fmt, stream.codec_context.time_base = "yuv420p", _CLOCK
-            whole = np.concatenate([picture, panel.at(frame.time_seconds)])
-            image = av.VideoFrame.from_ndarray(whole, "rgb24")
-            last = max(last + 1, round(frame.time_seconds / _CLOCK))  # the container takes only rising times
-            image.pts, image.time_base = last, _CLOCK
-            container.mux(stream.encode(image))
-        if panel is None:
-            raise VideoError(f"{video.name}: no frame can be decoded.", "Re-encode the file.")
-        container.mux(stream.encode())
+    def __init__(self, out: Path, labels: Sequence[str], videos: Sequence[Input]) -> None:
+        is_folder, suffix = out.is_dir(), out.suffix.lower()
+        self._out, self._labels = out, labels
+        self._is_file = suffix == _SUFFIX and not is_folder
+        self._written: dict[Path, str] = {}
+        if not is_folder and suffix in VIDEO_SUFFIXES - {_SUFFIX}:
+            hint = f"Name {out.with_suffix(_SUFFIX)}, or a folder."
+            raise UsageError(f"`annotate` {out}: annotated videos are MP4 files.", hint, code="usage.output")
+        if self._is_file and len(videos) > 1:
+            raise self._for_one_video()
+        for video in videos:
+            _check_reread(video)
+        _make(out.parent if self._is_file else out)  # a place that cannot be written shows before the first video
 
+    def begin(self, video: Input) -> Annotation:
+        """The annotation of the next video, before it is read.
 
-def _shown(bgr: Pixels, sample_aspect_ratio: float, size: tuple[int, int] | None) -> Pixels:
-    """A frame as it is shown, RGB, of even width and height, no narrower than the text needs."""
-    height, width = bgr.shape[0], bgr.shape[1] * sample_aspect_ratio
-    scale = max(1.0, _LEAST_WIDTH / width)
-    size = size or (round(width * scale / 2) * 2, round(height * scale / 2) * 2)
-    if size != (bgr.shape[1], bgr.shape[0]):
-        bgr = np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        Raises:
+            UsageError: It can be read only once, or the file would replace it, another one, or a file beside it.
+        """
+        _check_reread(video)
+        if self._is_file and self._written:
+            raise self._for_one_video()
+        path = self._out if self._is_file else file_for(video.name, self._out, _SUFFIX)
+        if path in self._written:
+            problem = f"{self._written[path]} and {video.name} would have the same annotated video, {path}."
+            raise UsageError(problem, "Annotate them in two calls, into two folders.", code="usage.output")
+        if isinstance(video.place, Path) and path.exists():
+            one, other = (path, video.place) if self._is_file else (path.parent, video.place.parent)
+            if other.exists() and one.samefile(other):
+                problem = f"`annotate` {self._out}: {path} would be replaced, which may be an input."
+                raise UsageError(problem, "Choose another folder.", code="usage.output")
+        self._written[path] = video.name
+        return Annotation(path, self._labels)
 
-
-class _Panel:
-    """What stands below the frames of a video."""
-
-    def __init__(self, width: int, height: int, segments: Sequence[TimelineSegment]) -> None:
-        self.size = width, height
-        self._segments, self._end = segments, max((one.end_seconds for one in segments), default=0.0)
-        self._number, self._drawn = -1, np.zeros((0, 0, 3), np.uint8)
-        labels = sorted({one.label for one in segments if one.label is not None})
-        self._color_of = {label: _color(number, len(labels)) for number, label in enumerate(labels)}
-
-    def at(self, seconds: float) -> Pixels:
-        """The panel at a moment, RGB."""
-        later = (number for number, one in enumerate(self._segments) if seconds < one.end_seconds)
-        number = next(later, len(self._segments) - 1)
-        if number != self._number:
-            self._number, self._drawn = number, self._draw(self._segments[number])
-        panel = self._drawn.copy()
-        x = self._x(seconds)
-        panel[_TEXT_HEIGHT : _TEXT_HEIGHT + _STRIP_HEIGHT + _MARGIN, max(0, x - 1) : x + 1] = INK
-        return panel
-
-    def _x(self, seconds: float) -> int:
-        share = seconds / self._end if self._end else 0.0
-        return min(self.size[0] - 1, round(share * self.size[0]))
-
-    def _draw(self, now: TimelineSegment) -> Pixels:
-        width = self.size[0]
-        canvas = Canvas(width, _PANEL_HEIGHT)
-        until = clock_time(now.end_seconds)
-        room = width - 3 * _MARGIN - canvas.text_width(until, 14)
-        text = now.reason if now.label is None else now.label
-        if now.label is not None and now.confidence is not None:
-            text = f"{percent(now.confidence)}  {text}"
-        canvas.text(_MARGIN, 24, text, size=18, color=MUTED if now.label is None else INK, weight=600, max_width=room)
-        canvas.text(width - _MARGIN - canvas.text_width(until, 14), 24, until, size=14, color=MUTED)
-        for one in self._segments:
-            x, end = self._x(one.start_seconds), self._x(one.end_seconds)
-            color = GRID if one.label is None else self._color_of[one.label]
-            canvas.rectangle(x, _TEXT_HEIGHT + _MARGIN // 2, max(1, end - x), _STRIP_HEIGHT, color)
-        return canvas.pixels
+    def _for_one_video(self) -> UsageError:
+        problem = f"`annotate` {self._out} is one file, but there are several videos."
+        return UsageError(problem, "Name a folder.", code="usage.output")
 
 
-def _color(number: int, count: int) -> Color:
-    red, green, blue = colorsys.hls_to_rgb(number / max(1, count), 0.45 + 0.12 * (number % 2), 0.65)
-    return round(red * 255), round(green * 255), round(blue * 255)
+class Annotation:
+    """What is known of one video, and then its annotated video.
+
+    Args:
+        path: The file to write.
+        labels: All labels of the model.
+
+    Attributes:
+        segments: Those of the video, to be filled one after the other.
+    """
+
+    def __init__(self, path: Path, labels: Sequence[str]) -> None:
+        self._path, self._labels = path, labels
+        self._times: list[float] = []
+        self._joints: list[npt.NDArray[np.float32] | None] = []
+        self.segments: list[TimelineSegment] = []
+
+    def see_row(self, row: FrameRow) -> None:
+        """Keeps the joints, where the model reads the pose."""
+        if "pose" in row.rows:
+            pose = split_pose(row.rows["pose"][None])
+            self._times.append(row.time_seconds)
+            self._joints.append(pose.picture[0].copy() if pose.found[0] > 0 else None)
+
+    def write(self, source: Source, progress: Progress) -> None:
+        """Reads the video again, and writes it with its timeline.
+
+        Raises:
+            VideoError: It cannot be decoded.
+            OutputError: The file cannot be written, or the disk is full.
+        """
+        _make(self._path.parent)
+        remove_stale(self._path)
+        with progress.stage("Annotating", len(source.list_times()) or None, "frame") as stage:
+            frames = source.read(lambda _: True)
+            first = next(frames)  # a source without frames raises an error
+            assert first.bgr is not None
+            height, width = first.bgr.shape[:2]
+            info = source.info()
+            # Joints are in heights of the frame as it is shown.
+            scale = np.array([height / info.sample_aspect_ratio, height], np.float32)
+            joints = [None if one is None else one * scale for one in self._joints]
+            # A video of very few frames has no segment.
+            segments = self.segments or [TimelineSegment(source.name, None, 0.0, 0.0, reason=NO_FRAMES)]
+            overlay = Overlay(segments, self._labels, width, height, Skeletons(self._times, joints))
+            drawn = _drawn(chain([first], frames), overlay, stage.advance)
+            write_video(drawn, self._path, info.sample_aspect_ratio, info.frames_per_second)
+
+
+def _make(folder: Path) -> None:
+    with translate_os_error(folder, "`annotate`"):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_reread(video: Input) -> None:
+    if isinstance(video.place, ReadOnce):
+        problem = f"`annotate` reads a video twice, but {video.name} can be read only once."
+        raise UsageError(problem, "Save the video to a file, or leave out `annotate`.", code="usage.input")
+
+
+def _drawn(frames: Iterator[Frame], overlay: Overlay, advance: Callable[[], None]) -> Iterator[Frame]:
+    for frame in frames:
+        assert frame.bgr is not None
+        yield replace(frame, bgr=overlay.draw(frame.bgr, frame.time_seconds))
+        advance()

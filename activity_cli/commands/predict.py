@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,11 @@ from activity_cli.streams.views import views_of
 from activity_cli.video.arrays import ArraySource
 from activity_cli.video.live import LiveSource
 from activity_cli.video.reader import Clip, ClipReader
+from activity_cli.video.rows import FrameRow
 from activity_cli.video.source import Source
+
+if TYPE_CHECKING:
+    from activity_cli.commands.annotate import Annotator
 
 __all__ = ["Recognizer", "find_model", "open_network", "predict", "predict_timeline"]
 
@@ -121,13 +126,18 @@ class Recognizer:
         return self._answer(source.name, reader, reader)
 
     def timeline(
-        self, video: str | os.PathLike[str] | Source, *, stride_seconds: float | None = None
+        self,
+        video: str | os.PathLike[str] | Source,
+        *,
+        stride_seconds: float | None = None,
+        see_row: Callable[[FrameRow], None] | None = None,
     ) -> Iterator[TimelineWindow | TimelineSegment]:
         """Recognizes which activity happens when, in a video of any length.
 
         Args:
             video: A video file; as a string also an address, such as ``rtsp://10.0.0.7/stream1``, or ``camera:0``.
             stride_seconds: From the start of a window to that of the next; None: an eighth of a window.
+            see_row: Receives what the streams say of each frame that the model reads.
 
         Returns:
             Each window as soon as it is decided, and each segment as soon as it is final. A window is half as long as
@@ -140,7 +150,8 @@ class Recognizer:
         plan = plan_timeline(self._bundle, stride_seconds)
         timeline = Timeline(self._bundle, self._network, self._streams, plan, self._describing, self._is_known)
         source = open_source(video)
-        found = timeline.read(source, os.fspath(video) if isinstance(video, (str, os.PathLike)) else source.name)
+        name = os.fspath(video) if isinstance(video, (str, os.PathLike)) else source.name
+        found = timeline.read(source, name, see_row)
         if not isinstance(source, LiveSource):
             return found
         return (replace(one, time=source.wall_time(one.end_seconds)) for one in found)
@@ -259,7 +270,8 @@ def predict(
     """
     progress = progress or SilentProgress()
     recognizer = _recognizer(settings, progress)
-    return _predict_all(recognizer, *_counted(settings.inputs if inputs is None else inputs), progress)
+    sources, number = _counted(settings.inputs if inputs is None else inputs)
+    return _predict_all(recognizer, iter(sources), number, progress)
 
 
 def predict_timeline(
@@ -272,37 +284,52 @@ def predict_timeline(
         progress: Shows a bar and notes.
         inputs: Takes the place of the videos in ``settings``; read as far as needed.
 
+    With ``annotate``, the annotated video is complete once the segments of the next video come.
+
     Returns:
         Segments and, with ``per_window`` and of live sources, windows, as soon as they are known; for a video that
         cannot be used, or not to its end, a prediction with the status ``error``.
 
     Raises:
         BundleError: Before the first segment: there is no such model, or it is damaged.
+        UsageError: ``annotate`` does not fit the videos: before the first segment, as far as they are known.
+        OutputError: An annotated video cannot be written.
     """
     progress = progress or SilentProgress()
     recognizer = _recognizer(settings, progress)
     sources, number = _counted(settings.inputs if inputs is None else inputs)
+    annotator: Annotator | None = None
+    if settings.annotate:
+        from activity_cli.commands.annotate import Annotator  # here: PyAV takes a while to load
+
+        annotator = Annotator(settings.annotate, recognizer.labels, sources if isinstance(sources, Sequence) else ())
 
     def found() -> Iterator[TimelineSegment | TimelineWindow | Prediction]:
         with progress.stage("Predicting", number, "video") as stage:
             for one in sources:
-                yield from _timeline_of(recognizer, one, settings, progress)
+                yield from _timeline_of(recognizer, one, settings, progress, annotator)
                 stage.advance()
 
     return found()
 
 
 def _timeline_of(
-    recognizer: Recognizer, given: Input, settings: PredictSettings, progress: Progress
+    recognizer: Recognizer, given: Input, settings: PredictSettings, progress: Progress, annotator: Annotator | None
 ) -> Iterator[TimelineSegment | TimelineWindow | Prediction]:
     source: Source | None = None
+    annotation = annotator.begin(given) if annotator else None
     try:
         if given.error:
             raise given.error
         source = open_source(given.place)
-        for one in recognizer.timeline(source, stride_seconds=settings.stride_seconds):
+        see_row = annotation.see_row if annotation else None
+        for one in recognizer.timeline(source, stride_seconds=settings.stride_seconds, see_row=see_row):
+            if annotation and isinstance(one, TimelineSegment):
+                annotation.segments.append(one)
             if settings.per_window or one.time or isinstance(one, TimelineSegment):
                 yield replace(one, source=given.name)
+        if annotation:
+            annotation.write(source, progress)
     except VideoError as error:
         yield _failed(given.name, error)
     finally:
@@ -314,12 +341,12 @@ def _timeline_of(
             progress.warn(f"{given.name}: {notice.message}.")
 
 
-def _counted(inputs: Iterable[Path | Input]) -> tuple[Iterator[Input], int | None]:
+def _counted(inputs: Iterable[Path | Input]) -> tuple[Iterable[Input], int | None]:
     """The inputs without folders, and their number where all of them are known."""
     if not isinstance(inputs, Sequence):
         return expand(inputs), None
     found = list(expand(inputs))
-    return iter(found), len(found)
+    return found, len(found)
 
 
 def _recognizer(settings: PredictSettings, progress: Progress) -> Recognizer:

@@ -22,7 +22,7 @@ from activity_cli.video.live import LiveSource, PipeSource
 from activity_cli.video.rows import FrameRow, RowReader
 from activity_cli.video.source import Source
 
-__all__ = ["BACKGROUND", "UNKNOWN", "Timeline", "TimelinePlan", "plan_timeline"]
+__all__ = ["BACKGROUND", "NO_FRAMES", "UNKNOWN", "Timeline", "TimelinePlan", "plan_timeline"]
 
 BACKGROUND, UNKNOWN = "background", "unknown"
 NO_FRAMES = "no_frames"
@@ -124,8 +124,12 @@ class Timeline:
         self._streams, self._is_known = streams, is_known
         self._background = frozenset(bundle.document.background)
 
-    def read(self, source: Source, name: str) -> Iterator[TimelineWindow | TimelineSegment]:
+    def read(
+        self, source: Source, name: str, see_row: Callable[[FrameRow], None] | None = None
+    ) -> Iterator[TimelineWindow | TimelineSegment]:
         """The windows of a source as soon as each is decided, and the segments as soon as each is final.
+
+        ``see_row`` receives what the streams say of each frame of the windows.
 
         Segments cover the video from its first frame to its last, without holes.
 
@@ -133,7 +137,7 @@ class Timeline:
             VideoError: The source cannot be decoded; what came before is right.
         """
         gap: TimelineSegment | None = None
-        for found in self._found(source, name):
+        for found in self._found(source, name, see_row):
             if isinstance(found, TimelineSegment) and gap and found.reason == gap.reason:
                 gap = _joined(gap, found)
             elif isinstance(found, TimelineSegment):
@@ -147,12 +151,15 @@ class Timeline:
         if gap:
             yield gap
 
-    def _found(self, source: Source, name: str) -> Iterator[TimelineWindow | TimelineSegment]:
+    def _found(
+        self, source: Source, name: str, see_row: Callable[[FrameRow], None] | None
+    ) -> Iterator[TimelineWindow | TimelineSegment]:
         plan, last_seconds = self._plan, 0.0
         reader = RowReader(source, self._bundle.sampling, self._streams, plan.step_seconds, self._describing)
         run = _Run(plan, 0, 0.0)
         with ThreadPoolExecutor(1) as decoding, _stopped(source):
-            for window in _windows(_ahead(iter(reader), decoding), plan):
+            rows = _ahead(iter(reader), decoding)
+            for window in _windows(_seen(rows, see_row) if see_row else rows, plan):
                 if window.number != run.next_number:  # for a while there were no frames
                     yield from self._segments(run.finish(last_seconds + plan.step_seconds / 2), name)
                     end, run = run.end_seconds, _Run(plan, window.number, window.times_seconds[0])
@@ -281,6 +288,12 @@ def _windows(rows: Iterator[FrameRow], plan: TimelinePlan) -> Iterator[_Window]:
     ended_at = (number - 1) * plan.stride + plan.num_frames
     if kept and (not number or kept[-1].tick >= ended_at):
         yield from window(is_last=True)
+
+
+def _seen(rows: Iterator[FrameRow], see: Callable[[FrameRow], None]) -> Iterator[FrameRow]:
+    for row in rows:
+        see(row)
+        yield row
 
 
 def _ahead(items: Iterator[_Item], executor: ThreadPoolExecutor) -> Iterator[_Item]:

@@ -14,7 +14,7 @@ from activity_cli.reports.canvas import ORANGE, Color, Pixels
 from activity_cli.reports.sheet import Strip, draw_sheet
 from activity_cli.results import ClipRecord
 
-__all__ = ["PoseStrip", "draw_poses", "find_person_gaps"]
+__all__ = ["PoseStrip", "draw_poses", "draw_skeleton", "find_person_gaps"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -92,9 +92,7 @@ class PoseStrip:
                 if self.hands_found[index, hand]:
                     joints = self._places(self.hands[index, hand]) * size
                     lines += [(joints[start], joints[end], color, 2) for start, end in _HAND_BONES]
-        for wider, is_halo in ((3, True), (0, False)):
-            for start, end, color, width in lines:
-                _line(picture, start, end, _HALO if is_halo else color, width + wider)
+        _draw_lines(picture, lines)
         return picture
 
     def _draw_flow(self, picture: Pixels, index: int, size: tuple[int, ...]) -> None:
@@ -127,6 +125,12 @@ class PoseStrip:
             return np.asarray(joints / (width, 1), np.float32)
         side = max(width, 1.0) if self.fit == "pad" else min(width, 1.0)
         return np.asarray((joints - (width / 2, 0.5)) / side + 0.5, np.float32)
+
+
+def draw_skeleton(picture: Pixels, joints: Floats) -> None:
+    """Draws 33 joints ``[33, 2]``, in pixels, into a picture ``uint8 [H, W, 3]``, RGB."""
+    width = max(1, round(5 * max(picture.shape[:2]) / _LONG_SIDE / 2))
+    _draw_lines(picture, [(joints[start], joints[end], color, width) for start, end, color in _BONES])
 
 
 def draw_poses(strips: Sequence[PoseStrip], path: Path, num_frames: int | None = None) -> None:
@@ -170,6 +174,13 @@ def find_person_gaps(records: Iterable[ClipRecord]) -> tuple[tuple[str, ...], tu
     named = ", ".join(f"{label!r} ({1 - shares[label]:.0%})" for label in few[:_MAX_LABELS])
     more = f", and {len(few) - _MAX_LABELS} more" if len(few) > _MAX_LABELS else ""
     return (f"In more than half of the frames, nobody was found: {named}{more}. Check pose_sheet.png.",), ()
+
+
+def _draw_lines(picture: Pixels, lines: Sequence[tuple[Floats, Floats, Color, int]]) -> None:
+    """From, to, color and width of each."""
+    for wider, is_halo in ((3, True), (0, False)):
+        for start, end, color, width in lines:
+            _line(picture, start, end, _HALO if is_halo else color, width + wider)
 
 
 def _line(picture: Pixels, start: Floats, end: Floats, color: Color, width: int) -> None:

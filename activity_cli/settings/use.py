@@ -91,6 +91,14 @@ class PredictSettings(Settings):
         "be: 95% of the right answers are kept. The reason is then unknown.",
         _ANSWER,
     )
+    annotate: Path | None = setting(
+        None,
+        "With `timeline=true`, write each video again, with the label of the moment and the timeline in the picture: "
+        "one MP4 file, or a folder of them.",
+        _OUTPUT,
+        "DIR|FILE.mp4",
+        unset="no video",
+    )
     reconnects: int = setting(
         5, "How often in a row predict connects again to an address or a camera that stops.", ge=0, le=1000
     )
