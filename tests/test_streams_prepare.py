@@ -87,7 +87,7 @@ def test_every_clip_has_its_rows_and_times(first_run: PrepareResult) -> None:
         assert (split_hands(hands).found > 0.4).mean() > 0.4
         direction = (folder.streams.read("motion", record.clip)[:, 504] ** 2).mean()
         assert direction > 0.5, "all that moves is the camera"
-        assert folder.streams.has(STREAM_NAMES, record.clip)
+        assert folder.streams.has(STREAM_NAMES, record.clip, record.clip_frames)
 
 
 def test_the_manifest_counts_the_frames_with_a_person(first_run: PrepareResult) -> None:
@@ -222,10 +222,10 @@ def test_videos_beyond_the_sample_get_no_hands_and_follow_its_decision(
         assert result.decoded == 28
         assert set(result.streams) == {"appearance"} | streams
         store = StreamStore(root / "out")
-        clips = [record.clip for record in result.records if record.status == "ok"]
+        clips = [(record.clip, record.clip_frames) for record in result.records if record.status == "ok"]
         assert len(clips) == 28
-        assert all(store.has(result.streams, clip) for clip in clips)
-        assert store.has(["hands"], clips[0]) == ("hands" in streams)
+        assert all(store.has(result.streams, *clip) for clip in clips)
+        assert store.has(["hands"], *clips[0]) == ("hands" in streams)
         note = " ".join(result.notes)
         assert ("a sample of 24 videos" in note) == ("hands" not in streams)
 
@@ -297,7 +297,8 @@ def test_the_joints_are_drawn_where_the_frame_shows_them(fit: str, x: float, tmp
 def test_a_damaged_array_is_an_error(damage: str, tmp_path: Path) -> None:
     store = StreamStore(tmp_path)
     store.write("a.npy", {"pose": np.zeros((2, STREAMS["pose"].width), np.float32)}, (0.0, 0.1))
-    assert store.has(("appearance", "pose"), "a.npy")
+    assert store.has(("appearance", "pose"), "a.npy", 2)
+    assert not store.has(("appearance", "pose"), "a.npy", 3)
     path = store.path("pose", "a.npy")
     match damage:
         case "gone":
@@ -315,8 +316,8 @@ def test_a_damaged_array_is_an_error(damage: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"pose-1.a\.npy") as caught:
         store.read("pose", "a.npy")
     assert "\n" not in str(caught.value)
-    assert not store.has(("pose",), "a.npy")
-    assert store.has(("appearance",), "a.npy")
+    assert not store.has(("pose",), "a.npy", 2)
+    assert store.has(("appearance",), "a.npy", 2)
     (tmp_path / "streams" / "times" / "a.npy").unlink()
     with pytest.raises(DatasetError, match="times"):
         store.times("a.npy")
@@ -325,7 +326,7 @@ def test_a_damaged_array_is_an_error(damage: str, tmp_path: Path) -> None:
 def test_rows_of_another_length_than_the_times_do_not_count(tmp_path: Path) -> None:
     store = StreamStore(tmp_path)
     store.write("a.npy", {"pose": np.zeros((2, STREAMS["pose"].width), np.float32)}, (0.0, 0.1, 0.2))
-    assert not store.has(("pose",), "a.npy")
+    assert not store.has(("pose",), "a.npy", 2)
 
 
 def test_stale_arrays_are_removed_and_nothing_else(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     # The baselines get the training clips of the model.
     trained = [record for split in bundle.document.data.splits for record in prepared.in_split(split)]
     known = [record for record in trained if record.label in bundle.labels]
+    prepared.check_frames((*records, *known), pictures=network.encoder is not None)
     clips = _Clips(prepared, network, [record.clip for record in (*records, *known)], progress)
     number_of = {label: number for number, label in enumerate(bundle.labels)}
     truth, known_truth = (np.array([number_of[r.label] for r in some], np.int64) for some in (records, known))

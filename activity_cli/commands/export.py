@@ -122,8 +122,9 @@ def _check_precision(settings: ExportSettings, bundle: Bundle) -> None:
 def _clips(settings: ExportSettings, bundle: Bundle, progress: Progress) -> _Clips | None:
     """The clips to compare on; None, with a warning: nobody asked for them, and there are none."""
     try:
-        prepared, _ = clips_for(bundle, settings.data, "all")
+        prepared, records = clips_for(bundle, settings.data, "all")
         check_streams(bundle, prepared)
+        prepared.check_frames(records, pictures="appearance" in bundle.document.streams)
     except (BundleError, DatasetError) as error:
         if settings.data or settings.precision == "int8":
             raise

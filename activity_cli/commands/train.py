@@ -616,8 +616,8 @@ def _check(settings: TrainSettings, plan: TrainPlan, prepared: PreparedFolder, p
             settings.tensorboard.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=settings.tensorboard).close()
     present = {record.label for record in prepared.in_split("train")}
-    for record in prepared.in_split("train")[:1]:  # the others must be like it
-        prepared.clips.read(record.clip)
+    learned = [record for split in ("train", "val") for record in prepared.in_split(split)]
+    prepared.check_frames(learned, pictures="appearance" in plan.streams)
     if len(present) < 2:
         raise DatasetError(
             f"{prepared.folder} has training clips of only {len(present)} label(s). Training needs two or more labels.",

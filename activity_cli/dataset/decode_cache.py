@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -114,8 +115,11 @@ class DecodeCache:
         if names and not wanted.items() <= line.streams.items():
             return None
         arrays = StreamStore(store.folder.parent)
-        if not all(name in store and arrays.has(task.streams, name) for name in names):
-            return None
+        for clip in chain.from_iterable(line.decoded.clips):
+            if clip.clip not in store or len(store.read(clip.clip)) != clip.clip_frames:
+                return None
+            if not arrays.has(task.streams, clip.clip, clip.clip_frames):
+                return None
         return line.decoded if "pose" in task.streams else line.decoded.without_pose()
 
     def add(self, task: DecodeTask, decoded: Decoded) -> None:

@@ -112,6 +112,26 @@ class PreparedFolder:
         kept = (record for record in self.records if record.status == "ok")
         return tuple(record for record in kept if split in ("all", record.split))
 
+    def check_frames(self, records: Iterable[ClipRecord], *, pictures: bool) -> None:
+        """Rejects clips that have another number of frames than the manifest says: they were exchanged or damaged.
+
+        Args:
+            records: The clips.
+            pictures: Whether their pictures are read, too, not only what the streams say of them.
+
+        Raises:
+            DatasetError: There is one, or a file is missing or damaged.
+        """
+        clips, streams = self.clips, self.streams
+        for record in records:
+            lengths = {streams.times_path(record.clip): len(streams.times(record.clip))}
+            if pictures:
+                lengths[clips.folder / record.clip] = len(clips.read(record.clip))
+            for path, length in lengths.items():
+                if length != record.clip_frames:
+                    said = f"manifest.csv says {record.clip_frames}"
+                    raise DatasetError(f"{path} is damaged: it has {length} frames, but {said}.", _AGAIN)
+
 
 def is_prepared_folder(folder: Path) -> bool:
     """Whether ``prepare`` made a folder, finished or not, and may write over it."""

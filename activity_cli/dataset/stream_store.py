@@ -37,6 +37,10 @@ class StreamStore:
         """Where the rows of a stream are, for the clip with this file name, such as ``0a1b.npy``."""
         return self.folder / f"{stream}-{STREAMS[stream].version}" / clip
 
+    def times_path(self, clip: str) -> Path:
+        """Where the times of the frames of a clip are."""
+        return self.folder / _TIMES / clip
+
     def write(self, clip: str, rows: Mapping[str, npt.NDArray[np.float32]], times_seconds: Sequence[float]) -> None:
         """Writes what the streams say of a clip.
 
@@ -50,7 +54,7 @@ class StreamStore:
         """
         for stream, array in rows.items():
             write_array(self.path(stream, clip), array)
-        write_array(self.folder / _TIMES / clip, np.asarray(times_seconds, np.float64))
+        write_array(self.times_path(clip), np.asarray(times_seconds, np.float64))
 
     def read(self, stream: str, clip: str) -> npt.NDArray[np.float32]:
         """The rows of a clip, ``float32 [T, width]``.
@@ -76,7 +80,7 @@ class StreamStore:
         Raises:
             DatasetError: The file is missing or damaged, or its shape or type is another.
         """
-        path = self.folder / _TIMES / clip
+        path = self.times_path(clip)
         times: npt.NDArray[np.float64] = np.array(load_array(path))
         if times.dtype != np.float64 or times.ndim != 1 or not len(times):
             raise DatasetError(f"{path} does not hold times: {times.dtype}{list(times.shape)}.", _AGAIN)
@@ -84,11 +88,11 @@ class StreamStore:
             raise DatasetError(f"{path} holds times that are not finite, or do not rise.", _AGAIN)
         return times
 
-    def has(self, streams: Iterable[str], clip: str) -> bool:
-        """Whether the times of a clip and its rows of all these streams are there, whole, of the same length."""
+    def has(self, streams: Iterable[str], clip: str, num_frames: int) -> bool:
+        """Whether the times of a clip and its rows of all these streams are there, whole, for so many frames."""
         try:
-            length = len(self.times(clip))
-            return all(len(self.read(stream, clip)) == length for stream in streams if stream != "appearance")
+            lengths = {len(self.read(stream, clip)) for stream in streams if stream != "appearance"}
+            return {len(self.times(clip)), *lengths} == {num_frames}
         except DatasetError:
             return False
 

@@ -96,6 +96,9 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
             if header.schema != _SCHEMA or not header.records:
                 raise ValueError(f"schema {header.schema!r}, {len(header.records)} epochs")
             variables, best, kept = (_numbered(file, name) for name in ("variables", "best", "kept"))
+            for array in (*variables, *best, *kept):
+                if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+                    raise ValueError("it holds values that are not finite numbers")
             return Checkpoint(
                 header.settings, header.stage, tuple(header.records), variables, best, kept, header.kept_stage
             )

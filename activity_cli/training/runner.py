@@ -135,6 +135,8 @@ def fit(
         compiled, optimizer = _compiled(model, steps, hyperparameters)
         variables = [*compiled.variables, *optimizer.variables]
         if resumed:
+            if resumed.best:
+                _check_shapes(model.weights, resumed.best)
             restore(variables, resumed.variables)
         else:
             _seed(compiled, hyperparameters.seed)
@@ -233,14 +235,18 @@ def restore(variables: list[Any], values: Weights) -> None:
     Raises:
         TrainingError: They are of another network.
     """
+    _check_shapes(variables, values)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _check_shapes(variables: list[Any], values: Weights) -> None:
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise TrainingError(
             "The unfinished training does not fit this network: another version of activity started it.",
             "Start again with `overwrite`.",
             code="training.checkpoint",
         )
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def _draws(hyperparameters: Hyperparameters, first_epoch: int) -> Draws:

@@ -158,10 +158,8 @@ def run_stages(
         KeyboardInterrupt: A person interrupted before anything was.
     """
     initial = trainee.get_weights()
-    if resumed and not _fits(resumed, len(stages), initial):
-        raise TrainingError(
-            f"{checkpoint} does not fit this training.", "Start again with `overwrite`.", code="training.checkpoint"
-        )
+    if resumed and not _fits(resumed, stages, initial):
+        raise _unfitting(checkpoint)
     records = list(resumed.records) if resumed else []
     kept, kept_stage = (resumed.kept, resumed.kept_stage) if resumed else ([], -1)
     validated, validated_stage = kept, kept_stage
@@ -182,7 +180,9 @@ def run_stages(
         try:
             result = trainee.fit(stage, state, partial(_save, checkpoint, now))
         except (KeyboardInterrupt, TrainingError) as error:
-            if kept_stage < 0 or (isinstance(error, TrainingError) and error.code == "training.checkpoint"):
+            if isinstance(error, TrainingError) and error.code == "training.checkpoint":
+                raise _unfitting(checkpoint) from None
+            if kept_stage < 0:
                 raise
             interrupted = isinstance(error, KeyboardInterrupt)
             result = FitResult((), interrupted, "" if interrupted else str(error))
@@ -205,10 +205,17 @@ def run_stages(
     return Outcome(tuple(records), stages[kept_stage], validated, best, result.interrupted, result.failure)
 
 
-def _fits(resumed: Checkpoint, num_stages: int, weights: Weights) -> bool:
+def _unfitting(checkpoint: Path) -> TrainingError:
+    reason = "it is damaged, or another version of activity wrote it"
+    hint = "Start again with `overwrite`."
+    return TrainingError(f"{checkpoint} does not fit this training: {reason}.", hint, code="training.checkpoint")
+
+
+def _fits(resumed: Checkpoint, stages: Sequence[Stage], weights: Weights) -> bool:
     """Whether a state can be one of these stages and weights."""
     shapes = [one.shape for one in weights] if resumed.kept_stage >= 0 else []
-    in_order = -1 <= resumed.kept_stage <= resumed.stage and 0 <= resumed.stage < num_stages
+    in_order = -1 <= resumed.kept_stage <= resumed.stage and 0 <= resumed.stage < len(stages)
+    in_order = in_order and resumed.records[-1].stage == stages[resumed.stage].name
     return in_order and [one.shape for one in resumed.kept] == shapes
 
 
