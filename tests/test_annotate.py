@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from typer.testing import Result
 
 from activity_cli import PredictSettings
 from activity_cli.commands.predict import predict_timeline
+from activity_cli.progress import SilentProgress, Stage
 from activity_cli.reports.overlay import Overlay, Skeletons, color_of
 from activity_cli.results import TimelineSegment
 from activity_cli.streams.frames import FrameStreams
@@ -221,6 +223,20 @@ def test_an_input_is_never_replaced(
     assert Path("a.mp4").read_bytes() == content
     assert activity("predict", "--timeline", "a.avi", "--model", model, "--annotate", "b.mp4").exit_code == 0
     assert activity("predict", "--timeline", "a.avi", "--model", model, "--annotate", "b.mp4").exit_code == 0
+
+
+def test_progress_counts_the_frames(model: Path, tmp_path: Path) -> None:
+    stages = []
+
+    class Recording(SilentProgress):
+        def stage(self, title: str, total: int | None, unit: str) -> AbstractContextManager[Stage]:
+            stages.append((title, total, unit))
+            return super().stage(title, total, unit)
+
+    video = draw_video(tmp_path / "a.avi", num_frames=9)
+    settings = PredictSettings((video,), model, timeline=True, annotate=tmp_path / "b.mp4")
+    assert list(predict_timeline(settings, Recording()))
+    assert stages == [("Predicting", 1, "video"), ("Annotating", 9, "frame")]
 
 
 def test_a_killed_run_leaves_no_half_file(command: list[str], model: Path, tmp_path: Path) -> None:
