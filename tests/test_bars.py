@@ -37,6 +37,12 @@ class Terminal:
             assert time.monotonic() < end, self.shown
             time.sleep(0.02)
 
+    def wait_for_end(self, text: str) -> None:
+        end = time.monotonic() + TIMEOUT_SECONDS
+        while not self.look().endswith(text):
+            assert time.monotonic() < end, self.shown
+            time.sleep(0.02)
+
 
 @contextmanager
 def terminal() -> Iterator[Terminal]:
@@ -53,7 +59,7 @@ def test_a_stage_is_shown_before_its_first_step_is_done() -> None:
             made.wait_for("Fitting baselines:   0%")
             stage.advance()
             made.wait_for("1/7")
-        assert made.look().endswith("\r"), "the line is free again"
+        made.wait_for_end("\r")  # the line is free again
 
 
 def test_a_stage_without_steps_is_shown_while_all_other_output_is_dropped() -> None:

@@ -166,6 +166,14 @@ def test_a_short_video_is_one_window(all_streams: Path, tmp_path: Path) -> None:
     assert segment.end_seconds == pytest.approx(3 / FPS, abs=0.001)
 
 
+def test_a_video_of_two_frames_has_an_answer(all_streams: Path, tmp_path: Path) -> None:
+    blink = write_lossless(tmp_path / "blink.mkv", moving_person(2), 120.0)
+    found = list(Recognizer(all_streams).timeline(blink))
+    [segment], [window] = segments(found), windows(found)
+    assert (segment.label, window.frames_used) == (window.label, 1)
+    assert segment.end_seconds == pytest.approx(2 / 120, abs=0.001)
+
+
 def test_changes_are_found(model: Path, changing: Path) -> None:
     recognizer = Recognizer(model)
     parts = segments(list(recognizer.timeline(changing)))

@@ -81,6 +81,7 @@ class RowReader:
         times, clock, pace = _Times(), _Clock(self._step), Pace()
         follower = Follower(self._describer) if self._describer.tracks else None
         under_way: deque[_Row] = deque()
+        first: Frame | None = None  # until a tick is reached: the only row of a video that is shorter
         for frame in self._frames(wanted):
             wanted.check(frame)
             time, gap = times.next(frame.time_seconds)
@@ -94,8 +95,15 @@ class RowReader:
             pose = follower.read(place, tick is not None, frame.bgr, ratio) if follower else None
             if tick is not None:
                 under_way.append(self._row(tick, time, frame.bgr, ratio, pose))
+                first = None
+            elif frame.index == 0:
+                first = frame
             while under_way and under_way[0].is_described and (under_way[0].is_done or len(under_way) > _MOST_CALLS):
                 yield under_way.popleft().finish()
+        if first and first.bgr is not None:
+            ratio = self._source.info().sample_aspect_ratio
+            pose = self._describer.follow(first.bgr, ratio, None)[0] if follower else None
+            under_way.append(self._row(0, 0.0, first.bgr, ratio, pose))
         while under_way:
             yield under_way.popleft().finish()
 
