@@ -225,6 +225,20 @@ def test_a_whole_file_has_no_warnings(form: str, tmp_path: Path) -> None:
     assert video_notices(clips_of(FileSource(path, 1))[0]) == ()
 
 
+def test_pictures_that_begin_after_the_sound_or_end_before_it_are_not_cut_short(long: Path, tmp_path: Path) -> None:
+    sound = ("-f", "lavfi", "-i", "sine=d=12")
+    for name, late in {"late.mkv": ("-itsoffset", 6), "early.mkv": (), "early.flv": ()}.items():
+        ffmpeg(*sound, *late, "-i", long, "-map", 0, "-map", 1, "-c:v", "copy", tmp_path / name)
+        info, [clip] = clips_of(FileSource(tmp_path / name, 1))
+        assert info.header_frames > 2 * info.num_frames == 240
+        assert video_notices(info) == ()
+        assert numbers_of(clip) == list(clip.cut.indices)
+    content = (tmp_path / "early.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 4])
+    info, _ = clips_of(FileSource(tmp_path / "cut.mkv", 1))
+    assert [notice.code for notice in video_notices(info)][-1] == "video.cut_short"
+
+
 def why_not(path: Path) -> VideoError:
     with pytest.raises(VideoError) as caught:
         clips_of(FileSource(path, 1))

@@ -46,6 +46,7 @@ def place(tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_prepare(workers: int, videos: Path, tmp_path: Path, place: Path) -> None:
     many, out = tmp_path / "videos", tmp_path / "out"

@@ -238,6 +238,10 @@ class _OpenCvSource:
             raise _UnprovenError
         info, listed = self._info, self._packets.times_seconds
         missing = losses.missing_seconds(listed, info.header_frames, info.frames_per_second)
+        if missing:
+            from activity_cli.video.pyav import reaches_its_end  # here: few files need it
+
+            missing = 0.0 if reaches_its_end(self._path) else missing
         self._info = replace(info, lost_frames=losses.frames, missing_seconds=missing)
 
     def worth_jumping(self, indices: Sequence[int]) -> bool:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from activity_cli.video.source import JumpError
 
-__all__ = ["RUN_UP_FRAMES", "SAME_SECONDS", "Losses", "Packets", "packets_of"]
+__all__ = ["CUT_SHARE", "RUN_UP_FRAMES", "SAME_SECONDS", "Losses", "Packets", "packets_of"]
 
 # Decoding starts at the key frame before a place this many frames ahead of the wanted one, so that frames which refer
 # back over a key frame (open GOP) come out whole.
@@ -24,7 +24,7 @@ _LONG_FRAMES = 600
 SAME_SECONDS = 0.0006
 # A video that ends this share of its length before the promised end is cut short. Containers round, and sound may last
 # a little longer than the pictures.
-_CUT_SHARE = 0.05
+CUT_SHARE = 0.05
 _CUT_FRAMES = 2.5
 # Behind the end of an edit list, the list of packets has some that are not shown.
 _LIST_SECONDS = 0.5
@@ -120,4 +120,4 @@ class Losses:
         if rate and header_frames > len(listed):
             promised, least = max(promised, (header_frames - 1) / rate), _CUT_FRAMES * frame_seconds
         missing = promised - self.last_seconds
-        return round(missing, 6) if missing > max(_CUT_SHARE * promised, least) else 0.0
+        return round(missing, 6) if missing > max(CUT_SHARE * promised, least) else 0.0

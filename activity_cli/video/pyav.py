@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -28,10 +28,10 @@ from activity_cli.errors import VideoError
 from activity_cli.files import VIDEO_CONTAINERS, VIDEO_PROTOCOLS
 from activity_cli.results import VideoInfo
 from activity_cli.video.containers import explain
-from activity_cli.video.packets import Losses, Packets, packets_of
+from activity_cli.video.packets import CUT_SHARE, Losses, Packets, packets_of
 from activity_cli.video.source import Frame, JumpError, ReadOnce
 
-__all__ = ["PyAvSource", "PyAvStream"]
+__all__ = ["PyAvSource", "PyAvStream", "reaches_its_end"]
 
 # Containers of sound alone are opened to say that there is nothing else in them.
 _SOUND_CONTAINERS = ("aac", "aiff", "amr", "caf", "flac", "mp3", "wav")
@@ -222,6 +222,24 @@ class PyAvSource:
                 frames_per_second=rate if 0 < rate < 10_000 else 0.0,
             )
         return stream
+
+
+def reaches_its_end(path: Path) -> bool:
+    """Whether the sound of a file goes on to the end that the container promises, and only the pictures end before.
+
+    False where the container says how many pictures there are.
+    """
+    with suppress(av.FFmpegError, ValueError, OSError), av.open(f"file:{path.absolute()}", options=_OPTIONS) as file:
+        if file.duration is None or not file.streams.video or file.streams.video[0].frames:
+            return False
+        ends = [
+            float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            for packet in file.demux()
+            if packet.pts is not None and packet.time_base is not None
+        ]
+        start, promised = (file.start_time or 0) / av.time_base, file.duration / av.time_base
+        return max(ends, default=0.0) - start > (1 - CUT_SHARE) * promised
+    return False
 
 
 class ReadableFile(Protocol):
