@@ -127,3 +127,15 @@ def test_the_csv_of_kinetics_gives_trimmed_and_whole_videos_and_lists_missing_on
     table.write_text(header + "abseiling,gone,1,11,train\n")
     with pytest.raises(DatasetError, match="has none of the 1 videos"):
         read_labels(videos, table)
+
+
+def test_the_lists_of_ucf101_find_other_spellings_and_suggest_files(tmp_path: Path) -> None:
+    videos = touch(
+        tmp_path / "videos", "Archery/v_Archery_g01_c01.avi", "more/v_Punch_g02_c01.mp4", "x/v_Run_g01_c01.avi"
+    )
+    lists = touch(tmp_path / "lists", "classInd.txt", "trainlist01.txt", "testlist01.txt")
+    (lists / "trainlist01.txt").write_text("Archery\\v_Archery_g01_c01.avi 1\nRun/v_Run_g01_c01.avi 2\n")
+    found = read_labels(videos, lists)
+    assert list(rows(found)) == ["Archery/v_Archery_g01_c01.avi"]
+    reason = unused(found)["Run/v_Run_g01_c01.avi"]
+    assert reason == "listed, but the file is missing. Did you mean 'x/v_Run_g01_c01.avi'?"

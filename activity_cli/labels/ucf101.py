@@ -11,6 +11,7 @@ from pathlib import Path
 
 from activity_cli.errors import DatasetError
 from activity_cli.labels.files import read_error, walk
+from activity_cli.labels.listed import ListedVideos
 from activity_cli.labels.segments import LabeledSegment, LabelSet, UnusedFile
 
 __all__ = ["read_ucf101"]
@@ -31,9 +32,10 @@ def read_ucf101(videos: Path, place: Path) -> LabelSet | None:
     segments: dict[str, LabeledSegment] = {}
     missing: dict[str, UnusedFile] = {}
     for split, path in lists.items():
+        listed_videos = ListedVideos(videos, path)
         for line, text in enumerate(_lines(path), 1):
             # The number of the activity may follow the path, and a file name may hold spaces.
-            listed = re.sub(r"\s+\d+$", "", text.strip())
+            listed = re.sub(r"\s+\d+$", "", text.strip()).replace("\\", "/")
             if not listed:
                 continue
             label, inside, file_name = listed.partition("/")
@@ -44,11 +46,18 @@ def read_ucf101(videos: Path, place: Path) -> LabelSet | None:
             file_name = file_name.rpartition("/")[2]
             source = _SOURCE.match(file_name)
             group = source[1] if source else ""
-            name = next((name for name in (listed, file_name) if (videos / name).is_file()), None)
-            if name is not None:
-                segments[listed] = LabeledSegment(videos / name, name, label, group, split)
+            found, name, problem = listed_videos.find(listed, f"{path.name}, line {line}")
+            if problem:
+                hint = problem
+                found, name, problem = listed_videos.find(file_name, path.name)
+            if problem:
+                _, asked, name = hint.partition(" Did you mean ")
+                reason = (
+                    f"listed, but the file is missing.{asked}{name}" if asked else "listed, but the file is missing"
+                )
+                missing[listed] = UnusedFile(listed, reason, label, group)
             else:
-                missing[listed] = UnusedFile(listed, "listed, but the file is missing", label, group)
+                segments[listed] = LabeledSegment(found, name, label, group, split)
     if not segments:
         raise DatasetError(
             f"{str(videos)!r} has none of the {len(missing)} videos that {next(iter(lists.values()))} lists.",
