@@ -15,7 +15,7 @@ from typing import NamedTuple
 from activity_cli.errors import DatasetError
 from activity_cli.labels.csv_table import Table
 from activity_cli.labels.segments import SPLIT_NAMES
-from activity_cli.labels.times import UNITS, is_plain_number, is_time, is_time_code
+from activity_cli.labels.times import UNITS, is_plain_number, is_time, is_time_code, is_time_range
 
 __all__ = ["Columns", "TimeColumn", "find_columns"]
 
@@ -33,21 +33,23 @@ _SPLIT = ("split", "subset", "partition", "data split", "dataset split")
 # These name a split only if all their values do: tennis players count sets, too.
 _MAYBE_SPLIT = ("set", "dataset", "data set", "usage", "phase")
 
-_START = frozenset({"start", "starts", "begin", "begins", "beginning", "onset", "from", "in"})
-_END = frozenset({"end", "ends", "ending", "stop", "stops", "finish", "offset", "to", "until", "till", "out"})
+_START = frozenset({"start", "starts", "begin", "begins", "beginning", "onset", "from", "in", "first", "tmin"})
+_END = frozenset(
+    ("end", "ends", "ending", "stop", "stops", "finish", "offset", "to", "until", "till", "out", "last", "tmax")
+)
 _DURATION = frozenset({"duration", "dur", "length"})
 _ROLES = (_START, _END, _DURATION)
 # Words with other meanings, too: they count only in a pair of a start and an end that hold times.
-_WEAK = frozenset({"from", "in", "to", "until", "till", "out", "offset", "length", "finish"})
+_WEAK = frozenset({"from", "in", "to", "until", "till", "out", "offset", "length", "finish", "first", "last"})
 _FRAME = frozenset({"frame", "frames", "frm", "image"})
 _TIME_CODE = frozenset({"hh", "mm", "ss", "hms", "timecode", "tc"})
 _FILLERS = frozenset(
     (
         *("time", "times", "timestamp", "stamp", "t", "at", "the", "of", "segment", "clip", "event"),
-        *("action", "activity", "annotation", "label", "video", "position", "pos", "point", "index", "idx"),
-        *("number", "num", "no", "nr"),
+        *("action", "activity", "annotation", "label", "video", "position", "pos", "point"),
     )
 )
+_NUMBERED = frozenset({"index", "idx", "number", "num", "no", "nr"})  # frames are; times are not
 _TIME_LIKE = frozenset(
     (
         *("t", "start", "begin", "onset", "offset", "end", "stop", "time", "times", "timestamp", "timecode"),
@@ -58,6 +60,8 @@ _TIME_LIKE = frozenset(
 ) | (UNITS.keys() - {"h", "min", "us"})
 _SPLIT_LIKE = frozenset({"split", "splits", "subset", "partition", "fold", "folds", "kfold", "holdout"})
 _SPLIT_FLAG = frozenset({"is", "in", "set", "train", "test", "val", "valid", "validation", "eval"})
+_SETS = frozenset(" ".join(_MAYBE_SPLIT).split())
+_PARTS = frozenset({"segment", "segments", "part", "section", "window", "bounds"})
 _FREE_TEXT = frozenset({"note", "notes", "comment", "comments", "remark", "remarks", "description"})
 # What describes a file: frames per second, number of frames, duration of the video.
 _FILE_WORDS = frozenset({"fps", "rate", "count", "total", "size", "width", "height", "resolution"})
@@ -128,9 +132,11 @@ def find_columns(table: Table) -> Columns:
     timed = {column.number for column in (*starts, *ends, *durations)}
     used = {column.number for column in chosen}
     # Beside a whole segment, times in other units, or a duration that follows from it, say nothing new.
-    checked = set(others) - (timed if start and (end or duration) else used)
-    for number in sorted(checked):
-        _refuse_time_or_split(table, number, frozenset(words[number]))
+    is_whole = bool(start and (end or duration))
+    for number in sorted(set(others) - (timed if is_whole else used)):
+        name = frozenset(words[number])
+        if what := _unclear(table.cells(number), name, beside_start=start is not None and not is_whole):
+            raise _refusal(table, number, what)
     unused = [number for number in others if number not in used and table.cells(number)]
     without_unit = (column for column in chosen if column.unit_seconds is None and not column.in_frames)
     return Columns(
@@ -150,10 +156,7 @@ def _words(name: str) -> list[str]:
     """A name as words in lower case, without accents: ``startTime``, ``Start_time`` and ``STARTTIME`` are the same."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKD", name))
     plain = "".join(sign for sign in spaced if not unicodedata.combining(sign)).casefold()
-    plain = re.sub(
-        r"(start|begin|end|stop)(?=time|frame|sec|ms)|(time|frame)(?=start|begin|end|stop)", r"\g<0> ", plain
-    )
-    return re.findall(r"[^\W\d_]+|\d+", plain)
+    return re.findall(r"[^\W\d_]+|\d+", _GLUED.sub(r"\g<0> ", plain))
 
 
 def _first(phrases: Sequence[str], names: Iterable[str]) -> int | None:
@@ -193,7 +196,8 @@ def _time_columns(
 
 def _time_column(number: int, name: frozenset[str]) -> TimeColumn | None:
     """A column with such words in its name; None where one is not understood."""
-    if name - _START - _END - _DURATION - _FILLERS - _FRAME - _TIME_CODE - UNITS.keys():
+    fillers = _FILLERS | _NUMBERED if name & _FRAME else _FILLERS
+    if name - _START - _END - _DURATION - fillers - _FRAME - _TIME_CODE - UNITS.keys():
         return None
     if name & _DURATION and name & _WHOLE_FILE:
         return None
@@ -221,23 +225,35 @@ def _choose(
     return partial
 
 
-def _refuse_time_or_split(table: Table, number: int, name: frozenset[str]) -> None:
-    cells, typed = table.cells(number), table.columns[number]
+def _unclear(cells: Sequence[str], name: frozenset[str], *, beside_start: bool) -> str:
+    """What a column that was not understood may be: a split, or a time or a frame; empty if it is neither."""
     if all(map(_NOTHING.fullmatch, cells)) or name & _FREE_TEXT:
-        return
-    flag = name <= _SPLIT_FLAG and name - {"is", "in", "set"}
-    if name & _SPLIT_LIKE or flag or _holds_splits(cells):
-        what, call = "a split", "Call it 'split', with train, val or test in each row, or delete it."
-    elif all(map(is_time_code, cells)) or (name & _TIME_LIKE and _may_be_times(cells) and not _describes_file(name)):
-        what = "a time or a frame"
-        call = "Call the columns start_seconds and end_seconds, or start_frame and end_frame, or delete it."
-    else:
-        return
-    raise DatasetError(
-        f"{table.path}: the column {typed!r} looks like {what}, but activity does not understand it.",
+        return ""
+    is_flag = name <= _SPLIT_FLAG and name - {"is", "in", "set"}
+    if name & _SPLIT_LIKE or is_flag or _may_be_splits(cells, name):
+        return "a split"
+    is_range = all(map(is_time_range, cells)) and (name & _PARTS or any(":" in cell for cell in cells))
+    # Beside a start without an end, the number of frames may be that of the segment.
+    is_length = beside_start and name & _FRAME and name & (_COUNT_WORDS | {"count", "total"})
+    is_named = name & _TIME_LIKE and _may_be_times(cells) and (is_length or not _describes_file(name))
+    return "a time or a frame" if is_range or is_named or all(map(is_time_code, cells)) else ""
+
+
+def _refusal(table: Table, number: int, what: str) -> DatasetError:
+    call = "Call the columns start_seconds and end_seconds, or start_frame and end_frame, or delete it."
+    if what == "a split":
+        call = "Call it 'split', with train, val or test in each row, or delete it."
+    return DatasetError(
+        f"{table.path}: the column {table.columns[number]!r} looks like {what}, but activity does not understand it.",
         f"{call} If it is something else, add 'note' to its name.",
         code="labels.columns",
     )
+
+
+def _may_be_splits(cells: Sequence[str], name: frozenset[str]) -> bool:
+    """Whether all cells name splits, or some do and the others may: ``train``, ``test``, ``unused``."""
+    named = {SPLIT_NAMES.get(cell.lower(), "") for cell in cells}
+    return bool(cells) and ("" not in named or {"train", "test"} <= named or (name & _SETS != set() and named != {""}))
 
 
 def _may_be_times(cells: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ import re
 
 from activity_cli.errors import DatasetError
 
-__all__ = ["UNITS", "is_plain_number", "is_time", "is_time_code", "parse_frame", "parse_seconds"]
+__all__ = ["UNITS", "is_plain_number", "is_time", "is_time_code", "is_time_range", "parse_frame", "parse_seconds"]
 
 UNITS = {
     **dict.fromkeys(("s", "ss", "sec", "secs", "second", "seconds"), 1.0),
@@ -68,6 +68,12 @@ def is_time(value: str) -> bool:
 def is_time_code(value: str) -> bool:
     """Whether a cell holds a time such as ``0:02``; ``3:1`` is a score."""
     return ":" in value and is_time(value)
+
+
+def is_time_range(value: str) -> bool:
+    """Whether a cell holds two times, such as ``0:02-0:05`` or ``[1.5, 3]``."""
+    parts = re.split(r"\s*(?:-+>?|\u2013|\u2014|\.\.+|to|[,;|])\s*", value.strip("[]() "))
+    return len(parts) == 2 and all(map(is_time, parts))
 
 
 def is_plain_number(value: str) -> bool:
