@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from activity_cli.labels.csv_table import COLUMNS_HINT, SAVE_AGAIN, Table, read_
 from activity_cli.labels.listed import ListedVideos
 from activity_cli.labels.segments import LabeledSegment, LabelSet, parse_split
 from activity_cli.labels.spelling import clean_text, is_broken
-from activity_cli.labels.times import parse_frame, parse_seconds
+from activity_cli.labels.times import is_thousands, parse_frame, parse_seconds
 
 __all__ = ["read_csv", "unused_columns_note"]
 
@@ -105,14 +104,24 @@ def _frames(columns: Columns, row: Sequence[str], where: str) -> tuple[float, No
     return 0.0, None, (first or 0, last)
 
 
+def _may_have_thousands(table: Table, column: TimeColumn, value: str) -> bool:
+    """Whether 1.500 or 1,500 may be more than a thousand here."""
+    if "," in value:
+        return table.has_decimal_point
+    # Semicolons separate the cells of tables with decimal commas. Few people write thousandths of milliseconds.
+    has_commas = any("," in cell for cell in table.cells(column.number))
+    return not table.has_decimal_point and (has_commas or (column.unit_seconds or 1.0) < 1.0)
+
+
 def _times(table: Table, columns: Columns, row: Sequence[str], where: str) -> tuple[float, float | None, None]:
     def seconds(column: TimeColumn | None) -> float | None:
         if column is None:
             return None
         value = row[column.number]
-        if table.has_decimal_point and re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+", value):
+        if is_thousands(value) and _may_have_thousands(table, column, value):
+            separator = "," if "," in value else "."
             raise DatasetError(
-                f"{where}: {value!r} may mean {value.replace(',', '')} or {value.replace(',', '.', 1)}.",
+                f"{where}: {value!r} may mean {value.replace(separator, '')} or {value.replace(separator, '.', 1)}.",
                 "Write numbers without separators between thousands, and with a decimal point.",
                 code="labels.time",
             )

@@ -6,7 +6,16 @@ import re
 
 from activity_cli.errors import DatasetError
 
-__all__ = ["UNITS", "is_plain_number", "is_time", "is_time_code", "is_time_range", "parse_frame", "parse_seconds"]
+__all__ = [
+    "UNITS",
+    "is_plain_number",
+    "is_thousands",
+    "is_time",
+    "is_time_code",
+    "is_time_range",
+    "parse_frame",
+    "parse_seconds",
+]
 
 UNITS = {
     **dict.fromkeys(("s", "ss", "sec", "secs", "second", "seconds"), 1.0),
@@ -53,11 +62,17 @@ def parse_frame(value: str, where: str) -> int | None:
     """
     if not value:
         return None
-    if not re.fullmatch(r"\d{1,9}(?:[.,]0+)?", value, re.ASCII):  # some programs write 12.0
+    # Some programs write 12.0; but 12.000 may be twelve thousand.
+    if not re.fullmatch(r"\d{1,9}(?:[.,]0+)?", value, re.ASCII) or is_thousands(value):
         raise DatasetError(
             f"{where}: {value!r} is not the number of a frame.", "Write a whole number from 0.", code="labels.time"
         )
     return int(re.split("[.,]", value)[0])
+
+
+def is_thousands(value: str) -> bool:
+    """Whether a point or a comma may separate thousands: ``1.500`` or ``1,500``, but not ``0.500``."""
+    return re.fullmatch(r"[1-9]\d{0,2}(?:(?:\.\d{3})+|(?:,\d{3})+)", value, re.ASCII) is not None
 
 
 def is_time(value: str) -> bool:
