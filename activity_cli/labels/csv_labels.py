@@ -33,7 +33,7 @@ def read_csv(videos: Path, place: Path) -> LabelSet | None:
     if missing:
         raise DatasetError(
             f"{place} has no column {' and no column '.join(missing)}. "
-            f"Its columns: {', '.join(table.columns) or 'none'}.",
+            f"Its columns: {', '.join(filter(None, table.columns)) or 'none'}.",
             COLUMNS_HINT,
         )
     listed = ListedVideos(videos, place)

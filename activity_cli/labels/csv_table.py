@@ -114,7 +114,8 @@ def decode(path: Path, raw: bytes) -> str:
         if raw.startswith(begin):
             raise DatasetError(f"{path} is {what}, not a text file.", SAVE_AGAIN, code="labels.encoding")
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "")
-    if not encoding and 0 in raw[:4]:
+    # Every end of a line in UTF-16 has a zero byte beside it, also in scripts that have no others.
+    if not encoding and (0 in raw[:4] or re.search(rb"[\r\n]\0|\0[\r\n]", raw)):
         what = "is UTF-16 or UTF-32 without a byte order mark"
         raise DatasetError(f"{path} {what}.", SAVE_AGAIN, code="labels.encoding")
     try:
