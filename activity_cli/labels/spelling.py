@@ -76,7 +76,9 @@ def _words(label: str) -> list[str]:
     text = unicodedata.normalize("NFKC", _CAMEL_CASE.sub(" ", label)).casefold().translate(_LATIN_TWINS)
     # Not marks, which are parts of letters in many scripts, and not symbols such as +.
     spaced = "".join(" " if unicodedata.category(sign)[0] in "PZC" else sign for sign in text)
-    return re.findall(r"\d+|[^\s\d]+", spaced)
+    # Spreadsheets drop zeros before numbers. Numbers side by side stay apart: 1.2 is not 12.
+    words = [str(int(word)) if word.isdecimal() else word for word in re.findall(r"\d+|[^\s\d]+", spaced)]
+    return [f"{word}." if word.isdecimal() else word for word in words]
 
 
 def _are_similar(first: list[str], second: list[str]) -> bool:
@@ -85,7 +87,7 @@ def _are_similar(first: list[str], second: list[str]) -> bool:
     different = [pair for pair in zip(first, second, strict=False) if pair[0] != pair[1]]
     if len(first) != len(second) or len(different) != 1:
         return False
-    return not any(map(str.isdigit, different[0])) and _one_letter_apart(*different[0])
+    return not any(word[0].isdecimal() for word in different[0]) and _one_letter_apart(*different[0])
 
 
 def _one_letter_apart(first: str, second: str) -> bool:
