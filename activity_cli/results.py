@@ -381,9 +381,13 @@ class Prediction:
         """The object that ``activity predict`` writes as a line of JSON, of the schema ``activity.prediction/1``.
 
         Scores have four decimals, times three. What is not a finite number is None. ``reason`` is there where there is
-        no label.
+        no label. In texts, bytes of a file name that are not UTF-8 are escapes: a backslash and ``udce4``, say.
         """
-        document: dict[str, Any] = {"schema": PREDICTION_SCHEMA, "source": self.source, "status": self.status}
+        document: dict[str, Any] = {
+            "schema": PREDICTION_SCHEMA,
+            "source": valid_text(self.source),
+            "status": self.status,
+        }
         if self.status == "ok":
             document |= {
                 "label": self.label,
@@ -394,10 +398,11 @@ class Prediction:
                 "model": self.model,
             }
         else:
-            document["error"] = {"code": self.error_code, "message": self.error_message, "hint": self.error_hint}
+            error = {"code": self.error_code, "message": self.error_message, "hint": self.error_hint}
+            document["error"] = {key: valid_text(text) for key, text in error.items()}
         if self.reason:
             document["reason"] = self.reason
-        document["warnings"] = [{"code": one.code, "message": one.message} for one in self.warnings]
+        document["warnings"] = [{"code": one.code, "message": valid_text(one.message)} for one in self.warnings]
         return document
 
 
@@ -434,7 +439,7 @@ class TimelineSegment:
         """
         document = {
             "schema": SEGMENT_SCHEMA,
-            "source": self.source,
+            "source": valid_text(self.source),
             "label": self.label,
             "start_seconds": rounded(self.start_seconds, 3),
             "end_seconds": rounded(self.end_seconds, 3),
@@ -547,7 +552,7 @@ class TimelineWindow:
         """
         document = {
             "schema": WINDOW_SCHEMA,
-            "source": self.source,
+            "source": valid_text(self.source),
             "label": self.label,
             "start_seconds": rounded(self.start_seconds, 3),
             "end_seconds": rounded(self.end_seconds, 3),
@@ -636,8 +641,15 @@ class TimelineEvaluation:
         return found
 
 
+def valid_text(text: str) -> str:
+    r"""A text that UTF-8 can encode: bytes of a file name that are not UTF-8 become escapes such as ``\udce4``."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def rounded(value: Any, decimals: int) -> Any:
-    """A value with all its numbers rounded; NaN and infinity become None."""
+    """A value as JSON may hold it, with all its numbers rounded; NaN and infinity become None."""
+    if isinstance(value, str):
+        return valid_text(value)
     if isinstance(value, float):
         return round(value, decimals) if math.isfinite(value) else None
     if isinstance(value, dict):

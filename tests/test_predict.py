@@ -132,6 +132,18 @@ def test_a_source_is_written_as_it_was_given(
     assert [answer["source"] for answer in lines(result)] == inputs
 
 
+def test_names_that_are_not_utf8_are_escaped_in_json(
+    activity: Activity, model: Path, video: Path, tmp_path: Path
+) -> None:
+    odd = Path(shutil.copy(video, tmp_path / os.fsdecode(b"b\xe4r.avi")))
+    other_model = shutil.copytree(model, tmp_path / os.fsdecode(b"mod\xe4l"))
+    result = activity("predict", odd, tmp_path / os.fsdecode(b"gone\xe4.avi"), "--model", other_model)
+    answers = lines(result)
+    assert [answer["status"] for answer in answers] == ["ok", "error"]
+    assert answers[0]["source"] == str(tmp_path / "b\\udce4r.avi")
+    json.dumps(answers, ensure_ascii=False).encode("utf-8")  # readers of JSON in other languages refuse surrogates
+
+
 def test_an_empty_name_is_not_the_current_folder(activity: Activity, model: Path, video: Path) -> None:
     result = activity("predict", video, "", "--model", model)
     assert result.exit_code == 2
