@@ -250,11 +250,18 @@ def test_what_nobody_sees_is_no_part_of_a_label() -> None:
     [
         ("wave\\a.mp4", "wave/a.mp4"),
         ("./wave/a.mp4", "wave/a.mp4"),
+        (".\\wave\\a.mp4", "wave/a.mp4"),
+        ("bend/../wave/a.mp4", "wave/a.mp4"),
+        ("../videos/wave/a.mp4", "wave/a.mp4"),
+        ("wave/a.mp4\u200b", "wave/a.mp4"),
+        ("two words.mp4", "two\u00a0words.mp4"),
+        ("a\\b.mp4", "a\\b.mp4"),
         (unicodedata.normalize("NFD", "bär.mp4"), "bär.mp4"),
         (unicodedata.normalize("NFC", "bär.mp4"), unicodedata.normalize("NFD", "bär.mp4")),
     ],
 )
 def test_other_spellings_of_a_path(tmp_path: Path, typed: str, stored: str) -> None:
+    (tmp_path / "videos" / "bend").mkdir(parents=True)
     segment = only(read(tmp_path, f"path,label\n{typed},x\n", stored))
     assert (segment.name, segment.problem) == (stored, "")
     assert segment.path.is_file()
@@ -272,6 +279,28 @@ def test_a_missing_path_says_where_it_was_looked_for(tmp_path: Path) -> None:
     assert "Did you mean 'day1/a.mp4'?" in segment.problem
     two = only(read(tmp_path / "two", "path,label\nwave/a.mp4,wave\n", "day1/a.mp4", "day2/a.mp4"))
     assert "Did you mean" not in two.problem
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "A.MP4",
+        "a",
+        "a.avi",
+        "Day1/a.mp4",
+        "videos/day1/a.mp4",
+        "C:\\Users\\me\\a.mp4",
+        "file:///home/me/a.mp4",
+        "/a.mp4",
+    ],
+)
+def test_the_only_video_of_that_name_is_suggested(tmp_path: Path, typed: str) -> None:
+    assert "Did you mean 'day1/a.mp4'?" in only(read(tmp_path, f"path,label\n{typed},x\n", "day1/a.mp4")).problem
+
+
+def test_one_video_under_two_paths_is_one(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"line 3: 'a\.mp4' is listed twice"):
+        read(tmp_path, "path,label\na.mp4,x\n./day1/../a.mp4,y\n", "a.mp4", "day1/b.mp4")
 
 
 def test_unlisted_videos_are_known(tmp_path: Path) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
-import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePath
 
 from activity_cli.errors import DatasetError
 from activity_cli.labels.csv_table import SAVE_AGAIN
-from activity_cli.labels.files import is_video, walk
+from activity_cli.labels.files import VIDEO_SUFFIXES, is_video, walk
 from activity_cli.labels.segments import UnusedFile
-from activity_cli.labels.spelling import is_broken
+from activity_cli.labels.spelling import clean_text, is_broken
 
 __all__ = ["ListedVideos"]
 
@@ -36,7 +35,8 @@ class ListedVideos:
     def find(self, typed: str, where: str) -> tuple[Path, str, str]:
         """A file, its name in the manifest, and the problem, if the file is not there.
 
-        Backslashes may stand for slashes, and an accented letter may be one sign or two (NFC and NFD).
+        Backslashes may stand for slashes, an accented letter may be one sign or two (NFC and NFD), and what nobody sees
+        does not count.
 
         Raises:
             DatasetError: What was typed cannot be the name of a file, or is not UTF-8.
@@ -53,6 +53,9 @@ class ListedVideos:
             raise DatasetError(f"{where}: the path '{shown}' is not UTF-8.", SAVE_AGAIN, code="labels.encoding")
         place = self._videos.absolute() / name
         same_name = self._by_last.get(_composed(place.name).casefold(), [])
+        if not same_name:  # without its suffix, or with that before a conversion
+            stem = _composed(place.name.removesuffix(place.suffix if place.suffix.lower() in VIDEO_SUFFIXES else ""))
+            same_name = [file for file in self._files if is_video(file) and _composed(file.stem) == stem]
         hint = f" Did you mean {same_name[0].relative_to(self._videos).as_posix()!r}?" if len(same_name) == 1 else ""
         problem = (
             f"[video.missing] {where}: there is no {str(place)!r}. "
@@ -105,6 +108,8 @@ class ListedVideos:
 
     def _found(self, path: Path) -> tuple[Path, str, str]:
         """A file; inside the folder of videos its name is relative to it, however it was typed."""
+        straight = Path(os.path.normpath(path))  # of a/../b.mp4, or else one video would have two names
+        path = straight if os.path.lexists(straight) and straight.resolve() == path.resolve() else path
         for folder in (self._videos, self._videos.absolute()):
             if path.is_relative_to(folder):
                 return path, path.relative_to(folder).as_posix(), ""
@@ -112,4 +117,5 @@ class ListedVideos:
 
 
 def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+    """The letters of a name that count when names are compared."""
+    return clean_text(name)
