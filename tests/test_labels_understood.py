@@ -123,6 +123,7 @@ def test_frames(tmp_path: Path, header: str, row: str, frames: tuple[int, int] |
         ("path;label;start_frame;end_frame", "a.mp4;wave;1.000;2.000", "'1.000' is not the number of a frame"),
         ("path,label", ",wave", "path or label is empty"),
         ("path,label", "a.mp4,", "path or label is empty"),
+        ("path,label", "a.mp4,#N/A", "an error of a spreadsheet"),
         ("path,name", "a.mp4,wave", "no column label"),
     ],
 )
@@ -242,6 +243,7 @@ def test_labels_that_are_nearly_the_same(labels: tuple[str, str], similar: bool)
 def test_what_nobody_sees_is_no_part_of_a_label() -> None:
     assert clean_text(" \ufeffwave\u200b \u00a0") == "wave"
     assert clean_text("e\u0301te\u0301") == "été"
+    assert clean_text("wa\0lk\nto") == "walk to"
     assert clean_text("\U0001f468\u200d\U0001f469") == "\U0001f468\u200d\U0001f469", "an emoji of two"
 
 

@@ -15,6 +15,7 @@ from activity_cli.labels.times import is_thousands, parse_frame, parse_seconds
 
 __all__ = ["read_csv", "unused_columns_note"]
 
+_SPREADSHEET_ERRORS = ("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!")
 # Times that say the same may be rounded to hundredths.
 _SAME_SECONDS = 0.02
 
@@ -74,6 +75,9 @@ def _segment(table: Table, columns: Columns, listed: ListedVideos, line: int, ro
             shown = text.encode("ascii", "backslashreplace").decode()
             raise DatasetError(f"{where}: the {what} '{shown}' is not UTF-8.", SAVE_AGAIN, code="labels.encoding")
     label, group = clean_text(label), clean_text(group)
+    if label in _SPREADSHEET_ERRORS:
+        hint = "Correct the formula in the spreadsheet, and save the table again."
+        raise DatasetError(f"{where}: the label is {label!r}, an error of a spreadsheet.", hint, code="labels.label")
     if not path or not label:
         raise DatasetError(f"{where}: path or label is empty.", "Every row needs both.")
     start, end, frames = _frames(columns, row, where) if _in_frames(columns) else _times(table, columns, row, where)

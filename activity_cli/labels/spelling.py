@@ -59,12 +59,12 @@ def _shown(text: str, place: int) -> str:
     """A sign as it is kept: itself, a plain space, or nothing."""
     sign = text[place]
     category = unicodedata.category(sign)
-    if category in ("Zs", "Zl", "Zp") or sign in _BLANK:
+    if category in ("Zs", "Zl", "Zp") or sign in _BLANK or sign in "\t\n\v\f\r\x85":
         return " "
     if sign in _JOINERS:
         beside = text[max(0, place - 1) : place] + text[place + 1 : place + 2]
         return sign if len(beside) == 2 and not any(map(_is_latin, beside)) else ""
-    return "" if category == "Cf" or sign in _INVISIBLE else sign
+    return "" if category in ("Cf", "Cc") or sign in _INVISIBLE else sign
 
 
 def _is_latin(sign: str) -> bool:
