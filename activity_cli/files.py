@@ -144,8 +144,8 @@ def write_text(path: Path, content: str) -> None:
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Removes the unfinished files of killed runs from ``folder``; those of a running one stay."""
-    _remove_stale(folder.glob(f"{ASIDE_MARK}*"))
+    """Removes what killed runs left unfinished anywhere in ``folder``; that of a running one stays."""
+    _remove_stale(folder.rglob(f"{ASIDE_MARK}*"))
 
 
 def remove_stale(path: Path) -> None:

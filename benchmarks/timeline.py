@@ -124,7 +124,7 @@ def main() -> None:
         f"{smoothed.seconds / seconds:.1f} times as fast as they play"
     )
     for label in smoothed.labels:
-        print("  ", asdict(label) if hasattr(label, "__dataclass_fields__") else label._asdict())
+        print("  ", asdict(label))
 
 
 if __name__ == "__main__":

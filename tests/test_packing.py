@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from activity_cli import TrainingError
+from activity_cli.dataset.manifest import read_prepared
 from activity_cli.files import atomic_folder
 from activity_cli.model.bundle import ENCODER_FILE, WEIGHTS_FILE, head_file
 from activity_cli.model.conversion import encoder_to_litert
 from activity_cli.model.network import Network
-from activity_cli.training.packing import MAX_LITERT_DIFFERENCE, write_appearance_files
+from activity_cli.training.packing import MAX_LITERT_DIFFERENCE, trained_on, write_appearance_files
 from bundle_support import STEPS, noise, random_network
 
 
@@ -59,3 +62,11 @@ def test_a_converted_encoder_is_saved_as_it_is(network: Network, tmp_path: Path)
     )
     assert {path.name for path in saved.iterdir()} == {WEIGHTS_FILE, ENCODER_FILE, head_file("appearance")}
     assert (saved / ENCODER_FILE).read_bytes() == content
+
+
+def test_a_path_that_is_not_utf8_does_not_get_into_the_bundle(prepared: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"prepared\xff")
+    shutil.copytree(prepared, odd)
+    found = trained_on(read_prepared(odd), tmp_path / "model", ["train"]).prepared
+    assert found == "../prepared\\udcff"
+    assert trained_on(read_prepared(prepared), prepared.parent / "model", ["train"]).prepared == "../prepared"

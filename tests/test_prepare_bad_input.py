@@ -136,7 +136,9 @@ def test_names_and_labels_may_hold_anything(few: Path, tmp_path: Path) -> None:
         assert rows[f"up/{name}.avi"]["status"] == "ok"
     for name in (name for name in odd if not name.startswith("bytes")):
         assert rows[f"{name}/{name}.avi"]["status"] == "ok"
-        assert rows[f"{name}/{name}.avi"]["label"] == name.strip()
+        # A label is one line, and cannot change the color of a terminal.
+        label = " ".join(name.replace("\x1b", "").split())
+        assert rows[f"{name}/{name}.avi"]["label"] == label
     before = files_of(out)
     second = run("prepare", few, "--out", out, *TINY)
     assert "Decoded 0 videos." in second.stderr

@@ -29,7 +29,7 @@ class Form:
     Attributes:
         name: What ``--format`` calls it.
         header: What a file begins with.
-        labels: The labels of the model; with a timeline None.
+        labels: The labels of the model.
         writer: The writer of the segments of a timeline; None: there are predictions.
     """
 

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -18,7 +18,7 @@ from activity_cli.dataset.decode_cache import Decoded, DecodeTask
 from activity_cli.dataset.processes import Lost, call_in_processes, default_workers
 from activity_cli.dataset.stream_store import StreamStore
 from activity_cli.errors import VideoError
-from activity_cli.files import sha256_of
+from activity_cli.files import remove_stale_files, sha256_of
 from activity_cli.leakage.signatures import SignatureStore
 from activity_cli.results import ClipInfo, VideoInfo
 from activity_cli.settings import Sampling
@@ -73,14 +73,20 @@ def decode_all(
     # Each clip begins the time anew: a long video has many, and its streams take their time.
     limits: dict[str, Any] = {"limit_seconds": time_limit_seconds, "advance": lambda _: None}
     suspects: list[DecodeTask] = []
-    for task, decoded in call_in_processes(decode, tasks, number, **limits):
-        if decoded is Lost.DIED:
-            suspects.append(task)
-        else:
-            yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
-    # Another file may have filled the memory: each file whose process died has a second try, alone.
-    for task, decoded in call_in_processes(decode, suspects, 1, **limits):
-        yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
+    try:
+        with closing(call_in_processes(decode, tasks, number, **limits)) as answers:
+            for task, decoded in answers:
+                if decoded is Lost.DIED:
+                    suspects.append(task)
+                else:
+                    yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
+        # Another file may have filled the memory: each file whose process died has a second try, alone.
+        with closing(call_in_processes(decode, suspects, 1, **limits)) as answers:
+            for task, decoded in answers:
+                yield task, _failed(task, *reasons[decoded]) if isinstance(decoded, Lost) else decoded
+    finally:
+        # A process that is killed while it writes a clip cannot remove it.
+        remove_stale_files(store.folder.parent)
 
 
 def _in_executor(

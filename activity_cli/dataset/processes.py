@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from multiprocessing import resource_tracker
@@ -55,7 +55,7 @@ def call_in_processes(
     *,
     limit_seconds: float = math.inf,
     advance: Callable[[int], None] | None = None,
-) -> Iterator[tuple[_Item, _Answer | Lost]]:
+) -> Generator[tuple[_Item, _Answer | Lost], None, None]:
     """Calls a function with each item, one at a time in each process; yields the answers as they come.
 
     Args:

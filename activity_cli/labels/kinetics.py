@@ -39,7 +39,8 @@ def read_kinetics(videos: Path, place: Path) -> LabelSet | None:
         trimmed = by_stem.get(f"{video}_{int(start):06d}_{int(end):06d}")
         if (path := trimmed or by_stem.get(video)) is None:
             # Many videos of Kinetics are no longer on YouTube: the others are used without them.
-            unused.append(UnusedFile(video, "listed, but the file is missing", label, video))
+            reason = f"listed, but the file is missing: there is none of that name in {str(videos.absolute())!r}"
+            unused.append(UnusedFile(video, reason, label, video))
             continue
         name, part = path.relative_to(videos).as_posix(), () if trimmed else (start, end)
         segments.append(LabeledSegment(path, name, label, video, split, *part))

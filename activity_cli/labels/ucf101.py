@@ -47,15 +47,11 @@ def read_ucf101(videos: Path, place: Path) -> LabelSet | None:
             source = _SOURCE.match(file_name)
             group = source[1] if source else ""
             found, name, problem = listed_videos.find(listed, f"{path.name}, line {line}")
-            if problem:
-                hint = problem
+            reason = problem.partition(": ")[2]
+            if problem:  # all videos may lie in one folder
                 found, name, problem = listed_videos.find(file_name, path.name)
             if problem:
-                _, asked, name = hint.partition(" Did you mean ")
-                reason = (
-                    f"listed, but the file is missing.{asked}{name}" if asked else "listed, but the file is missing"
-                )
-                missing[listed] = UnusedFile(listed, reason, label, group)
+                missing[listed] = UnusedFile(listed, f"listed, but the file is missing: {reason}", label, group)
             else:
                 segments[listed] = LabeledSegment(found, name, label, group, split)
     if not segments:

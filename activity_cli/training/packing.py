@@ -29,6 +29,7 @@ from activity_cli.model.bundle import (
 from activity_cli.model.conversion import encoder_to_litert, head_to_litert
 from activity_cli.model.heads import HeadShape
 from activity_cli.model.network import Network
+from activity_cli.results import valid_text
 from activity_cli.runtime.litert import EncoderRuntime, HeadRuntime
 from activity_cli.training.inputs import HeadInputs
 
@@ -135,8 +136,9 @@ def trained_on(prepared: PreparedFolder, out: Path, splits: Sequence[str]) -> Da
         seconds[record.label].append(record.end_seconds - record.start_seconds)
     every = [one for many in seconds.values() for one in many] or [0.0]
     return Data(
-        # Relative, so that the folder of a project can be moved.
-        prepared=os.path.relpath(prepared.folder, out),
+        # Relative, so that the folder of a project can be moved. A path that is not UTF-8 cannot be kept: evaluate then
+        # asks for --data.
+        prepared=valid_text(os.path.relpath(prepared.folder, out)),
         fingerprint=prepared.fingerprint,
         # evaluate warns if it scores the model on these videos.
         trained_on=sorted({record.content_hash[:TRAINED_ON_DIGITS] for record in learned}),
