@@ -130,6 +130,20 @@ def test_joints_between_two_moments() -> None:
     assert Skeletons([], []).at(0.0) is None
 
 
+def test_hands_are_drawn_where_they_were_found() -> None:
+    joints = np.full((33 + 2 * 21, 2), (40, 60), np.float32)
+    left, right = joints[33:54], joints[54:]
+    left[:] = np.linspace((200, 20), (260, 80), 21)
+    right[:] = np.nan
+    overlay = Overlay([segment("up", 0, 1)], LABELS, 320, 240, Skeletons([0.0], [joints]))
+    frame = np.full((240, 320, 3), 128, np.uint8)
+    changed = (overlay.draw(frame, 0.0) != frame).any(axis=-1)[:160]
+    assert changed[:, 195:265].any(axis=1)[20:81].all()
+    assert not changed[:, :30].any() and not changed[:, 270:].any()
+    body = Overlay([segment("up", 0, 1)], LABELS, 320, 240, Skeletons([0.0], [joints[:33]]))
+    assert not (body.draw(frame, 0.0) != frame)[:160, 195:].any()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("ratio", [1.0, 2.0])
 def test_the_skeleton_is_on_the_person(tmp_path: Path, ratio: float) -> None:

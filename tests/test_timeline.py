@@ -90,7 +90,9 @@ def rows_of(source: FileSource | LiveSource | ArraySource, step_seconds: float) 
         return list(RowReader(source, SAMPLING, describer, step_seconds, executor))
 
 
-def test_rows_are_those_of_clips(person: Path) -> None:
+def test_rows_are_those_of_clips(tmp_path: Path) -> None:
+    # Each frame is tracked at this frame rate.
+    person = write_lossless(tmp_path / "person.mkv", moving_person(36), 12.0)
     step = 3.0 / SAMPLING.num_frames
     found = rows_of(FileSource(person), step)
     [clip] = ClipReader(FileSource(person), SAMPLING, describer=FrameStreams(("motion", "pose", "hands")))
@@ -99,6 +101,20 @@ def test_rows_are_those_of_clips(person: Path) -> None:
     for name, expected in clip.rows.items():
         np.testing.assert_array_equal(np.stack([row.rows[name] for row in found]), expected)
     assert clip.rows["pose"][:, 0].min() > 0.5
+
+
+def test_the_frames_of_the_clock_are_tracked_ones(person: Path) -> None:
+    tracked = [0.0]
+    for time in np.arange(60) / FPS:
+        if time % 3 * 15 >= len(tracked):
+            tracked.append(time)
+    found = rows_of(FileSource(person), 0.15)
+    assert [row.tick for row in found] == list(range(20))
+    for row in found:
+        expected = min(time for time in tracked if time + 1e-6 >= (row.tick + 0.5) * 0.15)
+        assert row.time_seconds == pytest.approx(expected, abs=1e-3)
+    # More ticks than tracked frames: each frame from the first tick on.
+    assert len(rows_of(FileSource(person), 0.05)) == 59
 
 
 def test_a_live_source_gives_the_rows_of_a_file(person: Path) -> None:

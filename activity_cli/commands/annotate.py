@@ -17,6 +17,7 @@ from activity_cli.files import VIDEO_SUFFIXES, remove_stale, translate_os_error
 from activity_cli.progress import Progress
 from activity_cli.reports.overlay import Overlay, Skeletons
 from activity_cli.results import TimelineSegment
+from activity_cli.streams.hands import split_hands
 from activity_cli.streams.pose import split_pose
 from activity_cli.video.rows import FrameRow
 from activity_cli.video.source import Frame, ReadOnce, Source
@@ -102,8 +103,12 @@ class Annotation:
         """Keeps the joints, where the model reads the pose."""
         if "pose" in row.rows:
             pose = split_pose(row.rows["pose"][None])
+            joints = pose.picture[0]
+            if "hands" in row.rows:
+                hands = split_hands(row.rows["hands"][None]).drawn()
+                joints = np.concatenate([joints, hands.reshape(-1, 2)])
             self._times.append(row.time_seconds)
-            self._joints.append(pose.picture[0].copy() if pose.found[0] > 0 else None)
+            self._joints.append(joints.copy() if pose.found[0] > 0 else None)
 
     def write(self, source: Source, progress: Progress) -> None:
         """Reads the video again, and writes it with its timeline.

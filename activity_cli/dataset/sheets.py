@@ -61,7 +61,7 @@ def _pose_strip(prepared: PreparedFolder, record: ClipRecord) -> PoseStrip:
     pose = split_pose(prepared.streams.read("pose", record.clip))
     hands = flow = None
     if "hands" in prepared.stream_names:
-        hands = split_hands(prepared.streams.read("hands", record.clip))
+        hands = split_hands(prepared.streams.read("hands", record.clip)).drawn()
     if "motion" in prepared.stream_names:
         flow = mean_flow(prepared.streams.read("motion", record.clip))
     return PoseStrip(
@@ -72,7 +72,6 @@ def _pose_strip(prepared: PreparedFolder, record: ClipRecord) -> PoseStrip:
         fit=prepared.sampling.fit,
         joints=pose.picture,
         found=pose.found > 0,
-        hands=None if hands is None else hands.picture,
-        hands_found=None if hands is None else hands.found > 0,
+        hands=hands,
         flow=flow,
     )

@@ -44,14 +44,14 @@ class Skeletons:
 
     Attributes:
         times_seconds: The moments, rising.
-        joints: In pixels of the video's frame, ``[33, 2]`` for each moment; None: nobody was found.
+        joints: In pixels of the video's frame, at each moment, as ``draw_skeleton`` draws them; None: nobody was found.
     """
 
     times_seconds: Sequence[float]
     joints: Sequence[npt.NDArray[np.float32] | None]
 
     def at(self, time_seconds: float) -> npt.NDArray[np.float32] | None:
-        """The joints ``[33, 2]`` at any moment, between those of the moments around it; None: nobody is known there."""
+        """The joints at any moment, between those of the moments around it; None: nobody is known there."""
         after = bisect_right(self.times_seconds, time_seconds)
         first, last = max(0, after - 1), min(after, len(self.times_seconds) - 1)
         if not self.joints or self.times_seconds[last] - self.times_seconds[first] > _LONGEST_GAP_SECONDS:

@@ -39,6 +39,7 @@ _BONES = (
     *((start + 1, end + 1, _RIGHT) for start, end in _LEFT_BONES),
     *((start, end, _MIDDLE) for start, end in _MIDDLE_BONES),
 )
+_BODY_JOINTS, _HAND_JOINTS = 33, 21
 # Joints of a hand: the wrist is 0; each finger has four.
 _HAND_BONES = tuple((0 if joint % 4 == 1 else joint - 1, joint) for joint in range(1, 21))
 
@@ -59,8 +60,8 @@ class PoseStrip:
         fit: How the frames became those of the clip, see :class:`activity_cli.settings.Sampling`.
         joints: 33 joints in heights of the video's frame, from its top left corner, ``[T, 33, 2]``.
         found: Whether somebody was found, ``[T]``.
-        hands: 21 joints of each hand, likewise, ``[T, 2, 21, 2]``; None: hands were not computed.
-        hands_found: Whether each hand was found, ``[T, 2]``.
+        hands: 21 joints of each hand, likewise, ``[T, 2, 21, 2]``, NaN where one was not found; None: hands were not
+            computed.
         flow: Of the motion stream, see :func:`activity_cli.streams.motion.mean_flow`; None: it was not computed.
     """
 
@@ -72,7 +73,6 @@ class PoseStrip:
     joints: Floats
     found: npt.NDArray[np.bool_]
     hands: Floats | None = None
-    hands_found: npt.NDArray[np.bool_] | None = None
     flow: Floats | None = None
 
     def picture(self, index: int) -> Pixels:
@@ -85,14 +85,8 @@ class PoseStrip:
         if not self.found[index]:
             cv2.rectangle(picture, (0, 0), (size[0] - 1, size[1] - 1), ORANGE, thickness=24)
             return picture
-        joints = self._places(self.joints[index]) * size
-        lines = [(joints[start], joints[end], color, 5) for start, end, color in _BONES]
-        if self.hands is not None and self.hands_found is not None:
-            for hand, color in enumerate((_LEFT, _RIGHT)):
-                if self.hands_found[index, hand]:
-                    joints = self._places(self.hands[index, hand]) * size
-                    lines += [(joints[start], joints[end], color, 2) for start, end in _HAND_BONES]
-        _draw_lines(picture, lines)
+        hands = np.zeros((0, _HAND_JOINTS, 2), np.float32) if self.hands is None else self.hands[index]
+        _draw_lines(picture, _lines(self._places(self.joints[index]) * size, self._places(hands) * size, 1.0))
         return picture
 
     def _draw_flow(self, picture: Pixels, index: int, size: tuple[int, ...]) -> None:
@@ -128,9 +122,24 @@ class PoseStrip:
 
 
 def draw_skeleton(picture: Pixels, joints: Floats) -> None:
-    """Draws 33 joints ``[33, 2]``, in pixels, into a picture ``uint8 [H, W, 3]``, RGB."""
-    width = max(1, round(5 * max(picture.shape[:2]) / _LONG_SIDE / 2))
-    _draw_lines(picture, [(joints[start], joints[end], color, width) for start, end, color in _BONES])
+    """Draws joints into a picture ``uint8 [H, W, 3]``, RGB.
+
+    Args:
+        picture: The picture.
+        joints: In pixels: 33 of the body, and 21 of each hand where hands were computed, ``[33 or 75, 2]``. A hand that
+            was not found is NaN.
+    """
+    scale = max(picture.shape[:2]) / _LONG_SIDE / 2
+    _draw_lines(picture, _lines(joints[:_BODY_JOINTS], joints[_BODY_JOINTS:].reshape(-1, _HAND_JOINTS, 2), scale))
+
+
+def _lines(joints: Floats, hands: Floats, scale: float) -> list[tuple[Floats, Floats, Color, int]]:
+    """The bones of the body ``[33, 2]``, and of the hands that were found, of ``[hands, 21, 2]``."""
+    lines = [(joints[start], joints[end], color, max(1, round(5 * scale))) for start, end, color in _BONES]
+    for hand, color in zip(hands, (_LEFT, _RIGHT), strict=False):
+        if np.isfinite(hand).all():
+            lines += [(hand[start], hand[end], color, max(1, round(2 * scale))) for start, end in _HAND_BONES]
+    return lines
 
 
 def draw_poses(strips: Sequence[PoseStrip], path: Path, num_frames: int | None = None) -> None:

@@ -46,6 +46,10 @@ class HandRows(NamedTuple):
     picture: Floats
     world: Floats
 
+    def drawn(self) -> Floats:
+        """The joints in the picture, ``[T, 2, 21, 2]``, NaN for a hand that was not found."""
+        return np.where(self.found[..., None, None] > 0, self.picture, np.float32(np.nan))
+
 
 def split_hands(rows: Floats) -> HandRows:
     """Takes rows ``float32 [T, HANDS_WIDTH]`` apart."""

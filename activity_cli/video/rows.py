@@ -1,9 +1,11 @@
 """A source of video -> a row of numbers for each frame of a clock, in one pass: of an hour of video, of a live source.
 
     frames    |. . . . . . . . . . . . . . . . . . . . |
-    clock     |    *         *         *         *     |    every ``step_seconds``, from half a step on
-    motion    |    . +       . +       . +       . +   |    and the frame 1/15 s later
     tracked   |*   *   *   *   *   *   |*   *   *   *  |    as in :mod:`activity_cli.video.tracking`
+    clock     |    *       *           *       *       |    every ``step_seconds``, from half a step on
+    motion    |    . +     . +         . +     . +     |    and the frame 1/15 s later
+
+Where a person is tracked, the clock takes tracked frames: a frame between two of these would be one more to search.
 
 Which frames are read depends on their times alone, so that a file and a live source give the same rows. Each frame
 passes through each stream once, and memory holds a few frames, however long the video is.
@@ -26,7 +28,7 @@ from activity_cli.video.fitting import fit_frame
 from activity_cli.video.opencv import cv2
 from activity_cli.video.reader import FrameDescriber, Row
 from activity_cli.video.source import Frame, Source
-from activity_cli.video.tracking import Follower, Pace
+from activity_cli.video.tracking import TRACKED_SECONDS, Follower, Pace, Place
 
 __all__ = ["FrameRow", "RowReader"]
 
@@ -78,7 +80,7 @@ class RowReader:
     def __iter__(self) -> Iterator[FrameRow]:
         stamps = self._source.list_times()
         wanted = _Wanted(stamps, self._step, self._describer)
-        times, clock, pace = _Times(), _Clock(self._step), Pace()
+        times, clock, pace = _Times(), _Clock(self._step, self._describer.tracks), Pace()
         follower = Follower(self._describer) if self._describer.tracks else None
         under_way: deque[_Row] = deque()
         first: Frame | None = None  # until a tick is reached: the only row of a video that is shorter
@@ -90,8 +92,8 @@ class RowReader:
                 continue
             ratio = self._source.info().sample_aspect_ratio
             self._measure_motion(under_way, frame.bgr, time, gap, ratio)
-            tick = clock.tick(time)
             place = pace.place(time)
+            tick = clock.tick(time, place)
             pose = follower.read(place, tick is not None, frame.bgr, ratio) if follower else None
             if tick is not None:
                 under_way.append(self._row(tick, time, frame.bgr, ratio, pose))
@@ -162,11 +164,14 @@ class _Row:
 
 
 class _Clock:
-    def __init__(self, step_seconds: float) -> None:
+    def __init__(self, step_seconds: float, tracks: bool) -> None:
         self._step, self._next = step_seconds, 0
+        self._only_tracked = tracks and step_seconds >= TRACKED_SECONDS
 
-    def tick(self, time: float) -> int | None:
-        """The last tick that a frame is the first to reach; None: another frame has reached it."""
+    def tick(self, time: float, place: Place) -> int | None:
+        """The last tick that a frame is the first to reach; None: another frame reaches it."""
+        if self._only_tracked and place.number is None:
+            return None
         reached = int((time + _SAME_SECONDS) / self._step - 0.5)
         if time + _SAME_SECONDS < 0.5 * self._step or reached < self._next:
             return None
@@ -198,14 +203,15 @@ class _Wanted:
         self._stamps = stamps
         self._agrees = bool(len(stamps))
         self._wanted = np.zeros(len(stamps), np.bool_)
-        times, clock, pace = _Times(), _Clock(step_seconds), Pace()
+        times, clock, pace = _Times(), _Clock(step_seconds, describer.tracks), Pace()
         waiting: list[float] = []
         for index, stamp in enumerate(stamps):
             time, gap = times.next(stamp)
             still = [one for one in waiting if time + gap / 2 + _SAME_SECONDS < one + describer.motion_seconds]
             moves, waiting = len(still) < len(waiting), still
-            is_tracked = describer.tracks and pace.place(time).number is not None
-            ticks = clock.tick(time) is not None
+            place = pace.place(time)
+            is_tracked = describer.tracks and place.number is not None
+            ticks = clock.tick(time, place) is not None
             if ticks and describer.motion_seconds:
                 waiting.append(time)
             self._wanted[index] = moves or is_tracked or ticks

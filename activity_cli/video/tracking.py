@@ -18,10 +18,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Follower", "Pace", "Place", "Track", "Tracker"]
+__all__ = ["TRACKED_SECONDS", "Follower", "Pace", "Place", "Track", "Tracker"]
 
-# Time from a start to the next, and from a tracked frame to the next.
-_START_SECONDS, _STEP_SECONDS = 3.0, 1 / 15
+# Time from a start to the next.
+_START_SECONDS = 3.0
+# Time from a tracked frame to the next.
+TRACKED_SECONDS = 1 / 15
 # While nobody is found, every so many tracked frames are searched.
 _SEARCH_EVERY = 4
 _SAME_SECONDS = 0.0006
@@ -67,9 +69,9 @@ class Pace:
         if start != self._start:
             self._start, self._next = start, 0
         number = self._next
-        if time < start * _START_SECONDS + number * _STEP_SECONDS:
+        if time < start * _START_SECONDS + number * TRACKED_SECONDS:
             return Place(start, None)
-        while time >= start * _START_SECONDS + self._next * _STEP_SECONDS:
+        while time >= start * _START_SECONDS + self._next * TRACKED_SECONDS:
             self._next += 1
         return Place(start, number)
 
