@@ -25,6 +25,7 @@ from activity_cli.video.source import Frame
 from bundle_support import MIRRORED, SAMPLING, SMALL, random_bundle, random_network
 from person_support import FPS, moving_person, write_lossless
 
+STREAMS = ("motion", "pose", "hands")
 Found = list[TimelineSegment | TimelineWindow]
 
 
@@ -84,10 +85,12 @@ class LiveSource:
         return self._file.info()
 
 
-def rows_of(source: FileSource | LiveSource | ArraySource, step_seconds: float) -> list[FrameRow]:
-    describer = FrameStreams(("motion", "pose", "hands"))
+def rows_of(
+    source: FileSource | LiveSource | ArraySource, step_seconds: float, part: int = 0, parts: int = 1
+) -> list[FrameRow]:
+    describer = FrameStreams(STREAMS)
     with ThreadPoolExecutor(2) as executor:
-        return list(RowReader(source, SAMPLING, describer, step_seconds, executor))
+        return list(RowReader(source, SAMPLING, describer, step_seconds, executor, part, parts))
 
 
 def test_rows_are_those_of_clips(tmp_path: Path) -> None:
@@ -95,7 +98,7 @@ def test_rows_are_those_of_clips(tmp_path: Path) -> None:
     person = write_lossless(tmp_path / "person.mkv", moving_person(36), 12.0)
     step = 3.0 / SAMPLING.num_frames
     found = rows_of(FileSource(person), step)
-    [clip] = ClipReader(FileSource(person), SAMPLING, describer=FrameStreams(("motion", "pose", "hands")))
+    [clip] = ClipReader(FileSource(person), SAMPLING, describer=FrameStreams(STREAMS))
     assert [row.tick for row in found] == list(range(SAMPLING.num_frames))
     assert [row.time_seconds for row in found] == pytest.approx(clip.times_seconds)
     for name, expected in clip.rows.items():
@@ -124,6 +127,19 @@ def test_a_live_source_gives_the_rows_of_a_file(person: Path) -> None:
         assert (one.tick, one.time_seconds) == (other.tick, pytest.approx(other.time_seconds))
         for name in one.rows:
             np.testing.assert_array_equal(one.rows[name], other.rows[name])
+
+
+def test_readers_that_share_a_file_give_the_rows_of_one(tmp_path: Path) -> None:
+    video = write_lossless(tmp_path / "long.mkv", moving_person(80), 10.0)  # parts of three starts of the tracker
+    expected = rows_of(FileSource(video), 0.15)
+    for parts in (2, 4):
+        found = [rows_of(FileSource(video), 0.15, part, parts) for part in range(parts)]
+        assert [bool(one) for one in found] == [part < 3 for part in range(parts)]
+        rows = sorted((row for one in found for row in one), key=lambda row: row.tick)
+        assert [(row.tick, row.time_seconds) for row in rows] == [(row.tick, row.time_seconds) for row in expected]
+        for one, other in zip(rows, expected, strict=True):
+            for name in STREAMS:
+                np.testing.assert_array_equal(one.rows[name], other.rows[name])
 
 
 def test_a_slow_video_gives_a_row_for_each_frame() -> None:

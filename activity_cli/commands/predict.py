@@ -29,6 +29,7 @@ from activity_cli.streams.registry import STREAMS
 from activity_cli.streams.views import views_of
 from activity_cli.video.arrays import ArraySource
 from activity_cli.video.live import LiveSource
+from activity_cli.video.opencv import FileSource
 from activity_cli.video.reader import Clip, ClipReader
 from activity_cli.video.rows import FrameRow
 from activity_cli.video.source import Source
@@ -44,6 +45,8 @@ _AHEAD = 2
 _CLIPS_AHEAD = 8
 # A clip that stands for this many times the longest training clip is warned of: its frames lie too far apart.
 _LONG_TIMES = 3
+# Readers that share a file where a person is followed. Each has its own models of the pose and hands in memory.
+_MOST_READERS = 4
 # Threads that describe frames. Each model of a stream reads one frame at a time, so that more would wait.
 _MOST_DESCRIBING = 4
 _SAMPLE = Path("sample")
@@ -90,11 +93,9 @@ class Recognizer:
         self._min_confidence = min_confidence
         self._least_margin = _least_margin(bundle) if reject_unknown else 0.0
         self._longest_seconds = bundle.document.data.longest_seconds
-        self._network = network = open_network(bundle)
+        self._network = open_network(bundle)
         # Only the streams that the model reads are computed, and only their models are loaded.
-        self._streams = FrameStreams(
-            network.streams, encode=network.encoder.features_of_one if network.encoder else None
-        )
+        self._streams = [self._new_streams()]
         self._describing = ThreadPoolExecutor(min(default_workers(), _MOST_DESCRIBING))
 
     def predict(self, video: str | os.PathLike[str]) -> Prediction:
@@ -148,13 +149,20 @@ class Recognizer:
             BundleError: The model does not know how long its training clips are, or gives no finite number.
         """
         plan = plan_timeline(self._bundle, stride_seconds)
-        timeline = Timeline(self._bundle, self._network, self._streams, plan, self._describing, self._is_known)
         source = open_source(video)
+        if isinstance(source, FileSource) and self._streams[0].tracks:
+            missing = min(default_workers(), _MOST_READERS) - len(self._streams)
+            self._streams += [self._new_streams() for _ in range(missing)]
+        timeline = Timeline(self._bundle, self._network, self._streams, plan, self._describing, self._is_known)
         name = os.fspath(video) if isinstance(video, (str, os.PathLike)) else source.name
         found = timeline.read(source, name, see_row)
         if not isinstance(source, LiveSource):
             return found
         return (replace(one, time=source.wall_time(one.end_seconds)) for one in found)
+
+    def _new_streams(self) -> FrameStreams:
+        encoder = self._network.encoder
+        return FrameStreams(self._network.streams, encode=encoder.features_of_one if encoder else None)
 
     def _is_known(self, probabilities: npt.NDArray[np.floating]) -> bool:
         return bool(
@@ -232,7 +240,7 @@ class Recognizer:
         # Random clips are for training only, and a short video gets an answer, too.
         short = "mask" if self.sampling.short_clips == "drop" else self.sampling.short_clips
         sampling = replace(self.sampling, clips_per_video=1, short_clips=short)
-        return ClipReader(source, sampling, describer=self._streams, executor=self._describing)
+        return ClipReader(source, sampling, describer=self._streams[0], executor=self._describing)
 
 
 @dataclass(frozen=True, slots=True)

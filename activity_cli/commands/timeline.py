@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
@@ -19,8 +22,10 @@ from activity_cli.runtime.litert import NetworkRuntime
 from activity_cli.runtime.segmentation import Piece, Segmenter
 from activity_cli.streams.frames import FrameStreams
 from activity_cli.video.live import LiveSource, PipeSource
+from activity_cli.video.opencv import FileSource
 from activity_cli.video.rows import FrameRow, RowReader
 from activity_cli.video.source import Source
+from activity_cli.video.tracking import START_SECONDS
 
 __all__ = ["BACKGROUND", "NO_FRAMES", "UNKNOWN", "Timeline", "TimelinePlan", "plan_timeline"]
 
@@ -105,7 +110,7 @@ class Timeline:
     Args:
         bundle: The model.
         network: Its network.
-        streams: Describes frames.
+        streams: Describe frames; each reads a part of a file.
         plan: The windows.
         describing: Describes frames while the next ones are decoded.
         is_known: Says of the scores ``[classes]`` of a segment whether they are good enough for a label.
@@ -115,7 +120,7 @@ class Timeline:
         self,
         bundle: Bundle,
         network: NetworkRuntime,
-        streams: FrameStreams,
+        streams: Sequence[FrameStreams],
         plan: TimelinePlan,
         describing: Executor,
         is_known: Callable[[npt.NDArray[np.floating]], bool],
@@ -155,10 +160,16 @@ class Timeline:
         self, source: Source, name: str, see_row: Callable[[FrameRow], None] | None
     ) -> Iterator[TimelineWindow | TimelineSegment]:
         plan, last_seconds = self._plan, 0.0
-        reader = RowReader(source, self._bundle.sampling, self._streams, plan.step_seconds, self._describing)
-        run = _Run(plan, 0, 0.0)
-        with ThreadPoolExecutor(1) as decoding, _stopped(source):
-            rows = _ahead(iter(reader), decoding)
+        sources = [source]
+        if isinstance(source, FileSource):
+            sources += [source.again() for _ in self._streams[1:]]
+        sampling, step, parts = self._bundle.sampling, plan.step_seconds, len(sources)
+        readers = [
+            RowReader(one, sampling, streams, step, self._describing, part, parts)
+            for part, (one, streams) in enumerate(zip(sources, self._streams, strict=False))
+        ]
+        reader, run = readers[0], _Run(plan, 0, 0.0)
+        with _rows_of(readers, _AHEAD + math.ceil(START_SECONDS / step) * (parts > 1)) as rows, _stopped(source):
             for window in _windows(_seen(rows, see_row) if see_row else rows, plan):
                 if window.number != run.next_number:  # for a while there were no frames
                     yield from self._segments(run.finish(last_seconds + plan.step_seconds / 2), name)
@@ -296,13 +307,20 @@ def _seen(rows: Iterator[FrameRow], see: Callable[[FrameRow], None]) -> Iterator
         yield row
 
 
-def _ahead(items: Iterator[_Item], executor: ThreadPoolExecutor) -> Iterator[_Item]:
-    """The items, taken ahead of time by an executor of one thread."""
-    waiting: deque[Future[_Item | None]] = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
+@contextmanager
+def _rows_of(readers: Sequence[RowReader], ahead: int) -> Iterator[Iterator[FrameRow]]:
+    """The rows of all readers in their order, so many of each read ahead by a thread of its own."""
+    executors = [ThreadPoolExecutor(1) for _ in readers]
     try:
-        while (item := waiting.popleft().result()) is not None:
-            waiting.append(executor.submit(next, items, None))
-            yield item
+        parts = [_ahead(iter(one), executor, ahead) for one, executor in zip(readers, executors, strict=True)]
+        yield heapq.merge(*parts, key=attrgetter("tick"))
     finally:
-        for future in waiting:
-            future.cancel()
+        for executor in executors:
+            executor.shutdown(cancel_futures=True)
+
+
+def _ahead(items: Iterator[_Item], executor: ThreadPoolExecutor, number: int) -> Iterator[_Item]:
+    waiting: deque[Future[_Item | None]] = deque(executor.submit(next, items, None) for _ in range(number))
+    while (item := waiting.popleft().result()) is not None:
+        waiting.append(executor.submit(next, items, None))
+        yield item

@@ -89,6 +89,10 @@ class FileSource:
     def name(self) -> str:
         return self._path.name
 
+    def again(self) -> FileSource:
+        """The same file, for another thread."""
+        return FileSource(self._path, self._threads)
+
     def list_times(self) -> Sequence[float]:
         try:
             return self._reader.list_times()

@@ -9,12 +9,15 @@ Where a person is tracked, the clock takes tracked frames: a frame between two o
 
 Which frames are read depends on their times alone, so that a file and a live source give the same rows. Each frame
 passes through each stream once, and memory holds a few frames, however long the video is.
+
+Following a person takes most of the time, and each frame needs the one before. So several readers share a file: each
+follows through its own spans between two starts of the tracker.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +66,8 @@ class RowReader:
         describer: Describes frames.
         step_seconds: From a tick of the clock to the next.
         executor: Calls the describer while the next frames are decoded.
+        part, parts: Number of this reader, from 0, and of all that share the file. Each needs its own source and
+            describer.
 
     Attributes:
         end_seconds: When the last frame that was read ends, from the first frame.
@@ -70,8 +75,16 @@ class RowReader:
     """
 
     def __init__(
-        self, source: Source, sampling: Sampling, describer: FrameDescriber, step_seconds: float, executor: Executor
+        self,
+        source: Source,
+        sampling: Sampling,
+        describer: FrameDescriber,
+        step_seconds: float,
+        executor: Executor,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
+        self._part, self._parts = part, parts
         self._source, self._sampling, self._describer, self._executor = source, sampling, describer, executor
         self._step = step_seconds
         self.end_seconds = 0.0
@@ -79,7 +92,7 @@ class RowReader:
 
     def __iter__(self) -> Iterator[FrameRow]:
         stamps = self._source.list_times()
-        wanted = _Wanted(stamps, self._step, self._describer)
+        wanted = _Wanted(stamps, self._step, self._describer, self._is_mine)
         times, clock, pace = _Times(), _Clock(self._step, self._describer.tracks), Pace()
         follower = Follower(self._describer) if self._describer.tracks else None
         under_way: deque[_Row] = deque()
@@ -88,18 +101,20 @@ class RowReader:
             wanted.check(frame)
             time, gap = times.next(frame.time_seconds)
             self.end_seconds = time + gap
+            place = pace.place(time)
+            tick = clock.tick(time, place)
+            if tick is not None:
+                first = None
             if frame.bgr is None:
                 continue
             ratio = self._source.info().sample_aspect_ratio
             self._measure_motion(under_way, frame.bgr, time, gap, ratio)
-            place = pace.place(time)
-            tick = clock.tick(time, place)
-            pose = follower.read(place, tick is not None, frame.bgr, ratio) if follower else None
-            if tick is not None:
-                under_way.append(self._row(tick, time, frame.bgr, ratio, pose))
-                first = None
-            elif frame.index == 0:
-                first = frame
+            if self._is_mine(place):
+                pose = follower.read(place, tick is not None, frame.bgr, ratio) if follower else None
+                if tick is not None:
+                    under_way.append(self._row(tick, time, frame.bgr, ratio, pose))
+                elif frame.index == 0:
+                    first = frame
             while under_way and under_way[0].is_described and (under_way[0].is_done or len(under_way) > _MOST_CALLS):
                 yield under_way.popleft().finish()
         if first and first.bgr is not None:
@@ -108,6 +123,9 @@ class RowReader:
             under_way.append(self._row(0, 0.0, first.bgr, ratio, pose))
         while under_way:
             yield under_way.popleft().finish()
+
+    def _is_mine(self, place: Place) -> bool:
+        return place.start % self._parts == self._part
 
     def _frames(self, wanted: _Wanted) -> Iterator[Frame]:
         try:
@@ -199,7 +217,13 @@ class _Times:
 class _Wanted:
     """Which frames need pictures, by the times that the container lists; all, once one of these proves wrong."""
 
-    def __init__(self, stamps: Sequence[float], step_seconds: float, describer: FrameDescriber) -> None:
+    def __init__(
+        self,
+        stamps: Sequence[float],
+        step_seconds: float,
+        describer: FrameDescriber,
+        is_mine: Callable[[Place], bool],
+    ) -> None:
         self._stamps = stamps
         self._agrees = bool(len(stamps))
         self._wanted = np.zeros(len(stamps), np.bool_)
@@ -212,9 +236,9 @@ class _Wanted:
             place = pace.place(time)
             is_tracked = describer.tracks and place.number is not None
             ticks = clock.tick(time, place) is not None
-            if ticks and describer.motion_seconds:
+            if ticks and describer.motion_seconds and is_mine(place):
                 waiting.append(time)
-            self._wanted[index] = moves or is_tracked or ticks
+            self._wanted[index] = moves or ((is_tracked or ticks) and is_mine(place))
 
     def __call__(self, index: int) -> bool:
         return not self._agrees or index >= len(self._wanted) or bool(self._wanted[index])

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TRACKED_SECONDS", "Follower", "Pace", "Place", "Track", "Tracker"]
+__all__ = ["START_SECONDS", "TRACKED_SECONDS", "Follower", "Pace", "Place", "Track", "Tracker"]
 
 # Time from a start to the next.
-_START_SECONDS = 3.0
+START_SECONDS = 3.0
 # Time from a tracked frame to the next.
 TRACKED_SECONDS = 1 / 15
 # While nobody is found, every so many tracked frames are searched.
@@ -65,13 +65,13 @@ class Pace:
     def place(self, time_seconds: float) -> Place:
         """The place of the next frame, which is shown at this time."""
         time = time_seconds + _SAME_SECONDS
-        start = int(time // _START_SECONDS)
+        start = int(time // START_SECONDS)
         if start != self._start:
             self._start, self._next = start, 0
         number = self._next
-        if time < start * _START_SECONDS + number * TRACKED_SECONDS:
+        if time < start * START_SECONDS + number * TRACKED_SECONDS:
             return Place(start, None)
-        while time >= start * _START_SECONDS + self._next * TRACKED_SECONDS:
+        while time >= start * START_SECONDS + self._next * TRACKED_SECONDS:
             self._next += 1
         return Place(start, number)
 
