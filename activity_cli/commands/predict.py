@@ -45,7 +45,7 @@ _AHEAD = 2
 _CLIPS_AHEAD = 8
 # A clip that stands for this many times the longest training clip is warned of: its frames lie too far apart.
 _LONG_TIMES = 3
-# Readers that share a file where a person is followed. Each has its own models of the pose and hands in memory.
+# Readers that share a file where a person is followed. Each has its own model of the pose in memory.
 _MOST_READERS = 4
 # Threads that describe frames. Each model of a stream reads one frame at a time, so that more would wait.
 _MOST_DESCRIBING = 4
@@ -93,9 +93,10 @@ class Recognizer:
         self._min_confidence = min_confidence
         self._least_margin = _least_margin(bundle) if reject_unknown else 0.0
         self._longest_seconds = bundle.document.data.longest_seconds
-        self._network = open_network(bundle)
+        self._network = network = open_network(bundle)
+        encode = network.encoder.features_of_one if network.encoder else None
         # Only the streams that the model reads are computed, and only their models are loaded.
-        self._streams = [self._new_streams()]
+        self._streams = [FrameStreams(network.streams, encode=encode)]
         self._describing = ThreadPoolExecutor(min(default_workers(), _MOST_DESCRIBING))
 
     def predict(self, video: str | os.PathLike[str]) -> Prediction:
@@ -152,17 +153,13 @@ class Recognizer:
         source = open_source(video)
         if isinstance(source, FileSource) and self._streams[0].tracks:
             missing = min(default_workers(), _MOST_READERS) - len(self._streams)
-            self._streams += [self._new_streams() for _ in range(missing)]
+            self._streams += [self._streams[0].another() for _ in range(missing)]
         timeline = Timeline(self._bundle, self._network, self._streams, plan, self._describing, self._is_known)
         name = os.fspath(video) if isinstance(video, (str, os.PathLike)) else source.name
         found = timeline.read(source, name, see_row)
         if not isinstance(source, LiveSource):
             return found
         return (replace(one, time=source.wall_time(one.end_seconds)) for one in found)
-
-    def _new_streams(self) -> FrameStreams:
-        encoder = self._network.encoder
-        return FrameStreams(self._network.streams, encode=encoder.features_of_one if encoder else None)
 
     def _is_known(self, probabilities: npt.NDArray[np.floating]) -> bool:
         return bool(

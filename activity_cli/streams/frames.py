@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,12 @@ class FrameStreams:
         self._pose = PoseEstimator(threads) if "pose" in names else None
         self._hands = HandEstimator(threads) if "hands" in names else None
         self._encode = encode
+
+    def another(self) -> FrameStreams:
+        """One that follows the person through other frames at the same time. The other models are the same."""
+        other = copy(self)
+        other._pose = self._pose and self._pose.another()
+        return other
 
     @property
     def tracks(self) -> bool:

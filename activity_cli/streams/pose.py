@@ -9,6 +9,7 @@ two models.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -72,9 +73,16 @@ class PoseEstimator:
     """
 
     def __init__(self, threads: int) -> None:
+        self._threads = threads
         self._detector = landmark_model("pose_detection", threads)
         self._landmarks = landmark_model("pose_landmark_full", threads)
         self._anchors = np.concatenate([_anchors(stride, count) for stride, count in _ANCHORS])
+
+    def another(self) -> PoseEstimator:
+        """One that reads other frames at the same time. The detector, which runs rarely, is the same."""
+        other = copy(self)
+        other._landmarks = landmark_model("pose_landmark_full", self._threads)
+        return other
 
     def follow(self, frame: Picture, region: Region | None) -> tuple[Floats, Region | None]:
         """The row of a frame, and where to look in the next frame; None: nobody was found.
