@@ -29,7 +29,9 @@ from activity_cli import (
     export,
     prepare,
 )
-from activity_cli.model.bundle import WEIGHTS_FILE, write_bundle
+from activity_cli.commands.export_check import Comparison, check
+from activity_cli.model.bundle import ENCODER_FILE, WEIGHTS_FILE, write_bundle
+from activity_cli.model.conversion import encoder_to_litert
 from activity_cli.streams.model_files import MODEL_FILES
 from bundle_support import (
     MIRRORED,
@@ -41,6 +43,7 @@ from bundle_support import (
     scores_in_order,
 )
 from data_support import read_clip
+from encoder_support import real_frames
 
 Activity = Callable[..., Result]
 Arrays = dict[str, np.ndarray]
@@ -134,10 +137,10 @@ def answer(folder: Path, frames: np.ndarray) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["litert", "saved_model", pytest.param("onnx", marks=needs_onnx)])
 def test_another_program_gets_the_answers_of_the_bundle(
-    bundle: Path, videos: Path, tmp_path: Path, format: Any
+    bundle: Path, videos: Path, prepared: Path, tmp_path: Path, format: Any
 ) -> None:
     recognizer, found = Recognizer(bundle), []
-    assert export(ExportSettings(bundle, format, tmp_path / "out")) == tmp_path / "out"
+    assert export(ExportSettings(bundle, format, tmp_path / "out", data=prepared)) == tmp_path / "out"
     for name in ("left/person1_0.avi", "up/person0_1.avi"):  # one that fills a clip, and one of four frames
         frames = read_clip(videos / name, recognizer.sampling).frames
         found.append(answer(tmp_path / "out", frames))
@@ -148,12 +151,13 @@ def test_another_program_gets_the_answers_of_the_bundle(
 @pytest.mark.slow
 @needs_onnx
 def test_a_pretrained_encoder_with_a_pyramid_is_exported(videos: Path, tmp_path: Path) -> None:
-    sampling = replace(SAMPLING, frame_size=64)
+    sampling, data = replace(SAMPLING, frame_size=64), tmp_path / "prepared"
+    prepare(PrepareSettings(videos, data, sampling=sampling, streams=("appearance",), workers=1))
     bundle = random_bundle(tmp_path / "mine", random_network(PYRAMID, sampling), sampling)
     frames = read_clip(videos / "up" / "person0_1.avi", sampling).frames
     expected = scores_in_order(Recognizer(bundle).predict(videos / "up" / "person0_1.avi").scores)
     for format in ("saved_model", "onnx"):
-        export(ExportSettings(bundle, format, tmp_path / format))  # type: ignore[arg-type]
+        export(ExportSettings(bundle, format, tmp_path / format, data=data))  # type: ignore[arg-type]
         np.testing.assert_allclose(answer(tmp_path / format, frames), expected, atol=1e-4)
 
 
@@ -188,12 +192,14 @@ def test_litert_files_of_all_streams_come_with_what_stands_between_them(all_stre
 
 
 @pytest.mark.parametrize("format", ["saved_model", "onnx"])
-def test_other_formats_hold_appearance_alone(all_streams: Path, tmp_path: Path, format: Any) -> None:
-    with pytest.raises(BundleError, match="motion, pose, hands") as caught:
-        export(ExportSettings(all_streams, format, tmp_path / "out"))
+@pytest.mark.parametrize("others", [[("pose",)], [("motion",), ("pose", "hands")]])
+def test_other_formats_hold_appearance_alone(tmp_path: Path, format: Any, others: Any) -> None:
+    bundle = random_bundle(tmp_path / "mine", others=others)
+    with pytest.raises(BundleError, match=f"mine@.* reads {' and '.join(sum(others, ()))}\\.") as caught:
+        export(ExportSettings(bundle, format, tmp_path / "out"))
     assert caught.value.code == "model.streams"
     assert "activity train --streams appearance" in caught.value.hint
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_the_description_has_labels_and_sampling(activity: Activity, bundle: Path, tmp_path: Path) -> None:
@@ -201,9 +207,11 @@ def test_the_description_has_labels_and_sampling(activity: Activity, bundle: Pat
     result = activity("export", bundle, "--out", out)
     assert (result.exit_code, result.stdout) == (0, f"{out}\n")
     (line,) = result.stderr.splitlines()
-    assert "not compared" in line and "--data" in line
+    assert "copies of those of the model" in line
+    assert line in (out / "README.md").read_text()
     assert [path.name for path in out.parent.iterdir()] == ["exported"]
     description = json.loads((out / "description.json").read_text())
+    assert description["compared"] is None
     assert list(description) == [
         "schema", "model", "format", "precision", "labels", "sampling", "streams", "mirrored_labels", "files",
         "compared", "usage",
@@ -236,12 +244,26 @@ runpy.run_path(sys.argv.pop(1), run_name="__main__")
 )
 def test_the_program_in_the_readme_gives_the_answers_of_predict(videos: Path, tmp_path: Path, sampling: Any) -> None:
     bundle = random_bundle(tmp_path / "mine", random_network(sampling=sampling), sampling, weight=0.6)
-    out = export(ExportSettings(bundle, out=tmp_path / "out"))
+    program_gives_the_answers_of_predict(export(ExportSettings(bundle, out=tmp_path / "out")), bundle, videos)
+
+
+@pytest.mark.slow
+@needs_onnx
+def test_the_program_for_onnx_gives_the_answers_of_predict(
+    bundle: Path, videos: Path, prepared: Path, tmp_path: Path
+) -> None:
+    out = export(ExportSettings(bundle, "onnx", tmp_path / "out", data=prepared))
+    assert "ai_edge_litert" not in (out / "README.md").read_text()
+    program_gives_the_answers_of_predict(out, bundle, videos)
+
+
+def program_gives_the_answers_of_predict(out: Path, bundle: Path, videos: Path) -> None:
+    """Fails if the program in the README of an export has other answers."""
     (program,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
     (out / "recognize.py").write_text(program)
     paths = [videos / name for name in ("left/person1_0.avi", "up/person0_1.avi", "right/person5_0.avi")]
     command = [sys.executable, "-I", "-c", _ISOLATED, out / "recognize.py", *paths]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=videos, timeout=60)
     assert done.returncode == 0, done.stderr
     recognizer = Recognizer(bundle)
     for path, line in zip(paths, done.stdout.splitlines(), strict=True):
@@ -257,7 +279,10 @@ def test_each_format_is_compared_with_the_model_on_its_test_clips(
 ) -> None:
     result = activity("export", model, "--format", format, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
-    assert "test clips, its probabilities differ from those of the model by at most" in result.stderr
+    assert (
+        "test clips, the probabilities of the exported model differ from those of the original by at most"
+        in result.stderr
+    )
     compared = json.loads((tmp_path / "out" / "description.json").read_text())["compared"]
     assert compared["split"] == "test"
     assert compared["clips"] > 1
@@ -266,13 +291,28 @@ def test_each_format_is_compared_with_the_model_on_its_test_clips(
 
 
 @pytest.mark.slow
+def test_saved_model_runs_as_its_readme_says(bundle: Path, prepared: Path, tmp_path: Path) -> None:
+    out = export(ExportSettings(bundle, "saved_model", tmp_path / "out", data=prepared))
+    (program,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+    found = {"clips": np.zeros((2, 6, 32, 32, 3), np.uint8), "mask": np.ones((2, 6), np.bool_)}
+    checked(found, json.loads((out / "description.json").read_text())["files"]["saved_model"]["inputs"])
+    exec(program.replace('"saved_model"', repr(str(out / "saved_model"))), found)
+    np.testing.assert_allclose(found["probabilities"].numpy().sum(axis=1), [1, 1], rtol=1e-5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "difference"), [("float16", 1e-2), ("int8", 0.2)])
 def test_a_smaller_encoder_is_compared_and_timed(
     activity: Activity, model: Path, videos: Path, tmp_path: Path, precision: str, difference: float
 ) -> None:
     result = activity("export", model, "--precision", precision, "--out", tmp_path / "out")
-    assert result.exit_code == 0, result.stderr
     assert "ms per frame on one thread" in result.stderr
+    assert "times as fast" in result.stderr
+    if result.exit_code:  # on a processor without instructions for 8 bits
+        assert precision == "int8"
+        assert "int8 is not 1.5 times as fast as float32" in result.stderr
+        assert not (tmp_path / "out").exists()
+        return
     description = json.loads((tmp_path / "out" / "description.json").read_text())
     compared = description["compared"]
     assert description["precision"] == precision
@@ -281,6 +321,72 @@ def test_a_smaller_encoder_is_compared_and_timed(
     assert (tmp_path / "out" / "encoder.tflite").stat().st_size < (model / "encoder.tflite").stat().st_size
     frames = read_clip(videos / "left" / "person1_0.avi", SAMPLING).frames
     assert sum(answer(tmp_path / "out", frames)) == pytest.approx(1)
+
+
+FIGURES = Comparison("test", clips=60, right_of_model=50, right=49, max_abs_difference=0.31, ms_of_model=3.0, ms=2.0)
+
+
+@pytest.mark.parametrize(
+    ("precision", "figures"),
+    [
+        ("int8", FIGURES),
+        ("int8", replace(FIGURES, clips=400, right=46)),
+        ("int8", replace(FIGURES, right=60, max_abs_difference=1.0)),
+        ("float16", replace(FIGURES, max_abs_difference=0.02, ms=4.0)),
+        ("float32", replace(FIGURES, max_abs_difference=0.001, ms=0.0)),
+    ],
+)
+def test_an_export_that_is_as_good_passes(precision: str, figures: Comparison) -> None:
+    check(precision, figures)
+
+
+@pytest.mark.parametrize(
+    ("figures", "code", "texts"),
+    [
+        (replace(FIGURES, right=48), "export.difference", ["int8 loses 2 clips, more than 1", "1.50 times as fast"]),
+        (replace(FIGURES, clips=400, right=45), "export.difference", ["loses 5 clips, more than 4"]),
+        (replace(FIGURES, ms=2.1), "export.slow", ["not 1.5 times as fast", "1.43 times as fast"]),
+    ],
+)
+def test_int8_that_loses_clips_or_is_slow_is_refused_with_all_figures(
+    figures: Comparison, code: str, texts: list[str]
+) -> None:
+    with pytest.raises(BundleError) as caught:
+        check("int8", figures)
+    assert caught.value.code == code
+    for text in [
+        *texts,
+        f"right for {figures.right} of",
+        "the original for 50",
+        "by at most 0.31",
+        "takes 2",
+        "original 3 ms",
+    ]:
+        assert text in caught.value.message
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_int8_that_is_not_faster_is_not_written(prepared: Path, tmp_path: Path) -> None:
+    # The encoder that predict runs is already in 8 bits.
+    network = random_network()
+    bundle = random_bundle(tmp_path / "mine", network)
+    encoder_to_litert(network.encoder, bundle / ENCODER_FILE, "int8", real_frames(32))
+    write_bundle(bundle, document_of(network))
+    with pytest.raises(BundleError, match=r"int8 is not 1\.5 times as fast") as caught:
+        export(ExportSettings(bundle, out=tmp_path / "out", precision="int8", data=prepared))
+    assert caught.value.code == "export.slow"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "difference"),
+    [("float32", 1.1e-3), ("float16", 2.1e-2), ("float32", np.nan), ("float16", np.nan), ("int8", np.nan)],
+)
+def test_probabilities_that_differ_are_refused(precision: str, difference: float) -> None:
+    with pytest.raises(BundleError, match=f"by {difference:.2g}") as caught:
+        check(precision, replace(FIGURES, max_abs_difference=difference))
+    assert caught.value.code == "export.difference"
 
 
 @pytest.mark.slow
@@ -303,15 +409,19 @@ def test_answers_that_differ_too_much_are_refused(prepared: Path, tmp_path: Path
     bundle = random_bundle(tmp_path / "mine", network)
     random_network(seed=4).whole().save(bundle / WEIGHTS_FILE)
     write_bundle(bundle, document_of(network))
-    with pytest.raises(BundleError, match="differ from those of the model by") as caught:
+    with pytest.raises(BundleError, match="differ from those of the original by") as caught:
         export(ExportSettings(bundle, "saved_model", tmp_path / "out", data=prepared))
     assert caught.value.code == "export.difference"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_int8_needs_clips_to_calibrate_on(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("format", "precision"),
+    [("litert", "float16"), ("litert", "int8"), ("onnx", "float32"), ("saved_model", "float32")],
+)
+def test_what_is_converted_needs_clips_to_compare_on(bundle: Path, tmp_path: Path, format: Any, precision: Any) -> None:
     with pytest.raises(DatasetError, match="--data"):
-        export(ExportSettings(bundle, out=tmp_path / "out", precision="int8"))
+        export(ExportSettings(bundle, format, tmp_path / "out", precision=precision))
     assert not list(tmp_path.iterdir())
 
 
@@ -330,9 +440,11 @@ def test_a_model_without_an_encoder_has_no_precision(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(HAS_ONNX, reason="the extra 'onnx' is installed")
-def test_onnx_without_its_packages_is_an_error_with_what_to_install(bundle: Path, tmp_path: Path) -> None:
+def test_onnx_without_its_packages_is_an_error_with_what_to_install(
+    bundle: Path, prepared: Path, tmp_path: Path
+) -> None:
     with pytest.raises(MissingDependencyError, match=r"pip install 'activity-cli\[onnx\]'"):
-        export(ExportSettings(bundle, "onnx", tmp_path / "exported"))
+        export(ExportSettings(bundle, "onnx", tmp_path / "exported", data=prepared))
     assert not list(tmp_path.iterdir())
 
 

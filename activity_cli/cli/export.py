@@ -14,8 +14,9 @@ def run_export(settings: ExportSettings, quiet: Quiet = False) -> int:
     \b
         activity export --format litert --out exported
 
-    The file description.json describes the inputs and outputs, the labels, and how to sample frames. export compares
-    the exported model with the model on prepared clips, says the largest difference, and fails if it is too large.
+    README.md says how to run the files, for some models with a complete program. description.json has the labels, the
+    sampling of frames, and the inputs and outputs. export compares the exported model with the original on prepared
+    clips, says the largest difference, and fails if it is too large.
 
     Exit codes: 0 done, 2 usage error, 130 interrupted.
     """

@@ -6,6 +6,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from activity_cli.commands.evaluate import check_streams, clips_for, warnings_for
-from activity_cli.commands.export_check import Answer, answer_of, compare, compare_speed
+from activity_cli.commands.export_check import Answer, Comparison, answer_of, check, compare, compare_speed
 from activity_cli.commands.export_readme import landmark_models, notice, readme
 from activity_cli.commands.predict import open_network
 from activity_cli.dataset.manifest import PreparedFolder
@@ -43,8 +44,18 @@ _Clips: TypeAlias = tuple[PreparedFolder, str, tuple[ClipRecord, ...]]
 # Enough to see a wrong conversion; another precision is compared on all clips of the split.
 _CLIPS_COMPARED = 16
 _CALIBRATION_CLIPS, _CALIBRATION_FRAMES = 50, 4
-# How many times as fast int8 must be to be worth its difference.
-_LEAST_SPEEDUP = 1.5
+_COPIES = "The files are copies of those of the model. There were no prepared clips to compare them on."
+_USAGE = [
+    "Divide the video into windows of window_seconds (null: use the whole video as one window).",
+    "Sample frames_per_second frames per second around the middle of each window (null: divide the window into "
+    "num_frames equal parts, and take the middle frame of each part).",
+    "Of more frames than a file reads, keep the middle frame of each of so many equal parts.",
+    "Make each frame square as fit says: stretch it, pad it with black, or crop its middle.",
+    "To shrink a frame, average areas of pixels.",
+    "Values are RGB, 0 to 255.",
+    "Pad clips or features with zeros. mask is true for real frames and false for padding.",
+    "Probabilities are in the order of labels. Average them over windows.",
+]
 
 
 class _Export(NamedTuple):
@@ -55,14 +66,14 @@ class _Export(NamedTuple):
 
 
 def export(settings: ExportSettings, progress: Progress | None = None) -> Path:
-    """Writes a model in the format of another runtime, and ``description.json``, which describes its files.
+    """Writes a model in the format of another runtime, with a ``README.md`` and a ``description.json`` of its files.
 
-    ``litert`` writes the files that ``predict`` runs (phones, Raspberry Pi), with a ``README.md``: a complete program
-    where the model reads the appearance alone, else what stands between the files. ``saved_model`` writes TensorFlow's
-    format (TensorFlow Serving), ``onnx`` two files for ONNX Runtime: both hold networks only, so the model must read
-    the appearance alone.
+    ``litert`` writes the files that ``predict`` runs (phones, Raspberry Pi). ``saved_model`` writes TensorFlow's format
+    (TensorFlow Serving), ``onnx`` two files for ONNX Runtime: both hold networks only, so the model must read the
+    appearance alone. If it does, the README of ``litert`` and ``onnx`` has a complete program.
 
-    The exported model is compared with the bundle on prepared clips. If there are none, ``progress`` gets a warning.
+    The exported model is compared with the model on prepared clips. Only copies of the files of the model (``litert``,
+    ``float32``) do without such clips.
 
     Args:
         settings: Which model, which format, and where to.
@@ -73,7 +84,8 @@ def export(settings: ExportSettings, progress: Progress | None = None) -> Path:
 
     Raises:
         BundleError: There is no such model, it is damaged, it reads streams that the format cannot hold
-            (``model.streams``), or the exported model answers too differently (``export.difference``).
+            (``model.streams``), the exported model answers too differently (``export.difference``), or int8 is not
+            1.5 times as fast (``export.slow``).
         ConfigError: The precision does not go with the format or the model.
         DatasetError: There is no prepared folder where one is needed, or it does not fit the model.
         OutputError: The folder exists, or cannot be written.
@@ -85,20 +97,21 @@ def export(settings: ExportSettings, progress: Progress | None = None) -> Path:
     _check_precision(settings, bundle)
     _check_place(settings)
     with atomic_folder(settings.out) as folder:
-        clips = _clips(settings, bundle, progress)
+        clips = _clips(settings, bundle)
         with progress.stage(f"Exporting {settings.format}", 1, "model") as stage:
             written = _WRITERS[settings.format](settings, bundle, folder, clips)
             stage.advance()
-        checked = _checked(settings, bundle, folder, written, clips, progress) if clips else {}
-        if settings.format == "litert":
-            compared = _sentence(settings, checked) if checked else "It was not compared with the model of activity."
-            compared = " ".join([compared, *checked.get("warnings", ())])
-            write_text(folder / "README.md", readme(bundle, written.files, compared))
-        if text := notice(bundle):
-            write_text(folder / "NOTICE", text)
-            shutil.copyfile(MODEL_FOLDER / "LICENSE", folder / "LICENSE")
-        description = _description(bundle, settings, written.files, checked)
+        compared = _compared(settings, bundle, folder, written.answer, clips, progress) if clips else None
+        progress.note(str(compared or _COPIES))
+        for warning in compared.warnings if compared else ():
+            progress.warn(warning)
+        description = _description(bundle, settings, written.files, compared)
         write_text(folder / "description.json", json.dumps(description, indent=2) + "\n")
+        text = " ".join([str(compared), *compared.warnings]) if compared else _COPIES
+        write_text(folder / "README.md", readme(bundle, description, text))
+        if licenses := notice(bundle):
+            write_text(folder / "NOTICE", licenses)
+            shutil.copyfile(MODEL_FOLDER / "LICENSE", folder / "LICENSE")
     return settings.out
 
 
@@ -119,17 +132,19 @@ def _check_precision(settings: ExportSettings, bundle: Bundle) -> None:
         )
 
 
-def _clips(settings: ExportSettings, bundle: Bundle, progress: Progress) -> _Clips | None:
-    """The clips to compare on; None, with a warning: nobody asked for them, and there are none."""
+def _clips(settings: ExportSettings, bundle: Bundle) -> _Clips | None:
+    """The clips to compare on; None: there are none, and the files are copies of those of the model."""
     try:
         prepared, records = clips_for(bundle, settings.data, "all")
         check_streams(bundle, prepared)
         prepared.check_frames(records, pictures="appearance" in bundle.document.streams)
     except (BundleError, DatasetError) as error:
-        if settings.data or settings.precision == "int8":
+        if settings.data:
             raise
-        progress.warn(f"The exported model was not compared with the model. {error}")
-        return None
+        if settings.format == "litert" and settings.precision == "float32":
+            return None
+        error.message = f"A converted model is compared with the original on prepared clips. {error.message}"
+        raise
     split = "test" if prepared.in_split("test") else "all"
     records = prepared.in_split(split)
     if settings.precision == "float32":
@@ -137,43 +152,19 @@ def _clips(settings: ExportSettings, bundle: Bundle, progress: Progress) -> _Cli
     return prepared, split, records
 
 
-def _checked(
-    settings: ExportSettings, bundle: Bundle, folder: Path, written: _Export, clips: _Clips, progress: Progress
-) -> dict[str, Any]:
+def _compared(
+    settings: ExportSettings, bundle: Bundle, folder: Path, answer: Answer, clips: _Clips, progress: Progress
+) -> Comparison:
     """How the exported files compare with the bundle."""
     prepared, split, records = clips
-    result = {
-        "split": split,
-        **compare(open_network(bundle), written.answer, settings.precision, bundle.labels, prepared, records, progress),
-    }
+    found = compare(open_network(bundle), answer, bundle.labels, prepared, split, records, progress)
     if settings.precision != "float32":
         frames = np.asarray(prepared.clips.read(records[0].clip))
         before, after = compare_speed(bundle.file(ENCODER_FILE), folder / ENCODER_FILE, frames)
-        result |= {"encoder_ms_of_model": round(before, 3), "encoder_ms": round(after, 3)}
-        result["warnings"] = list(warnings_for(bundle, prepared, records, split))
-        if settings.precision == "int8" and before < after * _LEAST_SPEEDUP:
-            result["warnings"].append(
-                f"int8 is only {before / after:.2f} times as fast as float32 here. Measure it on your device."
-            )
-        for warning in result["warnings"]:
-            progress.warn(warning)
-    progress.note(_sentence(settings, result))
-    return result
-
-
-def _sentence(settings: ExportSettings, checked: dict[str, Any]) -> str:
-    where = {"test": "test clips", "all": "clips"}[checked["split"]]
-    text = (
-        f"On {checked['clips']} {where}, its probabilities differ from those of the model by at most "
-        f"{checked['max_abs_difference']:.1e}."
-    )
-    if settings.precision != "float32":
-        text += (
-            f" It is right for {checked['accuracy']:.1%} of them, the model for {checked['accuracy_of_model']:.1%}."
-            f" Its encoder takes {checked['encoder_ms']:.1f} ms per frame on one thread, that of the model "
-            f"{checked['encoder_ms_of_model']:.1f} ms."
-        )
-    return text
+        cautions = warnings_for(bundle, prepared, records, split)
+        found = replace(found, ms_of_model=before, ms=after, warnings=cautions)
+    check(settings.precision, found)
+    return found
 
 
 def _some(records: Sequence[ClipRecord], most: int) -> tuple[ClipRecord, ...]:
@@ -317,11 +308,11 @@ def _weighted(model: keras.Model, bundle: Bundle) -> keras.Model:
 
 
 def _check_streams(settings: ExportSettings, bundle: Bundle) -> None:
-    others = [name for name in bundle.document.streams if name != "appearance"]
-    if others and settings.format != "litert":
+    streams = list(bundle.document.streams)
+    if streams != ["appearance"] and settings.format != "litert":
         raise BundleError(
-            f"{bundle.name} reads {', '.join(others)}, which are computed outside of the network, so "
-            f"`format={settings.format}` cannot hold it.",
+            f"`format={settings.format}` can hold only a model of appearance alone, and {bundle.name} reads "
+            f"{' and '.join(streams)}.",
             "Use `format=litert`, or train a model of appearance alone: 'activity train --streams appearance'.",
             code="model.streams",
         )
@@ -344,22 +335,9 @@ def _features(batch: str, num_frames: int, num_features: int) -> dict[str, str]:
 
 
 def _description(
-    bundle: Bundle, settings: ExportSettings, files: dict[str, Any], checked: dict[str, Any]
+    bundle: Bundle, settings: ExportSettings, files: dict[str, Any], compared: Comparison | None
 ) -> dict[str, Any]:
     """Everything that another program needs: which frames to read, which files to run, what their numbers mean."""
-    usage = [
-        "Divide the video into windows of window_seconds (null: use the whole video as one window).",
-        "Sample frames_per_second frames per second around the middle of each window (null: divide the window into "
-        "num_frames equal parts, and take the middle frame of each part).",
-        "Of more frames than a file reads, keep the middle frame of each of so many equal parts.",
-        "Make each frame square as fit says: stretch it, pad it with black, or crop its middle.",
-        "To shrink a frame, average areas of pixels.",
-        "Values are RGB, 0 to 255.",
-        "Pad clips or features with zeros. mask is true for real frames and false for padding.",
-        "Probabilities are in the order of labels. Average them over windows.",
-    ]
-    if settings.format == "litert":
-        usage.append("README.md says how to run the files.")
     return {
         "schema": "activity.export/2",
         "model": bundle.name,
@@ -370,8 +348,8 @@ def _description(
         "streams": bundle.document.streams,
         "mirrored_labels": bundle.document.mirrored_labels,
         "files": files,
-        "compared": checked or None,
-        "usage": usage,
+        "compared": compared and compared.to_dict(),
+        "usage": _USAGE,
     }
 
 

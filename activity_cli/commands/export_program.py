@@ -1,4 +1,4 @@
-"""Recognizes the activity in videos, with nothing but LiteRT, NumPy and OpenCV.
+"""Recognizes the activity in videos, without activity and TensorFlow.
 
     pip install ai-edge-litert numpy opencv-python
     python recognize.py VIDEO...
@@ -28,14 +28,23 @@ class Network:
     def __init__(self, name: str) -> None:
         self.interpreter = Interpreter(str(FOLDER / name))
         self.interpreter.allocate_tensors()
-        self.inputs = {one["name"]: one for one in self.interpreter.get_input_details()}
+        inputs = self.interpreter.get_input_details()
+        self.places = {one["name"]: one["index"] for one in inputs}
+        self.shapes = {one["name"]: one["shape"] for one in inputs}
         self.output = self.interpreter.get_output_details()[0]["index"]
+        self.weight = MODEL["files"][name].get("weight")
 
     def __call__(self, **arrays: Any) -> Any:
         for name, array in arrays.items():
-            self.interpreter.set_tensor(self.inputs[name]["index"], array[np.newaxis])
+            self.interpreter.set_tensor(self.places[name], array[np.newaxis])
         self.interpreter.invoke()
         return self.interpreter.get_tensor(self.output)[0].copy()
+
+
+def answer(head: Network, features: Any, mask: Any) -> Any:
+    """The probability of each label for one clip."""
+    powers = np.exp(head.weight * head(features=features, mask=mask).astype(np.float64))
+    return powers / powers.sum()
 
 
 def resized(frame: Any, height: int, width: int) -> Any:
@@ -116,22 +125,19 @@ def describe(path: str, encoder: Network) -> list[Any]:
     return [np.stack([features[number] for number in clip]) for clip in clips]
 
 
-def probabilities(features: Any, head: Network, weight: float) -> Any:
+def probabilities(features: Any, head: Network) -> Any:
     """Of each label, for the features [T, D] of one clip."""
-    _, steps, width = head.inputs["features"]["shape"]
+    _, steps, width = head.shapes["features"]
     features = features[evenly(len(features), steps)]
     padded = np.zeros((steps, width), np.float32)
     padded[: len(features)] = features
-    log_probabilities = weight * head(features=padded, mask=np.arange(steps) < len(features)).astype(np.float64)
-    powers = np.exp(log_probabilities - log_probabilities.max())
-    return powers / powers.sum()
+    return answer(head, padded, np.arange(steps) < len(features))
 
 
 def main() -> None:
-    encoder = Network("encoder.tflite")
-    head, weight = Network("appearance.tflite"), MODEL["files"]["appearance.tflite"]["weight"]
+    encoder, head = (Network(name) for name in MODEL["files"])
     for path in sys.argv[1:]:
-        found = np.mean([probabilities(clip, head, weight) for clip in describe(path, encoder)], axis=0)
+        found = np.mean([probabilities(clip, head) for clip in describe(path, encoder)], axis=0)
         scores = {MODEL["labels"][number]: round(float(found[number]), 4) for number in np.argsort(-found)}
         print(json.dumps({"source": path, "label": next(iter(scores)), "scores": scores}))
 

@@ -12,6 +12,8 @@ from activity_cli.streams.registry import STREAMS
 __all__ = ["landmark_models", "notice", "readme"]
 
 _PROGRAM = Path(__file__).with_name("export_program.py")
+# What replaces the functions and classes of these names, and all above them.
+_PROGRAM_ONNX = Path(__file__).with_name("export_program_onnx.py")
 _STREAM_TEXTS = {
     "appearance": f"`{ENCODER_FILE}` computes the row from the frame, made square as `sampling.fit` says, "
     "`uint8 [1, {size}, {size}, 3]`, RGB, 0 to 255. Every preprocessing after that is part of the file.",
@@ -24,6 +26,21 @@ _STREAM_TEXTS = {
     "hands": "`hands.py` computes the row from the full frame and its row of the pose. `hand_landmark_full.tflite` "
     "reads a square around each hand, `float32 [1, 224, 224, 3]`, 0 to 1, and gives 21 joints. It runs a second time "
     "around the joints that it found.",
+}
+_RUN_TEXTS = {
+    "onnx": "`encoder.onnx` describes each frame by a row of numbers. `classifier.onnx` reads the rows of a clip. "
+    "N is any number of frames, B any number of clips.",
+    "saved_model": """In Python, with TensorFlow:
+
+```python
+import tensorflow as tf
+
+model = tf.saved_model.load("saved_model")
+[probabilities] = model.signatures["serving_default"](clips=clips, mask=mask).values()
+```
+
+TensorFlow Serving reads numbered versions: copy `saved_model` to `FOLDER/1`, and start it with
+`--model_name=NAME --model_base_path=/absolute/path/to/FOLDER`. B is any number of clips.""",
 }
 
 
@@ -48,37 +65,64 @@ def notice(bundle: Bundle) -> str:
     return "\n\n".join(parts) + "\n" if parts else ""
 
 
-def readme(bundle: Bundle, files: Mapping[str, Any], compared: str) -> str:
-    """What another program must know to run the files of the format ``litert``.
+def readme(bundle: Bundle, description: Mapping[str, Any], compared: str) -> str:
+    """What another program must know to run the files.
 
     Args:
         bundle: The model.
-        files: The description of each file.
+        description: The content of ``description.json``.
         compared: How the files compare with the model, in sentences.
     """
+    format, files = description["format"], description["files"]
     alone = [*bundle.document.streams] == ["appearance"]
     parts = [
         f"# {bundle.name}",
         f"This model recognizes {len(bundle.labels)} activities: {', '.join(bundle.labels)}.",
         compared,
-        *(_program() if alone else []),
+        *(_program(format) if alone and format != "saved_model" else []),
         "## Steps",
         "`description.json` has the labels, the sampling of the frames, and the inputs and outputs of the files.",
-        *_steps(bundle, files),
+        *(_steps(bundle, files) if format == "litert" else _steps_of_networks(description)),
     ]
     if notice(bundle):
         parts += ["## License", "`NOTICE` says whose networks these files contain, `LICENSE` has their license."]
     return "\n\n".join(parts) + "\n"
 
 
-def _program() -> list[str]:
+def _program(format: str) -> list[str]:
+    blocks = _blocks(_PROGRAM)
+    if format == "onnx":
+        blocks |= _blocks(_PROGRAM_ONNX)
     return [
         "## A complete program",
         "Save it as `recognize.py` beside this file. It needs neither TensorFlow nor activity.",
-        f"```python\n{_PROGRAM.read_text(encoding='utf-8')}```",
+        "```python\n{}\n```".format("\n\n\n".join(blocks.values())),
         "It gives the answers of `activity predict` for a video with square pixels and a steady frame rate that OpenCV "
         "can read. For other videos, and for damaged ones, `activity predict` does more.",
     ]
+
+
+def _blocks(program: Path) -> dict[str, str]:
+    """Each function and class of a program, and what is above them, by its first line."""
+    blocks = program.read_text(encoding="utf-8").strip().split("\n\n\n")
+    return {block.partition("\n")[0]: block for block in blocks}
+
+
+def _steps_of_networks(description: Mapping[str, Any]) -> list[str]:
+    """The steps for files that hold networks of the appearance alone."""
+    rows = [
+        f"| `{name}` | " + " | ".join(_arrays(file[side]) for side in ("inputs", "outputs")) + " |"
+        for name, file in description["files"].items()
+    ]
+    return [
+        "\n".join(f"{number}. {text}" for number, text in enumerate(description["usage"], 1)),
+        _RUN_TEXTS[description["format"]],
+        "\n".join(["| file | inputs | outputs |", "| --- | --- | --- |", *rows]),
+    ]
+
+
+def _arrays(described: Mapping[str, str]) -> str:
+    return ", ".join(f"`{name}`: `{text}`" for name, text in described.items())
 
 
 def _steps(bundle: Bundle, files: Mapping[str, Any]) -> list[str]:
