@@ -151,7 +151,7 @@ def check(precision: str, compared: Comparison) -> None:
     """Checks that an exported model may be used in place of the model.
 
     Probabilities may differ by 0.001 (``float32``) or 0.02 (``float16``); those of ``int8`` have no limit. ``int8`` may
-    lose 1% of the clips, and always one clip, because a single clip says nothing. Its encoder must be 1.5 times as fast.
+    lose 1% of the clips, and always one clip, as a single clip says nothing. Its encoder must be 1.5 times as fast.
 
     Args:
         precision: ``float32``, ``float16`` or ``int8``.
