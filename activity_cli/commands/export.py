@@ -72,7 +72,7 @@ def export(settings: ExportSettings, progress: Progress | None = None) -> Path:
     (TensorFlow Serving), ``onnx`` two files for ONNX Runtime: both hold networks only, so the model must read the
     appearance alone. If it does, the README of ``litert`` and ``onnx`` has a complete program.
 
-    The exported model is compared with the model on prepared clips. Only copies of the files of the model (``litert``,
+    The exported model is compared with the original on prepared clips. Only copies of its files (``litert``,
     ``float32``) do without such clips.
 
     Args:
@@ -231,11 +231,10 @@ def _saved_model(_: ExportSettings, bundle: Bundle, folder: Path, clips: _Clips 
     with native_output_silenced():
         whole = _weighted(network.whole(), bundle)
         whole.export(str(folder / "saved_model"), format="tf_saved_model", verbose=False)
-    inputs = {"clips": f"uint8 [B, {head.num_frames}, {size}, {size}, 3]", "mask": f"bool [B, {head.num_frames}]"}
-    files = {"saved_model": {"inputs": inputs, "outputs": {"probabilities": f"float32 [B, {head.num_classes}]"}}}
-    with native_output_silenced():
         loaded = tf.saved_model.load(str(folder / "saved_model"))  # holds the signature's variables
     run = loaded.signatures["serving_default"]
+    inputs = {"clips": f"uint8 [B, {head.num_frames}, {size}, {size}, 3]", "mask": f"bool [B, {head.num_frames}]"}
+    files = {"saved_model": {"inputs": inputs, "outputs": {"probabilities": f"float32 [B, {head.num_classes}]"}}}
 
     def answer(frames: npt.NDArray[np.uint8], _rows: object, _times: object) -> Floats:
         clip, mask = _padded(frames, head.num_frames)
