@@ -44,7 +44,8 @@ class Comparison:
         clips: Number of clips.
         right_of_model, right: Number of clips that the model and the exported model recognize.
         max_abs_difference: Largest difference of a probability.
-        ms_of_model, ms: Milliseconds per frame on one thread that the two encoders take; 0: not measured.
+        ms_of_model, ms: Milliseconds per frame on one thread that the original's encoder and the exported one take; 0:
+            not measured.
         warnings: Why the accuracy may say little.
     """
 
@@ -133,18 +134,20 @@ def compare(
 
 
 def compare_speed(before: Path, after: Path, frames: npt.NDArray[np.uint8]) -> tuple[float, float]:
-    """Milliseconds that two encoders take for a frame on one thread.
+    """Milliseconds of processor time that two encoders take for a frame on one thread.
 
-    They take turns, frame by frame, and the fastest frame of each counts: other programs can only slow them down.
+    They take turns, frame by frame, so that other programs slow both down alike.
     """
     encoders = [EncoderRuntime(path, threads=1) for path in (before, after)]
-    best = [float("inf")] * 2
+    for encoder in encoders:
+        encoder.features(frames)  # the first frame takes longer
+    seconds = [0.0, 0.0]
     for frame in islice(cycle(frames), _FRAMES_TIMED):
         for number, encoder in enumerate(encoders):
-            start = time.perf_counter()
+            start = time.thread_time()
             encoder.features_of_one(frame)
-            best[number] = min(best[number], (time.perf_counter() - start) * 1000)
-    return best[0], best[1]
+            seconds[number] += time.thread_time() - start
+    return seconds[0] * 1000 / _FRAMES_TIMED, seconds[1] * 1000 / _FRAMES_TIMED
 
 
 def check(precision: str, compared: Comparison) -> None:
