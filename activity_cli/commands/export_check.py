@@ -175,7 +175,8 @@ def check(precision: str, compared: Comparison) -> None:
         return
     lost, allowed = compared.right_of_model - compared.right, max(1, int(_MOST_LOST * compared.clips))
     if lost > allowed:
-        code, problem = "export.difference", f"int8 loses {lost} clips, more than {allowed}"
+        code = "export.difference"
+        problem = f"int8 loses {lost} of {compared.clips} clips, and at most {allowed} may be lost"
     elif compared.ms_of_model < compared.ms * _LEAST_SPEEDUP:
         code = "export.slow"
         problem = f"int8 is not {_LEAST_SPEEDUP:g} times as fast as float32 on this processor"
