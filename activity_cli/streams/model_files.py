@@ -55,6 +55,6 @@ def landmark_model(name: str, threads: int) -> Callable[[Floats], list[Floats]]:
         with lock:
             interpreter.set_tensor(source, picture[np.newaxis])
             interpreter.invoke()
-            return [np.array(interpreter.get_tensor(index)[0]) for index in outputs]
+            return [interpreter.get_tensor(index)[0] for index in outputs]
 
     return run
