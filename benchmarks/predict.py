@@ -92,7 +92,7 @@ def compare(commands: dict[str, list[str]], clips: list[Path], num_runs: int) ->
             measured = measure(command, clips)
             if run:  # the first one only warms the disk cache
                 rows[name].append(measured)
-    title = f"{len(clips)} clips, {num_runs} runs"
+    title = f"{len(clips)} clip{'s' * (len(clips) > 1)}, {num_runs} runs"
     print(f"  {title:22}   elapsed  processor  memory   as multiples of ours   labels agree")
     for name, measured in rows.items():
         seconds, cpu, megabytes = (statistics.median(column) for column in list(zip(*measured, strict=True))[:3])
