@@ -359,9 +359,10 @@ def _say(answer: Answer, quiet: bool, is_shown: bool = False) -> bool:
             print_error(f"warning: {answer.source}: {warning.message}.")
     if answer.status != "ok" and not is_shown:
         # The message begins with the name of the file; two folders may have files of one name.
-        name = PurePath(answer.source).name
-        begin = answer.source if answer.error_message.startswith(f"{name}: ") else name
-        print_error(f"{begin}{answer.error_message.removeprefix(name)} {answer.error_hint}".rstrip())
+        name, message = PurePath(answer.source).name, answer.error_message
+        if message.startswith(f"{name}: "):
+            message = answer.source + message.removeprefix(name)
+        print_error(f"{message} {answer.error_hint}".rstrip())
     return answer.status != "ok"
 
 
