@@ -79,8 +79,12 @@ def test_subtitles_are_a_file_for_each_video(activity: Activity, model: Path, th
     assert [Path(name).name for name in found] == ["a.srt", "c.srt"]
     assert "00:00:00,000 --> 00:00:01" in (out / found[0]).read_text()
     printed = activity(*call)
-    assert printed.exit_code == 2
-    assert "--out FOLDER" in printed.stderr
+    for refused in (printed, activity(*call[:-2], "-o", tmp_path / "all.srt")):
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert refused.stderr.splitlines() == [
+            "activity: srt has one file for each video. Name a folder: --format srt --out FOLDER."
+        ]
+    assert not list(tmp_path.glob("all.srt*"))
     one = activity("predict", "--timeline", three / "a.avi", "--model", model, "-o", tmp_path / "a.srt")
     assert one.exit_code == 0
     assert (tmp_path / "a.srt").read_text() == (out / found[0]).read_text()
@@ -109,7 +113,7 @@ def test_every_format_of_a_timeline_reads_back(
     [
         (["--format", "srt"], "--format srt needs --timeline"),
         (["-o", "answers.srt"], "srt needs --timeline"),
-        (["-o", "answers.xyz"], "not known by its suffix"),
+        (["-o", "answers.xyz"], "not known by its suffix. Choose one with --format, "),
         (["-o", "somewhere"], "its format is not known"),
         (["-o", ".", "--format", "json"], "is a folder, but json has one file"),
         (["--format", "xml"], "--format cannot be 'xml'"),

@@ -88,7 +88,13 @@ def test_a_broken_file_gets_an_error_line_and_the_others_are_answered(
     first, second = result.stderr.splitlines()
     assert "broken.mp4" in first
     assert "missing.mp4" in second
-    assert activity("predict", *inputs, "--model", model, "--quiet").stderr == ""
+    assert activity("predict", *inputs, "--model", model, "--quiet").stderr == result.stderr
+
+
+def test_the_line_of_an_error_has_the_path_as_typed(activity: Activity, model: Path, broken: Path) -> None:
+    result = activity("predict", broken, broken.parent / "missing.mp4", "--model", model)
+    for line, path in zip(result.stderr.splitlines(), (broken, broken.parent / "missing.mp4"), strict=True):
+        assert line.startswith(f"activity: {path}: ")
 
 
 def test_answers_come_in_the_order_of_the_inputs(activity: Activity, model: Path, videos: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_broken_file_is_one_line_on_stderr_without_messages_of_libraries(
     assert result.returncode == 1
     assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == ["error", "ok"]
     (line,) = result.stderr.splitlines()
-    assert line.startswith(b"activity: cut.avi")
+    assert line.startswith(b"activity: " + bytes(cut) + b": ")
 
 
 NAMES = [

@@ -265,8 +265,8 @@ def test_what_has_no_moving_picture_is_named(plain: Path, tmp_path: Path) -> Non
         "cover.mp4": "cover picture",
         "secret.mp4": "encrypted",
         "interrupted.mp4": "index is missing",
-        "page.mp4": "a web page or a pointer file, not a video",
-        "pointer.mp4": "a web page or a pointer file, not a video",
+        "page.mp4": "this is text, such as a web page or a pointer file, not a video",
+        "pointer.mp4": "this is text, such as a web page or a pointer file, not a video",
         "photo.mp4": "a PNG picture",
     }.items():
         error = why_not(tmp_path / name)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from activity_cli.cli.command import spelled_errors
 from activity_cli.errors import UsageError
 from activity_cli.files import translate_os_error, write_text
 from activity_cli.results import Prediction, TimelineSegment, TimelineWindow
+from activity_cli.settings import ConvertSettings
 from activity_cli.writers.csv import prediction_csv, prediction_csv_header
 from activity_cli.writers.json import record_json
 from activity_cli.writers.segments import SegmentWriter, choose_writer, file_for
@@ -43,6 +45,21 @@ class Form:
         """Of the file of one input; empty where one file holds all."""
         return "" if self.writer is None or self.writer.many_sources else self.writer.suffixes[0]
 
+    def check_out(self, out: Path | None, has_many: bool) -> None:
+        """Checks that one file, or stdout, can hold the answers, before a long prediction begins.
+
+        Raises:
+            UsageError: There are several videos, and each needs its own file.
+        """
+        if not has_many or not self.suffix or (out is not None and self.needs_folder(out)):
+            return
+        hint = f"Name a folder: --format {self.name} --out FOLDER."
+        raise UsageError(f"{self.name} has one file for each video.", hint, code="usage.output")
+
+    def needs_folder(self, out: Path) -> bool:
+        """Whether ``out`` is a folder with a file for each video."""
+        return bool(self.suffix) and (out.is_dir() or out.suffix.lower() != self.suffix.lower())
+
     def text(self, answers: Sequence[Answer]) -> str:
         """The answers for one input. Only JSON has lines for windows and errors of a timeline."""
         if self.name == "json":
@@ -65,7 +82,8 @@ def choose_form(name: str, out: Path | None, timeline: bool, labels: Sequence[st
     if not name and out is not None and (out.is_dir() or not out.suffix):
         hint = f"Add --format, or name a file, such as {out / 'answers.csv'}."
         raise UsageError(f"--out {out} names a folder, so its format is not known.", hint, code="usage.format")
-    writer = choose_writer(name or None, out) if name or out else choose_writer("json")
+    with spelled_errors(ConvertSettings):
+        writer = choose_writer(name or None, out) if name or out else choose_writer("json")
     if timeline:
         return Form(writer.name, writer.header, labels, writer)
     if writer.name not in ("json", "csv"):
@@ -99,7 +117,7 @@ class AnswerFiles:
                 f"--out {out} is a folder, but {form.name} has one file for all.", hint, code="usage.output"
             )
         self._out, self._form = out, form
-        self._has_one_file = not form.suffix or (out.suffix.lower() == form.suffix.lower() and not out.is_dir())
+        self._has_one_file = not form.needs_folder(out)
         self._aside = out.with_name(out.name + ".partial") if self._has_one_file else out / ".predict.partial"
         self._identity = json.dumps([form.name, *identity]) + "\n"
         self._finished: list[tuple[str, str, bool]] = []
@@ -151,9 +169,8 @@ class AnswerFiles:
         """
         failed = any(isinstance(one, Prediction) and one.status != "ok" for one in answers)
         text = self._form.text(answers)
-        if self._form.suffix and self._has_one_file and text and any(text for _, text, _ in self._finished):
-            hint = f"Name a folder instead of {str(self._out)!r}, and choose the format with --format."
-            raise UsageError(f"{self._form.name} has one file for each video.", hint, code="usage.output")
+        if text and any(text for _, text, _ in self._finished):
+            self._form.check_out(self._out, has_many=True)
         if text and not self._has_one_file:
             path = file_for(name, self._out, self._form.suffix)
             if path in self._written:

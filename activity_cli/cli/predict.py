@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
@@ -180,6 +180,7 @@ def _answer(
 
     bundle = read_bundle(find_model(settings.model))
     form = choose_form(format, out, settings.timeline, bundle.labels)
+    form.check_out(out, has_many=len(settings.inputs) > 1 or any(map(os.path.isdir, settings.inputs)))
     if out is None:
         return _print_lines(answers(inputs), form, quiet)
     made_by = (bundle.name, __version__, plain_values(replace(settings, inputs=(), model=None)))
@@ -341,25 +342,27 @@ def _print_lines(answers: Iterable[Answer], form: Form, quiet: bool) -> int:
         groups = (list(group) for _, group in groupby(answers, key=lambda one: one.source))
     for group in groups:
         text = form.text(group)
-        if form.suffix and text and printed:
-            hint = f"Name a folder: --format {form.name} --out FOLDER."
-            raise UsageError(f"{form.name} has one file for each video.", hint, code="usage.output")
+        form.check_out(None, has_many=bool(text) and printed)
         printed = printed or bool(text)
         sys.stdout.write(text)
         sys.stdout.flush()
-        failed += sum(_say(one, quiet or sys.stdout.isatty()) for one in group)
+        failed += sum(_say(one, quiet, is_shown=sys.stdout.isatty()) for one in group)
     return failed
 
 
-def _say(answer: Answer, quiet: bool) -> bool:
-    """Says on stderr what is wrong with an answer; whether there is none."""
+def _say(answer: Answer, quiet: bool, is_shown: bool = False) -> bool:
+    """Says on stderr what is wrong with an answer, unless the terminal shows it; whether there is no answer."""
     if isinstance(answer, (TimelineSegment, TimelineWindow)):
         return False
     for warning in answer.warnings:
-        if not quiet and warning.code.startswith("video."):
+        if not (quiet or is_shown) and warning.code.startswith("video."):
             print_error(f"warning: {answer.source}: {warning.message}.")
-    if answer.status != "ok" and not quiet:
-        print_error(f"{answer.error_message} {answer.error_hint}".rstrip())
+    if answer.status != "ok" and not is_shown:
+        # The message begins with the name of the file; two folders may have files of one name.
+        name, message = PurePath(answer.source).name, answer.error_message
+        if message.startswith(f"{name}: "):
+            message = answer.source + message.removeprefix(name)
+        print_error(f"{message} {answer.error_hint}".rstrip())
     return answer.status != "ok"
 
 

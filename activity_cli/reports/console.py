@@ -206,7 +206,7 @@ def print_timeline_evaluation(console: Console, result: TimelineEvaluation) -> N
     """Prints the scores of timelines, over all labels and for each."""
     scores = result.scores
     _print(console, f"{result.model} on {counted(len(result.answers), 'video')} of {duration(scores.seconds)}")
-    f1 = ", ".join(f"{percent(value)} at {percent(overlap)} overlap" for overlap, value in scores.f1.items())
+    f1 = ", ".join(f"{percent(value)} at {overlap:.0%} overlap" for overlap, value in scores.f1.items())
     _print(console, f"Right label {percent(scores.accuracy)} of the time. F1 of segments: {f1}", "bold green")
     errors = [one for one in (scores.start_error_seconds, scores.end_error_seconds) if one is not None]
     if len(errors) == 2:
@@ -215,7 +215,7 @@ def print_timeline_evaluation(console: Console, result: TimelineEvaluation) -> N
         _print(console, text)
     _print(console, f"Edit score {percent(scores.edit)}. False alarms: {scores.false_alarms_per_hour:.1f} an hour.")
     overlaps = list(scores.f1)
-    table = _table("activity", *(f"F1 at {percent(one)}" for one in overlaps), "labeled", "found", "false alarms/hour")
+    table = _table("activity", *(f"F1 at {one:.0%}" for one in overlaps), "labeled", "found", "false alarms/hour")
     for one in scores.labels:
         shares = [percent(one.f1[overlap]) for overlap in overlaps]
         table.add_row(

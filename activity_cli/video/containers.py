@@ -175,8 +175,12 @@ def explain(path: Path, streams: str = "", codec: str = "") -> VideoError:
     convert = f"Convert it: ffmpeg -i {name} -c:v libx264 -pix_fmt yuv420p converted.mp4"
     code = "video.undecodable"
     if _is_text(head):
-        reason = "this is a web page or a pointer file, not a video"
-        hint = "Run 'git lfs pull'." if head.startswith(b"version https://git-lfs") else "Download the video itself."
+        reason = "this is text, such as a web page or a pointer file, not a video"
+        hint = (
+            "Run 'git lfs pull'."
+            if head.startswith(b"version https://git-lfs")
+            else "Name or download the video itself."
+        )
     elif not any(head):
         reason, hint = "the file holds only zeros", "It was not copied completely. Copy it again."
     elif what := next((what for mark, what in _OTHERS.items() if head.startswith(mark)), ""):
