@@ -268,6 +268,17 @@ def test_an_interruption_is_a_gap(model: Path, stream: Path) -> None:
     assert parts[-1].end_seconds == pytest.approx(gap.end_seconds + 4.2, abs=0.3)
 
 
+def test_a_live_source_that_changes_its_size(model: Path, stream: Path, tmp_path: Path) -> None:
+    large, found = tmp_path / "large.ts", []
+    ffmpeg("-i", stream, "-vf", "scale=2*iw:2*ih", "-c:v", "mpeg2video", "-g", 10, large)
+    data = stream.read_bytes() + large.read_bytes()
+    with tcp_server([data], seconds=2.0) as address, pytest.raises(VideoError, match="it stopped"):
+        found.extend(Recognizer(model).timeline(LiveSource(address, reconnects=0)))
+    parts = [one for one in found if isinstance(one, TimelineSegment)]
+    assert all(one.end_seconds == other.start_seconds for one, other in itertools.pairwise(parts))
+    assert parts[-1].end_seconds == pytest.approx(8.4, abs=0.6)
+
+
 def test_lines_of_a_live_source(command: list[str], model: Path, stream: Path) -> None:
     with tcp_server([stream.read_bytes()], seconds=1.0) as address:
         result = run(command, "predict", "--timeline", "--model", model, address, "--set", "reconnects=0")
