@@ -22,6 +22,7 @@ from activity_cli.errors import VideoError
 from activity_cli.results import TimelineSegment, TimelineWindow
 from activity_cli.video.live import LiveSource
 from encoded_videos import ffmpeg
+from rtsp_server import rtsp_server
 from stream_support import http_server, tcp_server
 
 Activity = Callable[..., Result]
@@ -267,6 +268,17 @@ def test_an_interruption_is_a_gap(model: Path, stream: Path) -> None:
     assert parts[-1].end_seconds == pytest.approx(gap.end_seconds + 4.2, abs=0.3)
 
 
+def test_a_live_source_that_changes_its_size(model: Path, stream: Path, tmp_path: Path) -> None:
+    large, found = tmp_path / "large.ts", []
+    ffmpeg("-i", stream, "-vf", "scale=2*iw:2*ih", "-c:v", "mpeg2video", "-g", 10, large)
+    data = stream.read_bytes() + large.read_bytes()
+    with tcp_server([data], seconds=2.0) as address, pytest.raises(VideoError, match="it stopped"):
+        found.extend(Recognizer(model).timeline(LiveSource(address, reconnects=0)))
+    parts = [one for one in found if isinstance(one, TimelineSegment)]
+    assert all(one.end_seconds == other.start_seconds for one, other in itertools.pairwise(parts))
+    assert parts[-1].end_seconds == pytest.approx(8.4, abs=0.6)
+
+
 def test_lines_of_a_live_source(command: list[str], model: Path, stream: Path) -> None:
     with tcp_server([stream.read_bytes()], seconds=1.0) as address:
         result = run(command, "predict", "--timeline", "--model", model, address, "--set", "reconnects=0")
@@ -276,6 +288,22 @@ def test_lines_of_a_live_source(command: list[str], model: Path, stream: Path) -
     assert all(one["time"] for one in found)
     assert (error["error"]["code"], result.returncode) == ("video.stopped", 1)
     assert result.stderr.decode().splitlines()[0] == f"activity: {address}: it stopped. Start it again."
+
+
+def test_a_camera_that_returns(command: list[str], model: Path, stream: Path, tmp_path: Path) -> None:
+    path = tmp_path / "camera.ts"
+    ffmpeg("-i", stream, "-c:v", "libx264", path)
+    with rtsp_server(path, rate=100, connections=2, login="coach:secret") as address:
+        result = run(command, "predict", "--timeline", "--model", model, address, "--set", "reconnects=1")
+    *found, error = lines(result.stdout)
+    assert {one["schema"] for one in found} == {"activity.segment/1", "activity.window/1"}
+    assert {one["source"] for one in found} == {address.replace("secret", "***")}
+    [gap] = [one for one in found if one.get("reason") == "no_frames"]
+    assert gap["start_seconds"] == pytest.approx(4.2, abs=0.3)
+    assert found[-1]["end_seconds"] == pytest.approx(gap["end_seconds"] + 4.2, abs=0.3)
+    assert (error["error"]["code"], result.returncode) == ("video.stopped", 1)
+    assert b"it stopped; try 1 of 1 in 1 s." in result.stderr
+    assert b"secret" not in result.stdout + result.stderr
 
 
 def test_ctrl_c_closes_the_segment(command: list[str], model: Path, stream: Path) -> None:

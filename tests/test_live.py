@@ -15,6 +15,7 @@ from activity_cli.video.live import LiveSource, Pipe, PipeSource, is_live
 from activity_cli.video.opencv import FileSource
 from activity_cli.video.source import Frame, Source
 from encoded_videos import encode, number_of
+from rtsp_server import rtsp_server
 from stream_support import http_server, piped, silent_server, tcp_server
 
 X264 = ("-c:v", "libx264", "-bf", "2")
@@ -88,6 +89,31 @@ def test_a_live_source(stream: Path) -> None:
     assert (source.num_frames, source.dropped_frames, source.is_finite) == (50, 0, False)
     wall = datetime.strptime(source.wall_time(2.0), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     assert abs((datetime.now(UTC) - wall).total_seconds()) < 10
+
+
+def test_a_camera_with_a_password(tmp_path: Path) -> None:
+    path = encode(tmp_path / "camera.ts", 50, *X264)
+    with rtsp_server(path, login="coach:secret") as address:
+        source = LiveSource(address, reconnects=0)
+        found: list[Frame] = []
+        with pytest.raises(VideoError, match=r"^rtsp://coach:\*\*\*@127\.0\.0\.1:\d+/stream1: it stopped\."):
+            found.extend(source.read(lambda _: True))
+    assert numbers(found) == list(range(50))
+    times = [one.time_seconds for one in found]
+    assert times == sorted(set(times))
+    # FFmpeg does not say when the first frame of such a session is shown, and counts from the second one.
+    np.testing.assert_allclose(times, np.arange(50) / 25, atol=1.1 / 25)
+    assert source.dropped_frames == 0
+
+
+def test_a_camera_that_wants_a_password(tmp_path: Path) -> None:
+    path = encode(tmp_path / "camera.ts", 5, *X264)
+    with rtsp_server(path, login="coach:secret") as address:
+        source = LiveSource(address.replace("secret", "guess"))
+        with pytest.raises(VideoError, match="unauthorized") as failure:
+            frames_of(source)
+    assert failure.value.code == "video.unreachable"
+    assert "guess" not in str(failure.value)
 
 
 def test_a_slow_reader_gets_the_newest_frames(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +62,29 @@ def test_the_same_call_continues(activity: Activity, model: Path, three: Path, t
     assert continued.exit_code == 1
     assert out.read_text() == complete
     assert not aside.exists()
+
+
+def test_a_full_disk_loses_no_answer(
+    activity: Activity, command: list[str], model: Path, three: Path, tmp_path: Path
+) -> None:
+    videos = [three / "a.avi", three / "b.avi", three / "c.avi"] * 3
+    out, complete = tmp_path / "out" / "answers.jsonl", tmp_path / "answers.jsonl"
+    activity("predict", *videos, "--model", model, "-o", complete)
+    words = [*command, "predict", *videos, "--model", model, "--quiet", "-o", out]
+    failures = 0
+    for most_blocks in itertools.count(2, 2):  # a file that may not grow fails like a full disk
+        limited = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(most_blocks), *map(str, words)]
+        result = subprocess.run(limited, capture_output=True, text=True, timeout=60, check=False)
+        if out.exists():
+            break
+        *_, line = result.stderr.splitlines()
+        assert line.startswith(f"activity: The disk is full: {out}"), result.stderr
+        assert "run the same command again" in line
+        failures += 1
+    assert failures > 1
+    assert "continuing" in result.stderr
+    assert out.read_bytes() == complete.read_bytes()
+    assert list(out.parent.iterdir()) == [out]
 
 
 def test_other_settings_do_not_continue(activity: Activity, model: Path, three: Path, tmp_path: Path) -> None:

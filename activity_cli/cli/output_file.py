@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from activity_cli.cli.command import spelled_errors
 from activity_cli.errors import UsageError
@@ -150,11 +150,8 @@ class AnswerFiles:
         """Takes answers within the block. At its end, unless something is raised, the file is complete."""
         with translate_os_error(self._aside):
             self._aside.parent.mkdir(parents=True, exist_ok=True)
-            file = self._aside.open("w", encoding="utf-8")
-            file.write(self._identity + "".join(json.dumps(one) + "\n" for one in self._finished))
-        with file:
-            self._journal: IO[str] = file
-            yield
+        write_text(self._aside, self._identity + "".join(json.dumps(one) + "\n" for one in self._finished))
+        yield
         if self._has_one_file:
             write_text(self._out, self._form.header + "".join(text for _, text, _ in self._finished))
         with translate_os_error(self._aside):
@@ -182,6 +179,5 @@ class AnswerFiles:
             write_text(path, text)
             text = ""
         self._note(name, text, failed)
-        with translate_os_error(self._aside):
-            self._journal.write(json.dumps([name, text, failed]) + "\n")
-            self._journal.flush()
+        with translate_os_error(self._aside), self._aside.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps([name, text, failed]) + "\n")

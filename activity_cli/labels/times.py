@@ -28,7 +28,8 @@ UNITS = {
 
 _LONGEST_SECONDS = 1e7
 _NUMBER = re.compile(r"(\d+(?:[.,]\d*)?(?:e[+-]?\d+)?|[.,]\d+) ?([a-z\u03bc]*)", re.IGNORECASE | re.ASCII)
-_TIME_CODE = re.compile(r"(?:(\d+):)?(\d+):(\d\d(?:[.,]\d+)?)", re.ASCII)
+# Create ML writes 1:59:7 and 8:3.2, but 3:1 is a score.
+_TIME_CODE = re.compile(r"(?:(\d+):)?(\d+):(\d\d?[.,]\d+|\d\d|(?<=:\d:)\d|(?<=:\d\d:)\d)", re.ASCII)
 
 
 def parse_seconds(value: str, where: str, unit_seconds: float = 1.0) -> float | None:

@@ -20,14 +20,19 @@ def read_elan(file: LabelFile) -> Annotations | None:
     units = header.get("TIME_UNITS", "milliseconds") if header is not None else "milliseconds"
     if units != "milliseconds":
         raise DatasetError(f"{file.path} counts times in {units!r}.", "Save it with milliseconds in ELAN.")
-    media = root.find("HEADER/MEDIA_DESCRIPTOR")
+    linked = root.findall("HEADER/MEDIA_DESCRIPTOR")
+    videos = [one for one in linked if one.get("MIME_TYPE", "").startswith("video/")]
+    media = next(iter(videos or linked), None)
     if media is not None:
         source = _path_of(media.get("MEDIA_URL", "") or media.get("RELATIVE_MEDIA_URL", ""))
         origin = number(media.get("TIME_ORIGIN", 0), file.where("MEDIA_DESCRIPTOR")) / 1000
     slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
     found, untimed = Annotations("an ELAN document", []), 0
+    if len(videos) > 1:
+        found.notes.append(f"{file.path.name}: links {len(videos)} videos. Its labels are those of {source!r}.")
     for tier in root.iter("TIER"):
         subject, before = tier.get("PARTICIPANT", ""), len(found.found)
+        untimed += sum(1 for _ in tier.iter("REF_ANNOTATION"))
         for one in tier.iter("ALIGNABLE_ANNOTATION"):
             where = file.where(f"annotation {one.get('ANNOTATION_ID')}")
             times = [slots.get(one.get(name)) for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]

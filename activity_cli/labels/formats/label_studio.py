@@ -16,11 +16,11 @@ _LABEL_KEYS = ("timelinelabels", "labels", "videolabels", "choices")
 
 def read_label_studio(file: LabelFile) -> Annotations | None:
     """The segments of all tasks, and labels of whole videos (choices). Canceled annotations are left out."""
-    tasks = file.json if any(f'"{key}"' in file.text for key in _LABEL_KEYS) else None
+    tasks = file.json if any(f'"{key}"' in file.text for key in (*_LABEL_KEYS, "annotation_id")) else None
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         return None
     full = [task for task in tasks if isinstance(task.get("data"), dict) and isinstance(task.get("annotations"), list)]
-    found = Annotations("Label Studio (JSON)", [])
+    found, num_left_out = Annotations("Label Studio (JSON)", []), 0
     for place, task in enumerate(tasks):
         where = file.where(f"task {task.get('id', place + 1)}")
         if full:
@@ -32,13 +32,25 @@ def read_label_studio(file: LabelFile) -> Annotations | None:
                 for one in done.get("result", [])
             ]
             values = [one.get("value", {}) for one in results]
-        else:  # JSON-MIN: the values stand beside the video
-            source = _source(task)
-            values = [one for part in task.values() if isinstance(part, list) for one in part]
+        else:
+            source, values = _source(task), _values_of_min(task)
         for value in values:
             if isinstance(value, dict):
-                found.found += _segments(value, source, where)
+                segments = list(_segments(value, source, where))
+                found.found += segments
+                num_left_out += bool(value.get("labels")) and not segments
+    if num_left_out:
+        found.notes.append(f"{file.path.name}: labels without a start and an end that were left out: {num_left_out}.")
     return found if full or found.found else None
+
+
+def _values_of_min(task: Mapping[str, Any]) -> list[Any]:
+    """What a task of JSON-MIN states, beside its data. A single choice is a text between the keys id and annotator."""
+    names = list(task)
+    start, end = (names.index(name) if name in names else 0 for name in ("id", "annotator"))
+    texts = [task[name] for name in names[start + 1 : end] if isinstance(task[name], str)]
+    parts = [part if isinstance(part, list) else [part] for part in task.values()]
+    return [{"choices": texts}, *(one for part in parts for one in part)]
 
 
 def _segments(value: Mapping[str, Any], source: str, where: str) -> Iterator[Annotation]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from activity_cli.errors import DatasetError
 from activity_cli.labels.formats.label_file import Annotation, Annotations, LabelFile, number
 
 __all__ = ["read_via"]
 
 # An attribute of a temporal segment of one file.
 _SEGMENT_ANCHOR = "FILE1_Z2_XY0"
+_FILLED_IN = ("default", "_DEFAULT")
 
 
 def read_via(file: LabelFile) -> Annotations | None:
     """The temporal segments of a project. Its first attribute of segments is the label."""
+    if file.text.startswith("# Exported using VGG Image Annotator"):
+        raise DatasetError(f"{file.path} is a table of VIA.", "Save the project in VIA, as JSON.", code="labels.via")
     project = file.json if '"attribute"' in file.text and '"metadata"' in file.text else None
     if not isinstance(project, dict) or not {"attribute", "file", "metadata", "view"} <= project.keys():
         return None
@@ -26,7 +30,9 @@ def read_via(file: LabelFile) -> Annotations | None:
         start, end = (number(time, where) for time in times)
         videos = views.get(str(one.get("vid")), {}).get("fid_list", [])
         source = str(files.get(str(videos[0]), {}).get("fname", "")) if videos else ""
-        name = next((name for name in names if values.get(name)), None)
+        # VIA fills the first attribute in where a user chose only another one.
+        named = [name for name in names if values.get(name)]
+        name = next((name for name in named if values[name] not in _FILLED_IN), next(iter(named), None))
         if name is None:
             continue
         # Checkboxes give several options, separated by commas.
