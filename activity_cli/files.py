@@ -207,7 +207,7 @@ def _lock(file: Path, path: Path) -> Iterator[None]:
         except filelock.Timeout:
             raise OutputError(
                 f"Another run is writing to {str(path)!r} right now.",
-                "Wait for it to end, or choose another folder with `out`.",
+                "Wait for it to end, or choose another place with `out`.",
                 code="output.locked",
             ) from None
         except OSError as error:

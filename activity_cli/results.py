@@ -93,6 +93,12 @@ class ClipRecord(ClipInfo, VideoInfo):
         """Whether the clip stands for its whole video, not for a labeled segment or a window."""
         return self.start_seconds == 0 and self.end_seconds >= self.duration_seconds
 
+    @property
+    def part_seconds(self) -> float:
+        """Length of the part of the video that the clip stands for; where it is not known, of the video."""
+        part = self.end_seconds - self.start_seconds
+        return part if part > 0 else self.duration_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class RelatedPair:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from activity_cli.files import path_lock
+
 Activity = Callable[..., Result]
 
 
@@ -40,6 +42,19 @@ def test_the_suffix_chooses_the_format(activity: Activity, model: Path, three: P
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["ok", "error", "ok"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.csv", "answers.jsonl"]
+
+
+def test_two_calls_do_not_write_one_file(activity: Activity, model: Path, three: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answers.jsonl"
+    with path_lock(out):
+        result = activity("predict", three / "a.avi", "--model", model, "-o", out)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        f"activity: Another run is writing to {str(out)!r} right now. Wait for it to end, or choose another place with "
+        "--out."
+    ]
+    assert activity("predict", three / "a.avi", "--model", model, "-o", out).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.jsonl"]
 
 
 def test_the_same_call_continues(activity: Activity, model: Path, three: Path, tmp_path: Path) -> None:

@@ -203,7 +203,9 @@ def test_addresses_and_cameras_are_an_honest_error(
     result = activity("predict", source, "--model", model)
     (answer,) = lines(result)
     assert (result.exit_code, answer["source"], answer["error"]["code"]) == (1, source, "video.unsupported")
-    assert answer["error"]["message"] == f"{Path(source).name}: {what}, but activity reads only files."
+    assert answer["error"]["message"] == (
+        f"{Path(source).name}: {what}, but without --timeline, and in a list, activity reads only files."
+    )
     assert "ffmpeg -i" in answer["error"]["hint"]
     with pytest.raises(VideoError, match=re.escape(what)):
         Recognizer(model).predict(source)

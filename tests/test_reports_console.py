@@ -76,6 +76,14 @@ def kept(label: str, index: int, split: str, frames: int, seconds: float = 2.0) 
     )
 
 
+def test_the_lengths_of_segments_are_not_those_of_their_videos() -> None:
+    records = [
+        replace(kept("wave", 0, "train", 300, 10.0), start_seconds=start, end_seconds=start + 2) for start in (1, 5)
+    ]
+    [summary] = summarize_labels(["wave"], records)
+    assert (summary.frames, summary.seconds) == ((60, 60, 60), (2, 2, 2))
+
+
 def preparation(num_rejected: int = 1) -> PrepareResult:
     records = [
         kept("wave", 0, "train", 40),

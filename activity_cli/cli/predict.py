@@ -21,11 +21,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from activity_cli._version import __version__
-from activity_cli.cli.command import Quiet, choose_format, format_option, output_option, settings_command
+from activity_cli.cli.command import (
+    Quiet,
+    choose_format,
+    format_option,
+    output_option,
+    settings_command,
+    spelled_errors,
+)
 from activity_cli.cli.error_handling import SOME_FAILED, print_error
 from activity_cli.errors import UsageError
 from activity_cli.results import Prediction, TimelineSegment, TimelineWindow
-from activity_cli.settings import PredictSettings, plain_values
+from activity_cli.settings import ExportSettings, PredictSettings, plain_values
 
 if TYPE_CHECKING:
     from activity_cli.cli.bars import TerminalProgress
@@ -197,20 +204,24 @@ def _write_file(
 ) -> int:
     from activity_cli.cli.output_file import AnswerFiles
     from activity_cli.commands.inputs import expand
+    from activity_cli.files import path_lock
 
-    files = AnswerFiles(out, form, made_by)
-    if files.done:
-        print_error(f"{out}: an earlier call has answered {sum(files.done.values())} inputs; continuing.")
-        # Each name as often as it was answered.
-        inputs = (one for one in expand(inputs) if not _was_done(files.done, one.name))
-    answers = run(inputs)
-    with files.open():
-        for name, group in groupby(answers, key=lambda one: one.source):
-            found = list(group)
-            for one in found:
-                _say(one, quiet)
-            files.add(name, found)
-    return files.failed
+    with ExitStack() as stack:
+        with spelled_errors(ExportSettings):
+            stack.enter_context(path_lock(out))
+        files = AnswerFiles(out, form, made_by)
+        if files.done:
+            print_error(f"{out}: an earlier call has answered {sum(files.done.values())} inputs; continuing.")
+            # Each name as often as it was answered.
+            inputs = (one for one in expand(inputs) if not _was_done(files.done, one.name))
+        answers = run(inputs)
+        with files.open():
+            for name, group in groupby(answers, key=lambda one: one.source):
+                found = list(group)
+                for one in found:
+                    _say(one, quiet)
+                files.add(name, found)
+        return files.failed
 
 
 def _was_done(done: Counter[str], name: str) -> bool:

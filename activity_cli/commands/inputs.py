@@ -76,7 +76,7 @@ def open_video(path: Path) -> FileSource:
         return FileSource(path)
     what, example = (f"an address ({scheme}://)", "ADDRESS") if scheme else ("a camera", "/dev/video0")
     raise VideoError(
-        f"{name}: {what}, but activity reads only files.",
+        f"{name}: {what}, but without --timeline, and in a list, activity reads only files.",
         f"Type it with --timeline, or save a part to a file: ffmpeg -i {example} -t 60 clip.mkv",
         code="video.unsupported",
     )

@@ -37,7 +37,7 @@ def find_shortcuts(clips: Sequence[ClipRecord], groups: Sequence[str], seed: int
     labels = _codes([clip.label for clip in clips])
     folds = _assign_folds(groups, seed)
     properties = {
-        "length": _binned([_seconds(clip) for clip in clips]),
+        "length": _binned([clip.part_seconds for clip in clips]),
         "frame rate": _codes([f"{clip.frames_per_second:.2f}" for clip in clips]),
         "frame size": _codes([f"{clip.width} x {clip.height}" for clip in clips]),
         "file type": _codes([PurePosixPath(clip.path).suffix.lower() for clip in clips]),
@@ -51,11 +51,6 @@ def find_shortcuts(clips: Sequence[ClipRecord], groups: Sequence[str], seed: int
     margin = max(_MARGIN, _STANDARD_ERRORS * math.sqrt(baseline * (1 - baseline) / len(set(groups))))
     accuracies = {name: _accuracy(columns, labels, folds) for name, columns in features.items()}
     return tuple(MetadataShortcut(name, one, baseline, one - baseline > margin) for name, one in accuracies.items())
-
-
-def _seconds(clip: ClipRecord) -> float:
-    cut = clip.end_seconds - clip.start_seconds
-    return cut if cut > 0 else clip.duration_seconds
 
 
 def _binned(values: Sequence[float]) -> _Codes:

@@ -74,7 +74,9 @@ def print_preparation(console: Console, result: PrepareResult) -> None:
     used = f"{counted(sum(totals), 'clip')} of {len(result.labels)} activities"
     _print(console, f"{used} (labels: {result.format})", "bold")
     _print_table(console, table)
-    _print(console, "Frames and seconds per video: minimum/median/maximum.", "dim")
+    has_parts = any(one.part_seconds < one.duration_seconds for one in result.records if one.status == "ok")
+    of = "of the parts of the videos that become clips" if has_parts else "per video"
+    _print(console, f"Frames and seconds {of}: minimum/median/maximum.", "dim")
     _print_unused(console, unused_files(result.records))
     _print_warnings(console, result.warnings)
     for line in leak_lines(result.leaks):

@@ -24,8 +24,9 @@ class LabelSummary:
     label: str
     splits: tuple[int, ...]  # clips in train, val and test
     num_groups: int  # different groups (persons or sources)
-    frames: Spread | None  # of the videos; None without clips
-    seconds: Spread | None  # of the videos; None where no duration is known
+    # Of the parts of videos that the clips stand for.
+    frames: Spread | None  # None without clips
+    seconds: Spread | None  # None where no duration is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,14 @@ def _summarize(label: str, rows: Sequence[ClipRecord]) -> LabelSummary:
         label=label,
         splits=tuple(sum(row.split == split for row in rows) for split in SPLITS),
         num_groups=len({row.group for row in rows}),
-        frames=_spread([row.num_frames for row in rows]),
-        seconds=_spread([row.duration_seconds for row in rows if row.duration_seconds > 0]),
+        frames=_spread([_num_frames(row) for row in rows]),
+        seconds=_spread([row.part_seconds for row in rows if row.duration_seconds > 0]),
     )
+
+
+def _num_frames(row: ClipRecord) -> float:
+    share = row.part_seconds / row.duration_seconds if row.duration_seconds > 0 else 1.0
+    return row.num_frames * min(1.0, share)
 
 
 def _spread(values: Sequence[float]) -> Spread | None:
