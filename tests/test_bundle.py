@@ -141,14 +141,16 @@ def test_a_damaged_description_is_rejected(folder: Path, how: str) -> None:
     assert error.code == {"missing": "model.missing"}.get(how, "model.damaged")
 
 
-def test_damaged_keras_weights_matter_only_where_they_are_used(folder: Path, video: Path, tmp_path: Path) -> None:
+def test_damaged_keras_weights_matter_only_where_they_are_used(
+    folder: Path, video: Path, prepared: Path, tmp_path: Path
+) -> None:
     damage(folder / WEIGHTS_FILE, "one bit")
     assert Recognizer(folder).predict(video).status == "ok"
     export(ExportSettings(folder, out=tmp_path / "litert"))
     out = tmp_path / "saved"
     edit(folder, only_appearance)
     with pytest.raises(BundleError, match=r"copy/model\.keras"):
-        export(ExportSettings(folder, format="saved_model", out=out))
+        export(ExportSettings(folder, format="saved_model", out=out, data=prepared))
     assert not out.exists()
 
 

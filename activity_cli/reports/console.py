@@ -217,7 +217,7 @@ def print_timeline_evaluation(console: Console, result: TimelineEvaluation) -> N
         _print(console, text)
     _print(console, f"Edit score {percent(scores.edit)}. False alarms: {scores.false_alarms_per_hour:.1f} an hour.")
     overlaps = list(scores.f1)
-    table = _table("activity", *(f"F1 at {one:.0%}" for one in overlaps), "labeled", "found", "false alarms/hour")
+    table = _table("activity", *(f"F1 at {one:.0%}" for one in overlaps), "labeled", "found", "alarms/hour")
     for one in scores.labels:
         shares = [percent(one.f1[overlap]) for overlap in overlaps]
         table.add_row(
