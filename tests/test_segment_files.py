@@ -17,7 +17,7 @@ from activity_cli.errors import ActivityError, DatasetError
 from activity_cli.labels.discovery import read_labels
 from activity_cli.labels.formats.registry import read_annotations
 from activity_cli.results import TimelineSegment
-from activity_cli.writers.segments import SEGMENT_WRITERS
+from activity_cli.writers.segments import SEGMENT_WRITERS, file_for
 from conftest import draw_video
 
 # Each as its program writes it, shortened.
@@ -488,3 +488,18 @@ def test_a_summary_as_xlsx(activity: Callable[..., object], tmp_path: Path) -> N
     assert activity("summarize", path, "--out", tmp_path / "a.xlsx").exit_code == 0
     (head, *rows) = openpyxl.load_workbook(tmp_path / "a.xlsx").active.iter_rows(values_only=True)
     assert head[0] == "source" and rows[0][5] == "=walk()"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a.mp4", "a.srt"),
+        ("/videos/b/a.mp4", "videos/b/a.srt"),
+        ("../../a.mp4", "a.srt"),
+        ("C:/Users/Ann/a.mp4", "Users/Ann/a.srt"),
+        (r"C:\Users\Ann\a.mp4", "Users/Ann/a.srt"),
+        ("a:b.mp4", "a:b.srt"),
+    ],
+)
+def test_the_file_of_a_source_is_inside_the_folder(source: str, expected: str) -> None:
+    assert file_for(source, Path("out"), ".srt") == Path("out", expected)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 
 from activity_cli.errors import UsageError
 from activity_cli.results import TimelineSegment
@@ -56,7 +56,10 @@ SEGMENT_WRITERS = {
 
 def file_for(source: str, folder: Path, suffix: str) -> Path:
     """The file of one source in a folder: its path, relative, with another suffix. It never leads out of the folder."""
-    parts = [part for part in PurePath(source).parts if part not in ("..", PurePath(source).anchor)]
+    path: PurePath = PureWindowsPath(source)  # labels may come from another computer
+    if not (path.drive.endswith(":") and path.root):
+        path = PurePath(source)
+    parts = [part for part in path.parts if part not in ("..", path.anchor)]
     name = PurePath(*(parts or ["frames"]))
     return folder / name.with_name(name.stem + suffix)
 
