@@ -182,7 +182,7 @@ def number(value: object, where: str) -> float:
     """
     try:
         found = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # a whole number of JSON can be too large for a float
         found = math.nan
     if not math.isfinite(found):
         raise DatasetError(
