@@ -117,13 +117,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside ``path``, which replaces ``path`` when the block ends without an error.
 
     Raises:
-        OutputError: The place cannot be written, or the disk is full.
+        OutputError: The place cannot be written, is a pipe or a device, or the disk is full.
     """
     if not path.name:
         raise OutputError(f"{str(path)!r} is a folder, not a file.", "Name a file.", code="output.unwritable")
     aside = path.with_name(f"{ASIDE_MARK}{os.getpid()}-{path.name}")
     try:
         with translate_os_error(path):
+            _reject_device(path)
             yield aside
             os.replace(aside, path)
     finally:
@@ -182,10 +183,11 @@ def path_lock(path: Path) -> Iterator[None]:
     """Lets one run at a time make what will be renamed to ``path``; the lock is a file beside it meanwhile.
 
     Raises:
-        OutputError: Another run holds it (``output.locked``), or the place cannot be written.
+        OutputError: Another run holds it (``output.locked``), or the place cannot be written, or is a pipe or a device.
     """
     place = path.resolve()
     with translate_os_error(path, "`out`"):
+        _reject_device(path)
         place.parent.mkdir(parents=True, exist_ok=True)
     with _lock(place.with_name(f".{place.name}.lock"), path):
         yield
@@ -194,6 +196,12 @@ def path_lock(path: Path) -> Iterator[None]:
 def is_empty(folder: Path) -> bool:
     """Whether nothing but a lock is in a folder."""
     return all(path.name == _LOCK_NAME for path in folder.iterdir())
+
+
+def _reject_device(path: Path) -> None:
+    """Renaming a file to a pipe or a device, such as ``/dev/null``, would remove it."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OutputError(f"{str(path)!r} is a pipe or a device, not a file.", "Name a file.", code="output.unwritable")
 
 
 @contextmanager

@@ -239,3 +239,13 @@ def test_every_suffix_belongs_to_one_container() -> None:
     suffixes = [suffix for names in VIDEO_CONTAINERS.values() for suffix in names]
     assert len(suffixes) == len(set(suffixes)) == len(VIDEO_SUFFIXES)
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+@pytest.mark.parametrize("write", [atomic_write, path_lock])
+def test_a_pipe_is_not_replaced_by_a_file(write: Callable[..., AbstractContextManager[object]], tmp_path: Path) -> None:
+    path = tmp_path / "pipe.jsonl"
+    os.mkfifo(path)
+    with pytest.raises(OutputError, match="is a pipe or a device"), write(path):
+        pass
+    assert path.is_fifo() and list(tmp_path.iterdir()) == [path]
