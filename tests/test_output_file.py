@@ -155,6 +155,7 @@ def test_every_format_of_a_timeline_reads_back(
         (["-o", "answers.srt"], "srt needs --timeline"),
         (["-o", "answers.xyz"], "not known by its suffix. Choose one with --format, "),
         (["-o", "somewhere"], "its format is not known"),
+        (["-o", "/dev/null"], "not known by its suffix. Choose one with --format, "),
         (["-o", ".", "--format", "json"], "is a folder, but json has one file"),
         (["--format", "xml"], "--format cannot be 'xml'"),
     ],

@@ -407,6 +407,11 @@ ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><ANNOTATION_DOC
             '{"database": {"a": {"annotations": [{"label": "walk", "segment": [0, 1' + "0" * 400 + "]}]}}}",
             "'a': '10+' is not a number",
         ),
+        (
+            "a.json",
+            '{"database": {"a": {"annotations": [{"label": "walk", "segment": [false, true]}]}}}',
+            "'a': 'False' is not a number",
+        ),
         ("a.tsv", BORIS_AGGREGATED.replace("a.avi", "b.avi", 1), "several media files"),
         ("a.TextGrid", TEXTGRID_SHORT[:150], "damaged TextGrid"),
         ("a.srt", SRT.replace("00:00:01,250", "00:00:00,250"), "line 2: 'walk' starts at 0.5 s but ends at 0.25 s"),

@@ -79,7 +79,7 @@ def choose_form(name: str, out: Path | None, timeline: bool, labels: Sequence[st
     name = {"auto": "", "jsonl": "json", "table": ""}.get(name, name)
     if name not in ("", "json", "csv") and not timeline:
         raise UsageError(f"--format {name} needs --timeline.", "Add --timeline.", code="usage.format")
-    if not name and out is not None and (out.is_dir() or not out.suffix):
+    if not name and out is not None and (out.is_dir() or not (out.suffix or out.exists())):
         hint = f"Add --format, or name a file, such as {out / 'answers.csv'}."
         raise UsageError(f"--out {out} names a folder, so its format is not known.", hint, code="usage.format")
     with spelled_errors(ConvertSettings):

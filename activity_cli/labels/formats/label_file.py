@@ -181,7 +181,7 @@ def number(value: object, where: str) -> float:
         DatasetError: It is none.
     """
     try:
-        found = float(value)  # type: ignore[arg-type]
+        found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):  # a whole number of JSON can be too large for a float
         found = math.nan
     if not math.isfinite(found):
